@@ -1,0 +1,2 @@
+//! seedbed
+fn main() {}
