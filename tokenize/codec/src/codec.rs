@@ -109,7 +109,7 @@ impl Codec {
     /// # Errors
     /// None that a trained vocabulary can cause: its files are loaded as anyone's are.
     pub fn of(vocabulary: &Vocabulary) -> Result<Self, CodecError> {
-        let [tokenizer, config, _] = vocabulary.files();
+        let [tokenizer, config] = vocabulary.files();
         Self::load(&tokenizer.bytes, Some(&config.bytes))
     }
 

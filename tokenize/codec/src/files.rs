@@ -10,9 +10,6 @@ pub const TOKENIZER_JSON: &str = "tokenizer.json";
 /// Name of the file that says what `transformers` adds to it: class and special tokens.
 pub const TOKENIZER_CONFIG_JSON: &str = "tokenizer_config.json";
 
-/// Name of the file that older readers take special tokens from.
-pub const SPECIAL_TOKENS_MAP_JSON: &str = "special_tokens_map.json";
-
 /// One file of a vocabulary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VocabularyFile {
@@ -24,11 +21,10 @@ pub struct VocabularyFile {
 
 impl Vocabulary {
     /// The files that `AutoTokenizer.from_pretrained` of `transformers` loads. Equal vocabularies give equal bytes.
-    pub fn files(&self) -> [VocabularyFile; 3] {
+    pub fn files(&self) -> [VocabularyFile; 2] {
         [
             VocabularyFile { name: TOKENIZER_JSON, bytes: json(&TokenizerFile::of(self)) },
             VocabularyFile { name: TOKENIZER_CONFIG_JSON, bytes: json(&TokenizerConfig::default()) },
-            VocabularyFile { name: SPECIAL_TOKENS_MAP_JSON, bytes: json(&SpecialTokens::default()) },
         ]
     }
 }
@@ -165,19 +161,5 @@ impl Default for TokenizerConfig {
             // Otherwise decoding would drop spaces before punctuation.
             clean_up_tokenization_spaces: false,
         }
-    }
-}
-
-/// `special_tokens_map.json`.
-#[derive(Serialize)]
-struct SpecialTokens {
-    bos_token: &'static str,
-    eos_token: &'static str,
-    pad_token: &'static str,
-}
-
-impl Default for SpecialTokens {
-    fn default() -> Self {
-        Self { bos_token: END_OF_TEXT, eos_token: END_OF_TEXT, pad_token: END_OF_TEXT }
     }
 }

@@ -36,6 +36,6 @@ mod vocabulary;
 pub use codec::{Codec, Engine, TokenSpan};
 pub use count::PretokenCounts;
 pub use error::CodecError;
-pub use files::{SPECIAL_TOKENS_MAP_JSON, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON, VocabularyFile};
+pub use files::{TOKENIZER_CONFIG_JSON, TOKENIZER_JSON, VocabularyFile};
 pub use split::{Pretokens, pretokens};
 pub use vocabulary::{END_OF_TEXT, MIN_SIZE, Vocabulary};

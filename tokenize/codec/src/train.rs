@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn runs_are_merged_from_the_left() {
         assert_eq!(merges(&[("aaaa", 1)], 9), [('a', 'a')]);
-        assert_eq!(merges(&[("aaaaa", 2)], 9), [('a', 'a'), ('①', '①'), ('②', 'a')]);
+        assert_eq!(merges(&[("aaaaa", 2)], 9), [('a', 'a'), ('①', 'a'), ('①', '②')]);
     }
 
     #[test]

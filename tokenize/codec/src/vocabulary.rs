@@ -28,7 +28,8 @@ impl Vocabulary {
     /// Learns a vocabulary of `size` tokens.
     ///
     /// It has fewer tokens than `size` when the counts hold no further pair that occurs twice. Of equally frequent
-    /// pairs the one with the smallest ids is merged first. `on_merge` is told how many merges are learnt, and may stop the training with an error.
+    /// pairs the one with the smallest ids is merged first. `on_merge` is told how many merges are learnt so far, and
+    /// may stop the training with an error.
     ///
     /// # Errors
     /// If `size` is below [`MIN_SIZE`], if the counts are too large to address, or if `on_merge` says so.

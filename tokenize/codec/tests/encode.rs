@@ -12,7 +12,7 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
     let mut counts = PretokenCounts::default();
     counts.count(SAMPLE).unwrap();
     counts.count(&"ab".repeat(500)).unwrap();
-    Vocabulary::train(&counts, 700, |_| Ok::<_, CodecError>(())).unwrap()
+    Vocabulary::train(&counts, 400, |_| Ok::<_, CodecError>(())).unwrap()
 });
 
 static CODEC: LazyLock<Codec> = LazyLock::new(|| Codec::of(&VOCABULARY).unwrap());
@@ -45,7 +45,7 @@ fn check_fallback(expected: &str, change: impl FnOnce(&mut Value)) -> Codec {
 fn our_engine_encodes_our_vocabulary() {
     assert_eq!(CODEC.engine(), &Engine::ByteLevelBpe);
     assert_eq!(CODEC.engine().name(), "byte-level-bpe");
-    assert_eq!(CODEC.vocab_size(), 700);
+    assert_eq!(CODEC.vocab_size(), 400);
     assert_eq!((CODEC.bos(), CODEC.eos(), CODEC.pad()), (Some(0), Some(0), Some(0)));
 }
 
@@ -172,8 +172,8 @@ fn bad_files_are_named() {
 #[test]
 fn unknown_ids_are_refused() {
     assert_eq!(
-        CODEC.decode(&[1, 700]).unwrap_err().to_string(),
-        "token id 700; this vocabulary has 700 tokens"
+        CODEC.decode(&[1, 400]).unwrap_err().to_string(),
+        "token id 400; this vocabulary has 400 tokens"
     );
 }
 
@@ -181,7 +181,7 @@ fn unknown_ids_are_refused() {
 fn special_tokens_stand_for_no_bytes() {
     assert_eq!(CODEC.token_bytes(0), Some(0));
     assert_eq!(CODEC.token_bytes(1), Some(1));
-    assert_eq!(CODEC.token_bytes(700), None);
+    assert_eq!(CODEC.token_bytes(400), None);
 }
 
 proptest! {
