@@ -1,0 +1,226 @@
+//! Writes the sample: what of the documentation becomes corpus, and what becomes labelled passages.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+};
+
+use serde::Serialize;
+
+use super::{
+    SampleError,
+    passages::{self, Passage, Section, letters, sections},
+    registry::{self, LOCK, Packages, WORKSPACE},
+    sources::{Source, sources},
+};
+
+/// How much of the documentation is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleSize {
+    /// About 8 MB of text: for minutes of training.
+    Full,
+    /// About 1 MB of text: for a check that everything runs.
+    Small,
+}
+
+impl SampleSize {
+    /// Most bytes of text from one package, inclusive. This bounds the corpus, and keeps the few packages
+    /// with very much documentation from being most of it.
+    fn max_package_bytes(self) -> usize {
+        match self {
+            Self::Full => 160_000,
+            Self::Small => 9_000,
+        }
+    }
+
+    /// Most labelled passages of one section, inclusive.
+    fn max_per_section(self) -> usize {
+        match self {
+            Self::Full => 200,
+            Self::Small => 60,
+        }
+    }
+}
+
+/// What was written, and what was not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Packages whose sources were found.
+    pub packages: usize,
+    /// `NAME-VERSION` of those whose sources were not found.
+    pub missing: Vec<String>,
+    /// Documents in the corpus.
+    pub documents: usize,
+    /// UTF-8 bytes of their text.
+    pub bytes: usize,
+    /// Documents left out because their package has its share.
+    pub over_budget: usize,
+    /// Doc comments and Markdown files left out because a labelled passage stands in them.
+    pub held_out: usize,
+    /// Files that were not valid UTF-8; what could not be read became U+FFFD.
+    pub repaired: usize,
+    /// Labelled passages by section.
+    pub passages: BTreeMap<Section, usize>,
+    /// Repositories with labelled passages.
+    pub groups: usize,
+}
+
+/// A line of the corpus.
+#[derive(Serialize)]
+struct Document<'a> {
+    /// `NAME-VERSION/path`.
+    id: &'a str,
+    /// The package's name.
+    source: &'a str,
+    /// The file's text: Markdown as found, doc comments joined by a blank line.
+    text: String,
+}
+
+/// Writes the sample into `dir`: `data/corpus/NAME-VERSION.jsonl`, and `data/labelled/passages.jsonl`.
+///
+/// The packages are those that every build of the program has. The labelled passages are drawn first,
+/// from doc comments. Then every doc comment or Markdown file in which one of them stands, in any copy,
+/// is left out of the corpus, so that no pre-training sees it next to its heading. What remains of a file
+/// is a document; a package's documents are taken in the order of a digest of their id, passing over
+/// those that do not fit its share. Nothing is cleaned and no duplicate removed.
+///
+/// Files that are already there with the same bytes are left alone, others are replaced.
+///
+/// # Errors
+/// When most sources are missing under `cargo_home`, when one cannot be read or a file not be written, and
+/// when `data/corpus` or `data/labelled` holds a `.jsonl` file that is not part of this sample.
+pub fn write_sample(
+    dir: &Path,
+    cargo_home: &Path,
+    size: SampleSize,
+) -> Result<Summary, SampleError> {
+    write_packages(dir, &registry::packages(cargo_home, LOCK, &WORKSPACE)?, size)
+}
+
+fn write_packages(
+    dir: &Path,
+    packages: &Packages,
+    size: SampleSize,
+) -> Result<Summary, SampleError> {
+    let documentation =
+        packages.found.iter().map(sources).collect::<Result<Vec<_>, SampleError>>()?;
+    let candidates = packages.found.iter().zip(&documentation).flat_map(|(package, sources)| {
+        sources.iter().flat_map(|source| candidates(source, &package.repository))
+    });
+    let passages = passages::choose(candidates.collect(), size.max_per_section());
+    let labelled = passages::all_letters(&passages);
+    let mut summary = Summary {
+        packages: packages.found.len(),
+        missing: packages.missing.clone(),
+        repaired: documentation.iter().flatten().filter(|source| source.repaired).count(),
+        groups: passages.iter().map(|passage| &passage.group).collect::<BTreeSet<_>>().len(),
+        ..Summary::default()
+    };
+    for passage in &passages {
+        *summary.passages.entry(passage.label).or_default() += 1;
+    }
+    let mut corpus = BTreeMap::new();
+    for (package, sources) in packages.found.iter().zip(&documentation) {
+        let documents = documents(&package.name, sources, &labelled, size, &mut summary);
+        if !documents.is_empty() {
+            corpus.insert(format!("{}.jsonl", package.release), json_lines(&documents));
+        }
+    }
+    write_folder(&dir.join("data").join("corpus"), &corpus)?;
+    let labelled = BTreeMap::from([("passages.jsonl".to_owned(), json_lines(&passages))]);
+    write_folder(&dir.join("data").join("labelled"), &labelled)?;
+    Ok(summary)
+}
+
+/// The passages that could be labelled: those of doc comments, since the headings of Markdown files
+/// follow no convention.
+fn candidates(source: &Source, group: &str) -> Vec<Passage> {
+    if !source.id.ends_with(".rs") {
+        return Vec::new();
+    }
+    let passages = source.comments.iter().flat_map(|comment| {
+        sections(&comment.text).into_iter().map(|prose| Passage {
+            id: format!("{}#{}", source.id, comment.line + prose.line),
+            text: prose.text,
+            label: prose.section,
+            group: group.to_owned(),
+        })
+    });
+    passages.collect()
+}
+
+/// The documents of one package that fit its share, by path.
+fn documents<'a>(
+    package: &'a str,
+    sources: &'a [Source],
+    labelled: &BTreeSet<String>,
+    size: SampleSize,
+    summary: &mut Summary,
+) -> Vec<Document<'a>> {
+    let mut documents = Vec::new();
+    for source in sources {
+        let open: Vec<&str> = source
+            .comments
+            .iter()
+            .filter(|comment| {
+                sections(&comment.text)
+                    .iter()
+                    .all(|prose| !labelled.contains(&letters(&prose.text)))
+            })
+            .map(|comment| comment.text.as_str())
+            .collect();
+        summary.held_out += source.comments.len() - open.len();
+        if !open.is_empty() {
+            documents.push(Document { id: &source.id, source: package, text: open.join("\n\n") });
+        }
+    }
+    documents.sort_by_key(|document| *blake3::hash(document.id.as_bytes()).as_bytes());
+    let (found, mut left) = (documents.len(), size.max_package_bytes());
+    documents.retain(|document| {
+        let fits = document.text.len() <= left;
+        left -= if fits { document.text.len() } else { 0 };
+        fits
+    });
+    documents.sort_by_key(|document| document.id);
+    summary.documents += documents.len();
+    summary.over_budget += found - documents.len();
+    summary.bytes += documents.iter().map(|document| document.text.len()).sum::<usize>();
+    documents
+}
+
+/// One JSON object a line.
+fn json_lines<T: Serialize>(rows: &[T]) -> String {
+    let line = |row| serde_json::to_string(row).expect("strings and names always serialize") + "\n";
+    rows.iter().map(line).collect()
+}
+
+/// Makes `folder` hold exactly `files` as its `.jsonl` files.
+fn write_folder(folder: &Path, files: &BTreeMap<String, String>) -> Result<(), SampleError> {
+    let failed = |source| SampleError::Write { path: folder.to_owned(), source };
+    fs::create_dir_all(folder).map_err(failed)?;
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let ours = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| files.contains_key(name));
+        if !ours && path.extension().is_some_and(|extension| extension == "jsonl") {
+            return Err(SampleError::Foreign { path });
+        }
+    }
+    files.iter().try_for_each(|(name, text)| {
+        let path = folder.join(name);
+        replace(&path, text.as_bytes()).map_err(|source| SampleError::Write { path, source })
+    })
+}
+
+/// Writes `bytes` beside `path` and renames, unless they are there already.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|found| found == bytes) {
+        return Ok(());
+    }
+    let partial = path.with_added_extension("partial");
+    fs::write(&partial, bytes)?;
+    fs::rename(&partial, path)
+}
