@@ -224,3 +224,116 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::write(&partial, bytes)?;
     fs::rename(&partial, path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::registry::{Package, tests::unpack},
+        *,
+    };
+
+    const PROSE: &str = "one two three four five six seven eight";
+
+    fn packages(home: &Path) -> Packages {
+        let section = |title, last| {
+            format!("/// Item.\n///\n/// # {title}\n/// {PROSE} {last}\nfn f() {{}}\n\n")
+        };
+        let library =
+            section("Errors", "nine") + "/// Open to all.\nfn g() {}\n" + &section("Other", "ten");
+        let copy = format!("About.\n\n## Errors\n\n{PROSE} NINE.\n");
+        let one: &[(&str, &[u8])] =
+            &[("src/lib.rs", library.as_bytes()), ("README.md", b"Read me. \xff")];
+        let long = "long ".repeat(40_000);
+        let two: &[(&str, &[u8])] = &[
+            ("README.md", copy.as_bytes()),
+            ("long.md", long.as_bytes()),
+            ("short.md", b"Short."),
+        ];
+        let found = [("one", one), ("two", two)].map(|(name, files)| {
+            let release = format!("{name}-1.0.0");
+            unpack(home, "index", &release, "", files);
+            let folder = home.join("registry/src/index").join(&release);
+            Package { name: name.into(), release, folder, repository: "host/owner/all".into() }
+        });
+        Packages { found: found.into(), missing: vec!["gone-1.0.0".into()] }
+    }
+
+    fn read(dir: &Path, path: &str) -> String {
+        fs::read_to_string(dir.join("data").join(path)).unwrap()
+    }
+
+    #[test]
+    fn what_holds_a_labelled_passage_is_not_in_the_corpus() {
+        let (home, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let summary = write_packages(out.path(), &packages(home.path()), SampleSize::Full).unwrap();
+        let expected = Summary {
+            packages: 2,
+            missing: vec!["gone-1.0.0".into()],
+            documents: 3,
+            bytes: 90,
+            over_budget: 1,
+            held_out: 2,
+            repaired: 1,
+            passages: BTreeMap::from([(Section::Errors, 1)]),
+            groups: 1,
+        };
+        assert_eq!(summary, expected);
+        assert_eq!(
+            read(out.path(), "labelled/passages.jsonl"),
+            format!(
+                "{{\"id\":\"one-1.0.0/src/lib.rs#3\",\"text\":\"{PROSE} nine\",\"label\":\"errors\",\"group\":\"host/owner/all\"}}\n"
+            )
+        );
+        let corpus = read(out.path(), "corpus/one-1.0.0.jsonl");
+        assert!(
+            corpus.starts_with(r#"{"id":"one-1.0.0/README.md","source":"one","text":"Read me. "#)
+        );
+        assert!(
+            corpus.contains("Open to all.\\n\\nItem.") && !corpus.contains("# Errors"),
+            "{corpus}"
+        );
+        assert_eq!(read(out.path(), "corpus/two-1.0.0.jsonl").lines().count(), 1);
+    }
+
+    #[test]
+    fn the_bytes_do_not_depend_on_where_the_registry_is() {
+        let written = ["a", "b"].map(|home| {
+            let (parent, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let packages = packages(&parent.path().join(home));
+            write_packages(out.path(), &packages, SampleSize::Small).unwrap();
+            let files =
+                ["labelled/passages.jsonl", "corpus/one-1.0.0.jsonl", "corpus/two-1.0.0.jsonl"];
+            files.map(|path| read(out.path(), path))
+        });
+        assert_eq!(written[0], written[1]);
+    }
+
+    #[test]
+    fn a_second_writing_leaves_equal_files_alone_and_refuses_foreign_ones() {
+        let (home, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let packages = packages(home.path());
+        let write = || write_packages(out.path(), &packages, SampleSize::Full);
+        let changed = || {
+            fs::metadata(out.path().join("data/corpus/one-1.0.0.jsonl"))
+                .unwrap()
+                .modified()
+                .unwrap()
+        };
+        write().unwrap();
+        let before = changed();
+        write().unwrap();
+        assert_eq!(changed(), before);
+        fs::write(out.path().join("data/corpus/mine.jsonl"), "").unwrap();
+        let error = write().unwrap_err();
+        assert!(matches!(&error, SampleError::Foreign { path } if path.ends_with("mine.jsonl")));
+    }
+
+    #[test]
+    fn an_unwritable_folder_is_named() {
+        let (home, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = out.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = write_packages(&file, &packages(home.path()), SampleSize::Full).unwrap_err();
+        assert!(matches!(error, SampleError::Write { .. }));
+    }
+}
