@@ -336,4 +336,12 @@ mod tests {
         let error = write_packages(&file, &packages(home.path()), SampleSize::Full).unwrap_err();
         assert!(matches!(error, SampleError::Write { .. }));
     }
+
+    #[test]
+    fn nothing_is_written_where_sources_are_missing() {
+        let (home, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let error = write_sample(out.path(), home.path(), SampleSize::Full).unwrap_err();
+        assert!(matches!(error, SampleError::MissingSources { found: 0, .. }));
+        assert!(!out.path().join("data").exists());
+    }
 }
