@@ -189,7 +189,7 @@ pub fn choose(candidates: Vec<Passage>, max_per_section: usize) -> Vec<Passage> 
     drawn.sort_by_key(|(digest, _)| *digest);
     let mut per_section: BTreeMap<Section, usize> = BTreeMap::new();
     let mut per_repository: BTreeMap<(Section, String), usize> = BTreeMap::new();
-    let fits = |passage: &Passage| {
+    let mut fits = |passage: &Passage| {
         let section = per_section.entry(passage.label).or_default();
         let repository = per_repository.entry((passage.label, passage.group.clone())).or_default();
         let fits = *section < max_per_section && *repository < MAX_PER_REPOSITORY;
@@ -198,7 +198,6 @@ pub fn choose(candidates: Vec<Passage>, max_per_section: usize) -> Vec<Passage> 
         fits
     };
     let mut chosen: Vec<_> = drawn.into_iter().map(|(_, first)| first).collect();
-    let mut fits = fits;
     chosen.retain(|(_, passage)| fits(passage));
     chosen.sort_by_key(|(order, _)| *order);
     chosen.into_iter().map(|(_, passage)| passage).collect()
