@@ -31,7 +31,8 @@ fn reference(text: &str, size: usize) -> (Vec<String>, Vec<(String, String)>) {
         .initial_alphabet(alphabet)
         .build();
     let words = pretokens(text).map(spell).collect::<Vec<_>>();
-    tokenizers::Trainer::feed(&mut trainer, words.iter(), |word| Ok(vec![word.to_owned()])).unwrap();
+    tokenizers::Trainer::feed(&mut trainer, words.iter(), |word| Ok(vec![word.to_owned()]))
+        .unwrap();
     let mut model = BPE::default();
     tokenizers::Trainer::train(&trainer, &mut model).unwrap();
     let tokens = (0u32..).map_while(|id| model.id_to_token(id)).collect();
