@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(crate) use self::safetensors::Tensors;
+pub(crate) use self::safetensors::{Stored, Tensors, write_stored};
 pub use self::safetensors::write_safetensors;
 
 use crate::{

@@ -66,4 +66,4 @@ pub use optim::{AdamW, AdamWConfig};
 pub use param::{Parameter, Parameters};
 pub use profile::NumericProfile;
 pub use sequences::{CausalBatch, LossSum, Sequences};
-pub use state::TrainingState;
+pub use state::{read_state, write_state};

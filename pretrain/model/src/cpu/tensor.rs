@@ -73,6 +73,12 @@ impl Tensor {
     }
 }
 
+impl AsRef<[f32]> for Tensor {
+    fn as_ref(&self) -> &[f32] {
+        &self.values
+    }
+}
+
 /// Rows of `cols` numbers that one task works on.
 pub(super) fn rows_per_task(cols: usize) -> usize {
     (TASK_VALUES / cols.max(1)).max(1)
