@@ -1,1 +1,3 @@
-//! corpus-prep
+//! Turns raw text into clean documents, and labelled files into examples.
+
+pub mod signal;
