@@ -1,3 +1,5 @@
 //! Turns raw text into clean documents, and labelled files into examples.
 
+pub mod error;
+pub mod read;
 pub mod signal;
