@@ -2,4 +2,5 @@
 
 pub mod error;
 pub mod read;
+pub mod rule;
 pub mod signal;
