@@ -16,11 +16,13 @@ pub struct Decoder<'a> {
 }
 
 /// Why decoded bytes ended before their time.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The file itself cannot be read.
+    #[error(transparent)]
     Io(io::Error),
     /// The compressed stream ends or breaks after so many compressed bytes.
+    #[error("compressed byte {offset}: found {found}, expected {expected}")]
     Broken {
         /// Compressed bytes read before the break was noticed.
         offset: u64,
@@ -71,11 +73,16 @@ impl<'a> Decoder<'a> {
         Ok(Self { inner, counter, compression })
     }
 
+    /// Bytes of the file read so far, as they are compressed.
+    pub fn file_bytes(&self) -> u64 {
+        self.counter.bytes.get()
+    }
+
     /// Reads the next decoded bytes; 0 at the end.
     ///
     /// # Errors
     /// [`DecodeError`] when the file cannot be read or its stream is cut or corrupt.
-    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, DecodeError> {
+    pub fn read_decoded(&mut self, buffer: &mut [u8]) -> Result<usize, DecodeError> {
         loop {
             match self.inner.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -99,6 +106,16 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// For parsers of others: what broke is the error's message.
+impl Read for Decoder<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_decoded(buffer).map_err(|error| match error {
+            DecodeError::Io(error) => error,
+            broken @ DecodeError::Broken { .. } => io::Error::new(io::ErrorKind::InvalidData, broken),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +131,7 @@ mod tests {
         let mut decoder = Decoder::new(raw, compression).map_err(DecodeError::Io)?;
         let (mut out, mut buffer) = (Vec::new(), [0; 7]);
         loop {
-            match decoder.read(&mut buffer)? {
+            match decoder.read_decoded(&mut buffer)? {
                 0 => return Ok(out),
                 bytes => out.extend(&buffer[..bytes]),
             }

@@ -1,5 +1,6 @@
 //! What a file holds, by its name.
 
+use super::raw::Cut;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -9,10 +10,8 @@ use std::str::FromStr;
 pub enum Syntax {
     /// One JSON object a line.
     Jsonl,
-    /// The whole file is one document.
-    Text,
-    /// The whole file is one document, its marks left as they are.
-    Markdown,
+    /// The whole file is one document, as it is: plain text, Markdown.
+    Document,
 }
 
 /// How the bytes of a file are compressed.
@@ -40,14 +39,24 @@ const SYNTAXES: [(&str, Syntax); 6] = [
     (".jsonl", Syntax::Jsonl),
     (".ndjson", Syntax::Jsonl),
     (".json", Syntax::Jsonl),
-    (".txt", Syntax::Text),
-    (".md", Syntax::Markdown),
-    (".markdown", Syntax::Markdown),
+    (".txt", Syntax::Document),
+    (".md", Syntax::Document),
+    (".markdown", Syntax::Document),
 ];
 
 /// The known ends of file names, for messages.
 pub const KNOWN: &str =
     ".jsonl, .ndjson, .json (one object a line), .txt, .md, .markdown, each also with .gz or .zst";
+
+impl Syntax {
+    /// How decoded bytes are cut into records.
+    pub fn cut(self) -> Cut {
+        match self {
+            Self::Jsonl => Cut::Lines,
+            Self::Document => Cut::Whole,
+        }
+    }
+}
 
 impl Format {
     /// The format that the end of the file name `name` says, in any case.
@@ -80,6 +89,15 @@ impl Compression {
         }
     }
 
+    /// The end of the names of files that are compressed so.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Gzip => ".gz",
+            Self::Zstd => ".zst",
+        }
+    }
+
     /// What one compressed piece is called, for messages.
     pub fn piece(self) -> &'static str {
         match self {
@@ -93,16 +111,11 @@ impl Compression {
 /// A short name, such as `jsonl.gz`: what is read depends on it and on the bytes, not on the file's name.
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.syntax {
+        let syntax = match self.syntax {
             Syntax::Jsonl => "jsonl",
-            Syntax::Text => "txt",
-            Syntax::Markdown => "md",
-        })?;
-        f.write_str(match self.compression {
-            Compression::Plain => "",
-            Compression::Gzip => ".gz",
-            Compression::Zstd => ".zst",
-        })
+            Syntax::Document => "document",
+        };
+        write!(f, "{syntax}{}", self.compression.suffix())
     }
 }
 
@@ -111,7 +124,12 @@ impl FromStr for Format {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::of(&format!(".{name}"))
+        let (compression, stem) = Compression::strip(name);
+        match stem {
+            "jsonl" => Ok(Self { syntax: Syntax::Jsonl, compression }),
+            "document" => Ok(Self { syntax: Syntax::Document, compression }),
+            _ => Err(Error::UnknownFormat { file: name.to_owned(), known: "jsonl, document" }),
+        }
     }
 }
 
@@ -131,9 +149,9 @@ mod tests {
         check("a/b.jsonl", "jsonl");
         check("b.ndjson.zst", "jsonl.zst");
         check("b.JSON.GZ", "jsonl.gz");
-        check("notes.txt", "txt");
-        check("README.md", "md");
-        check("README.markdown.gz", "md.gz");
+        check("notes.txt", "document");
+        check("README.md", "document");
+        check("README.markdown.gz", "document.gz");
     }
 
     #[test]

@@ -1,11 +1,19 @@
 //! Decoded bytes cut into records: lines, or the whole file.
 
 use super::decompress::{DecodeError, Decoder};
-use super::format::Syntax;
 use std::io;
 
 const CHUNK_BYTES: usize = 1 << 16;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// How decoded bytes are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Each line is a record; blank ones are none.
+    Lines,
+    /// The file is a record.
+    Whole,
+}
 
 /// One record before it is parsed.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +24,14 @@ pub struct RawRecord {
     pub offset: u64,
     /// What stands there.
     pub content: RawContent,
+}
+
+impl RawRecord {
+    /// About how much memory the record takes, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let content = if let RawContent::Whole(bytes) = &self.content { bytes.len() } else { 0 };
+        (size_of::<Self>() + content) as u64
+    }
 }
 
 /// What stands where a record begins.
@@ -42,7 +58,7 @@ pub enum RawContent {
 /// The records of a decoded file, one at a time: memory holds one record, at most `max_record_bytes` long.
 pub struct RawRecords<'a> {
     decoder: Decoder<'a>,
-    syntax: Syntax,
+    cut: Cut,
     max_record_bytes: u64,
     chunk: Box<[u8]>,
     unread: std::ops::Range<usize>,
@@ -52,19 +68,24 @@ pub struct RawRecords<'a> {
 }
 
 impl<'a> RawRecords<'a> {
-    /// Cuts what `decoder` gives by `syntax`.
-    pub fn new(decoder: Decoder<'a>, syntax: Syntax, max_record_bytes: u64) -> Self {
+    /// Cuts what `decoder` gives as `cut` says.
+    pub fn new(decoder: Decoder<'a>, cut: Cut, max_record_bytes: u64) -> Self {
         let chunk = vec![0; CHUNK_BYTES].into_boxed_slice();
-        Self { decoder, syntax, max_record_bytes, chunk, unread: 0..0, offset: 0, line: 0, ended: false }
+        Self { decoder, cut, max_record_bytes, chunk, unread: 0..0, offset: 0, line: 0, ended: false }
+    }
+
+    /// Bytes of the file read so far, as they are compressed.
+    pub fn file_bytes(&self) -> u64 {
+        self.decoder.file_bytes()
     }
 
     fn next_record(&mut self) -> io::Result<Option<RawRecord>> {
         let begins_file = self.line == 0;
-        let (start, mut record) = (self.offset, Record::default());
+        let (mut start, mut record) = (self.offset, Record::default());
         let mut broken = None;
         loop {
             if self.unread.is_empty() {
-                match self.decoder.read(&mut self.chunk) {
+                match self.decoder.read_decoded(&mut self.chunk) {
                     Ok(bytes) => self.unread = 0..bytes,
                     Err(DecodeError::Io(error)) => return Err(error),
                     Err(DecodeError::Broken { offset, found, expected }) => {
@@ -77,9 +98,9 @@ impl<'a> RawRecords<'a> {
                 }
             }
             let unread = &self.chunk[self.unread.clone()];
-            let line_end = match self.syntax {
-                Syntax::Jsonl => unread.iter().position(|byte| *byte == b'\n'),
-                Syntax::Text | Syntax::Markdown => None,
+            let line_end = match self.cut {
+                Cut::Lines => unread.iter().position(|byte| *byte == b'\n'),
+                Cut::Whole => None,
             };
             let taken = line_end.map_or(unread.len(), |at| at + 1);
             record.push(&unread[..line_end.unwrap_or(taken)], self.max_record_bytes);
@@ -90,11 +111,16 @@ impl<'a> RawRecords<'a> {
             }
         }
         self.line += 1;
-        let lines = self.syntax == Syntax::Jsonl;
+        let lines = self.cut == Cut::Lines;
         if lines && self.ended && broken.is_none() && record.num_bytes == 0 {
             return Ok(None);
         }
-        let content = broken.unwrap_or_else(|| record.content(begins_file));
+        if begins_file && record.bytes.starts_with(BYTE_ORDER_MARK) {
+            record.bytes.drain(..BYTE_ORDER_MARK.len());
+            record.num_bytes -= BYTE_ORDER_MARK.len() as u64;
+            start += BYTE_ORDER_MARK.len() as u64;
+        }
+        let content = broken.unwrap_or_else(|| record.content());
         Ok(Some(RawRecord { line: lines.then_some(self.line), offset: start, content }))
     }
 }
@@ -137,14 +163,12 @@ impl Record {
         }
     }
 
-    fn content(mut self, begins_file: bool) -> RawContent {
-        if self.bytes.len() as u64 != self.num_bytes {
-            return RawContent::TooLong { bytes: self.num_bytes };
+    fn content(self) -> RawContent {
+        if self.bytes.len() as u64 == self.num_bytes {
+            RawContent::Whole(self.bytes)
+        } else {
+            RawContent::TooLong { bytes: self.num_bytes }
         }
-        if begins_file && self.bytes.starts_with(BYTE_ORDER_MARK) {
-            self.bytes.drain(..BYTE_ORDER_MARK.len());
-        }
-        RawContent::Whole(self.bytes)
     }
 }
 
@@ -153,9 +177,9 @@ mod tests {
     use super::*;
     use crate::read::format::Compression;
 
-    fn records(raw: &[u8], syntax: Syntax, max: u64) -> Vec<RawRecord> {
+    fn records(raw: &[u8], cut: Cut, max: u64) -> Vec<RawRecord> {
         let decoder = Decoder::new(raw, Compression::Plain).unwrap();
-        RawRecords::new(decoder, syntax, max).collect::<Result<_, _>>().unwrap()
+        RawRecords::new(decoder, cut, max).collect::<Result<_, _>>().unwrap()
     }
 
     fn whole(line: Option<u64>, offset: u64, bytes: &[u8]) -> RawRecord {
@@ -165,29 +189,29 @@ mod tests {
     #[test]
     fn blank_lines_are_counted_and_are_no_records() {
         let expected = [whole(Some(1), 0, b"a\r"), whole(Some(4), 6, b"b")];
-        assert_eq!(records(b"a\r\n\n \r\nb", Syntax::Jsonl, 9)[..1], expected[..1]);
-        assert_eq!(records(b"a\r\n\n \nb", Syntax::Jsonl, 9), expected);
-        assert_eq!(records(b"a\r\n\n \nb\n", Syntax::Jsonl, 9), expected);
-        assert_eq!(records(b"", Syntax::Jsonl, 9), []);
+        assert_eq!(records(b"a\r\n\n \r\nb", Cut::Lines, 9)[..1], expected[..1]);
+        assert_eq!(records(b"a\r\n\n \nb", Cut::Lines, 9), expected);
+        assert_eq!(records(b"a\r\n\n \nb\n", Cut::Lines, 9), expected);
+        assert_eq!(records(b"", Cut::Lines, 9), []);
     }
 
     #[test]
     fn a_text_file_is_one_record_even_when_it_is_empty() {
-        assert_eq!(records(b"a\n\nb\n", Syntax::Text, 9), [whole(None, 0, b"a\n\nb\n")]);
-        assert_eq!(records(b"", Syntax::Markdown, 9), [whole(None, 0, b"")]);
+        assert_eq!(records(b"a\n\nb\n", Cut::Whole, 9), [whole(None, 0, b"a\n\nb\n")]);
+        assert_eq!(records(b"", Cut::Whole, 9), [whole(None, 0, b"")]);
     }
 
     #[test]
     fn a_byte_order_mark_is_left_out_at_the_start_only() {
-        let expected = [whole(Some(1), 0, b"a"), whole(Some(2), 5, b"\xef\xbb\xbfb")];
-        assert_eq!(records(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", Syntax::Jsonl, 9), expected);
+        let expected = [whole(Some(1), 3, b"a"), whole(Some(2), 5, b"\xef\xbb\xbfb")];
+        assert_eq!(records(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", Cut::Lines, 9), expected);
     }
 
     #[test]
     fn the_longest_record_has_max_record_bytes() {
         let long = RawRecord { line: Some(2), offset: 4, content: RawContent::TooLong { bytes: 4 } };
         let expected = [whole(Some(1), 0, b"abc"), long, whole(Some(3), 9, b"d")];
-        assert_eq!(records(b"abc\nabcd\nd", Syntax::Jsonl, 3), expected);
+        assert_eq!(records(b"abc\nabcd\nd", Cut::Lines, 3), expected);
     }
 
     #[test]
@@ -196,7 +220,7 @@ mod tests {
         let cut = [&raw[..], &raw[..raw.len() - 5]].concat();
         let decoder = Decoder::new(&cut[..], Compression::Zstd).unwrap();
         let records: Vec<_> =
-            RawRecords::new(decoder, Syntax::Jsonl, 9).collect::<Result<_, _>>().unwrap();
+            RawRecords::new(decoder, Cut::Lines, 9).collect::<Result<_, _>>().unwrap();
         let last = records.last().unwrap();
         assert!(records.len() >= 3);
         assert!(matches!(&last.content, RawContent::Broken { offset, .. } if *offset == cut.len() as u64));

@@ -3,6 +3,7 @@
 use super::format::Syntax;
 use super::raw::{RawContent, RawRecord};
 use super::utf8::{self, InvalidByte, InvalidUtf8};
+use crate::size::ByteSize;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -116,14 +117,14 @@ fn names(found: &[String]) -> String {
 }
 
 /// How records are parsed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Parser {
     /// The fields of JSON records.
     pub fields: Fields,
     /// What happens to bytes that are not UTF-8.
     pub invalid_utf8: InvalidUtf8,
     /// Longest record, in bytes.
-    pub max_record_bytes: u64,
+    pub max_record_bytes: ByteSize,
 }
 
 impl Parser {
@@ -135,7 +136,7 @@ impl Parser {
         let bytes = match raw.content {
             RawContent::Whole(bytes) => bytes,
             RawContent::TooLong { bytes } => {
-                return Ok(Err(Unreadable::TooLong { found: bytes, expected: self.max_record_bytes }));
+                return Ok(Err(Unreadable::TooLong { found: bytes, expected: self.max_record_bytes.0 }));
             }
             RawContent::Broken { offset, found, expected } => {
                 let decoded_offset = raw.offset;
@@ -145,7 +146,7 @@ impl Parser {
         let (text, replaced_bytes) = utf8::decode(bytes, self.invalid_utf8)?;
         let record = match syntax {
             Syntax::Jsonl => self.object(&text),
-            Syntax::Text | Syntax::Markdown => Ok(Record { text, ..Record::default() }),
+            Syntax::Document => Ok(Record { text, ..Record::default() }),
         };
         Ok(record.map(|record| Record { replaced_bytes, ..record }))
     }
@@ -244,7 +245,11 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Record, Unreadable> {
-        let parser = Parser { max_record_bytes: 100, ..Parser::default() };
+        let parser = Parser {
+            fields: Fields::default(),
+            invalid_utf8: InvalidUtf8::Refuse,
+            max_record_bytes: ByteSize(100),
+        };
         let content = RawContent::Whole(line.into());
         parser.parse(RawRecord { line: Some(1), offset: 0, content }, Syntax::Jsonl).unwrap()
     }

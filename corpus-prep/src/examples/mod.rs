@@ -1,0 +1,10 @@
+//! Labelled files to examples: rows, splits, the label list.
+
+pub mod config;
+pub mod format;
+pub mod label;
+pub mod read;
+pub mod row;
+pub mod split;
+
+pub use config::ExamplesConfig;
