@@ -3,6 +3,7 @@
 pub mod config;
 pub mod format;
 pub mod label;
+pub mod lines;
 pub mod read;
 pub mod row;
 pub mod split;

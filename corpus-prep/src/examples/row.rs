@@ -2,6 +2,7 @@
 
 use super::config::Encoding;
 use super::format::{FileFormat, RowFormat};
+use super::lines::{LineReader, Lines};
 use crate::error::{Error, Result};
 use crate::read::decompress::Decoder;
 use crate::read::raw::{Cut, RawContent, RawRecords};
@@ -153,12 +154,15 @@ impl RowReader {
         push: &mut dyn FnMut(Row) -> Result<()>,
     ) -> Result<()> {
         let delimiter = u8::try_from(delimiter).unwrap_or(b',');
+        let decoder = LineReader::new(decoder);
+        let lines = decoder.lines();
+        let failed = |error| csv_error(file, &lines, error);
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(decoder);
-        let header = reader.byte_headers().map_err(|error| csv_error(file, error))?.clone();
+        let header = reader.byte_headers().map_err(failed)?.clone();
         let header = self.header(&header, file)?;
         let mut record = ByteRecord::new();
-        while reader.read_byte_record(&mut record).map_err(|error| csv_error(file, error))? {
-            let line = record.position().map(csv::Position::line);
+        while reader.read_byte_record(&mut record).map_err(failed)? {
+            let line = record.position().and_then(|position| lines.line_at(position.byte()));
             let row = header.row(self, &record).map(|row| Row { line, ..row });
             push(row.map_err(|problem| bad_row(file, line, problem))?)?;
         }
@@ -312,8 +316,8 @@ fn bad_row(file: &str, line: Option<u64>, problem: BadRow) -> Error {
     Error::BadRow { place: Place { file: file.into(), base: 0, line }, problem }
 }
 
-fn csv_error(file: &str, error: csv::Error) -> Error {
-    let line = error.position().map(csv::Position::line);
+fn csv_error(file: &str, lines: &Lines, error: csv::Error) -> Error {
+    let line = error.position().and_then(|position| lines.line_at(position.byte()));
     match error.into_kind() {
         csv::ErrorKind::Io(source) => Error::Io { file: file.into(), source },
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
