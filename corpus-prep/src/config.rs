@@ -100,8 +100,12 @@ impl Config {
             return Err(format!("`ranges` is {}, expected a power of two", self.ranges));
         }
         match (&self.examples, self.inputs.is_empty()) {
-            (None, true) => Err("neither `inputs` nor `examples` is given, expected one of them".into()),
-            (Some(_), false) => Err("`inputs` and `examples` are both given, expected one of them".into()),
+            (None, true) => {
+                Err("neither `inputs` nor `examples` is given, expected one of them".into())
+            }
+            (Some(_), false) => {
+                Err("`inputs` and `examples` are both given, expected one of them".into())
+            }
             (None, false) => self.validate_corpus(),
             (Some(examples), true) => {
                 examples.validate()?;
@@ -118,23 +122,25 @@ impl Config {
         let names = [text, id, source, url, lang];
         for (at, name) in names.iter().enumerate() {
             if names[..at].contains(name) {
-                return Err(format!("`fields` names `{name}` twice, expected five different names"));
+                return Err(format!(
+                    "`fields` names `{name}` twice, expected five different names"
+                ));
             }
         }
         if self.exclude.source_id_prefixes.iter().any(String::is_empty) {
-            return Err("`exclude.source_id_prefixes` has \"\", which would leave out everything".into());
+            return Err(
+                "`exclude.source_id_prefixes` has \"\", which would leave out everything".into()
+            );
         }
         Ok(())
     }
 
     fn refuse_corpus_keys(&self) -> Result<(), String> {
-        let plain = Self {
-            examples: self.examples.clone(),
-            part_size: self.part_size,
-            ..Self::default()
-        };
+        let plain =
+            Self { examples: self.examples.clone(), part_size: self.part_size, ..Self::default() };
         let (found, expected) = (json(self), json(&plain));
-        let changed = expected.as_object().into_iter().flatten().find(|(key, value)| found[*key] != **value);
+        let changed =
+            expected.as_object().into_iter().flatten().find(|(key, value)| found[*key] != **value);
         match changed {
             Some((key, _)) => Err(format!("`{key}` is of no use with `examples`: leave it out")),
             None => Ok(()),

@@ -63,7 +63,12 @@ impl Phase for Decide {
         Ok(view.tasks(measure::NAME).iter().map(task).collect())
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let duplicates = read_duplicates(inputs)?;
         let mut aside = rows(TableReader::<Decision>::open(&inputs.one("aside")?.map()?)?);
         let mut decisions = TableWriter::create(out, DECISIONS)?;
@@ -92,9 +97,14 @@ impl Decide {
         let signals = Signals::from_values(&values(row)?);
         if let Some(check) = first_failed(&self.rules.checks(self.filters, &signals)) {
             let threshold = check.threshold.unwrap_or(f64::NAN);
-            return Ok(Some(Outcome::Dropped { rule: check.rule.into(), value: check.value, threshold }));
+            return Ok(Some(Outcome::Dropped {
+                rule: check.rule.into(),
+                value: check.value,
+                threshold,
+            }));
         }
-        let key = Key::of(&row.key).ok_or_else(|| unexpected(&row.key, "a unit of 32 hexadecimal digits"))?;
+        let key = Key::of(&row.key)
+            .ok_or_else(|| unexpected(&row.key, "a unit of 32 hexadecimal digits"))?;
         let found = duplicates.binary_search_by_key(&key, |duplicate| duplicate.dropped);
         Ok(Some(found.map_or(Outcome::Kept, |at| Outcome::Duplicate {
             rule: "exact".into(),

@@ -55,9 +55,15 @@ impl Phase for Deduplicate {
         Ok((0..u64::from(self.ranges.get())).map(task).collect())
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let indexes: Vec<_> = inputs.all("index").map(open).collect::<Result<_, _>>()?;
-        let num_records = indexes.iter().map(|index| index.len() / ENTRY_BYTES).sum::<usize>() as u64;
+        let num_records =
+            indexes.iter().map(|index| index.len() / ENTRY_BYTES).sum::<usize>() as u64;
         ctx.begin(num_records, Unit::Rows);
         let found = exact::find(&indexes.iter().map(|index| &index[..]).collect::<Vec<_>>());
         ctx.check_cancelled()?;

@@ -54,7 +54,9 @@ pub enum Error {
         second_format: String,
     },
     /// A labelled file is given for two splits.
-    #[error("{first} (`{first_field}`) and {second} (`{second_field}`) hold the same bytes, expected each row in one split")]
+    #[error(
+        "{first} (`{first_field}`) and {second} (`{second_field}`) hold the same bytes, expected each row in one split"
+    )]
     InTwoSplits {
         /// One file.
         first: String,
@@ -92,7 +94,9 @@ pub enum Error {
         message: String,
     },
     /// A label cannot be learnt, because no training row has it.
-    #[error("{place}: the label `{label}` is in {split} and on no row of train; found in train: {known}")]
+    #[error(
+        "{place}: the label `{label}` is in {split} and on no row of train; found in train: {known}"
+    )]
     UnseenLabel {
         /// Its first row.
         place: Place,
@@ -113,7 +117,9 @@ pub enum Error {
     #[error(transparent)]
     Frame(#[from] pipelines::error::Error),
     /// A table or index of an earlier phase is not what it should be.
-    #[error("{file}: found {found}, expected {expected}; this is a bug in seedbed: please report it")]
+    #[error(
+        "{file}: found {found}, expected {expected}; this is a bug in seedbed: please report it"
+    )]
     Unexpected {
         /// Which.
         file: String,

@@ -56,16 +56,20 @@ impl Phase for Extract {
 
     fn tasks(&self, view: &View) -> Result<Vec<Task>, TaskError> {
         refuse_two_readings(view)?;
-        let unit = |unit: &pipelines::part::Unit| {
-            Input::new("unit", raw_source(unit)).tagged(&unit.tag)
-        };
+        let unit =
+            |unit: &pipelines::part::Unit| Input::new("unit", raw_source(unit)).tagged(&unit.tag);
         let task = |part: &pipelines::part::Part| {
             Task::new(part.name.clone(), part.units.iter().map(unit).collect())
         };
         Ok(view.parts("inputs").iter().map(task).collect())
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let mut rows = Rows {
             extracted: TableWriter::create(out, EXTRACTED)?,
             aside: TableWriter::create(out, ASIDE)?,
@@ -114,7 +118,8 @@ impl Extract {
         let failed = |source| Error::Io { file: unit.name().to_owned(), source };
         let format: Format = unit.tag().parse()?;
         let decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?;
-        let mut records = RawRecords::new(decoder, format.syntax.cut(), self.parser.max_record_bytes.0);
+        let mut records =
+            RawRecords::new(decoder, format.syntax.cut(), self.parser.max_record_bytes.0);
         let (mut record, mut done) = (0, 0);
         loop {
             ctx.check_cancelled()?;
@@ -134,17 +139,27 @@ impl Extract {
             done = records.file_bytes();
         }
         // A stream that broke was not read to its end, where the reader checks that its bytes are those planned for.
-        io::copy(&mut unit.open()?, &mut io::sink()).map_err(failed).map(drop).map_err(TaskError::from)
+        io::copy(&mut unit.open()?, &mut io::sink())
+            .map_err(failed)
+            .map(drop)
+            .map_err(TaskError::from)
     }
 
-    fn row(&self, unit: &TaskInput, format: Format, record: u64, raw: RawRecord) -> Result<Extracted> {
+    fn row(
+        &self,
+        unit: &TaskInput,
+        format: Format,
+        record: u64,
+        raw: RawRecord,
+    ) -> Result<Extracted> {
         let (line, offset) = (raw.line, raw.offset);
         let place = || Place { file: unit.name().to_owned(), base: unit.offset(), line };
-        let parsed = self.parser.parse(raw, format.syntax).map_err(|invalid| Error::InvalidUtf8 {
-            place: place(),
-            offset: unit.offset() + offset + invalid.offset,
-            byte: invalid.byte,
-        })?;
+        let parsed =
+            self.parser.parse(raw, format.syntax).map_err(|invalid| Error::InvalidUtf8 {
+                place: place(),
+                offset: unit.offset() + offset + invalid.offset,
+                byte: invalid.byte,
+            })?;
         let (origin, reading) = match parsed {
             Ok(record) => self.reading(record),
             Err(problem) if self.unreadable == OnUnreadable::Count => {
@@ -158,7 +173,8 @@ impl Extract {
     fn reading(&self, record: Record) -> (Origin, Reading) {
         let Record { text, source_id, source, url, lang, metadata, replaced_bytes } = record;
         let named = source_id.as_deref().unwrap_or_default();
-        let excluded = self.exclude.source_id_prefixes.iter().find(|prefix| named.starts_with(*prefix));
+        let excluded =
+            self.exclude.source_id_prefixes.iter().find(|prefix| named.starts_with(*prefix));
         if let Some(prefix) = excluded {
             let reason = format!("source_id starts with `{prefix}`");
             let origin = Origin { source_id, source, url, lang, metadata: None };

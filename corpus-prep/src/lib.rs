@@ -10,17 +10,17 @@ pub mod globs;
 pub mod size;
 pub mod stage;
 
-pub mod read;
-pub mod signal;
-pub mod rule;
 pub mod dedup;
+pub mod read;
+pub mod rule;
+pub mod signal;
 
+pub mod decide;
+pub mod deduplicate;
+pub mod examples;
 pub mod extract;
 pub mod measure;
-pub mod deduplicate;
-pub mod decide;
 pub mod write;
-pub mod examples;
 
 mod rows;
 

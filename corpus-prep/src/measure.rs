@@ -62,7 +62,12 @@ impl Phase for Measure {
         Ok(view.tasks(extract::NAME).iter().map(task).collect())
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let table = TableReader::<Extracted>::open(&inputs.one("extracted")?.map()?)?;
         ctx.begin(table.rows(), Unit::Rows);
         let mut signals = SignalsWriter::create(out, SIGNALS, &COLUMNS)?;
@@ -92,7 +97,8 @@ impl Measure {
         for range in entries.chunk_by(|a, b| a.range(range_bits) == b.range(range_bits)) {
             file.section(section(range[0].range(range_bits)));
             for entry in range {
-                file.write_all(&entry.bytes()).map_err(|source| Error::Write { output: INDEX, source })?;
+                file.write_all(&entry.bytes())
+                    .map_err(|source| Error::Write { output: INDEX, source })?;
             }
         }
         Ok(out.finish(file, Size::Rows(entries.len() as u64))?)

@@ -76,7 +76,9 @@ mod tests {
 
     #[test]
     fn sizes_are_read_and_written_as_people_do() {
-        for (text, bytes) in [("16 MB", 16_000_000), ("64 MiB", 64 << 20), ("7 B", 7), ("3 kB", 3000), ("0 B", 0)] {
+        for (text, bytes) in
+            [("16 MB", 16_000_000), ("64 MiB", 64 << 20), ("7 B", 7), ("3 kB", 3000), ("0 B", 0)]
+        {
             assert_eq!(parse(text), Some(ByteSize(bytes)));
             assert_eq!(ByteSize(bytes).to_string(), text);
         }

@@ -1,8 +1,8 @@
 //! Corpus preparation as a stage: its inputs, phases and artifacts.
 
 use crate::config::Config;
-use crate::deduplicate::Deduplicate;
 use crate::decide::Decide;
+use crate::deduplicate::Deduplicate;
 use crate::examples::config::ExamplesConfig;
 use crate::examples::label::{self, Label};
 use crate::examples::read::{FIELDS, ReadExamples};
@@ -97,7 +97,11 @@ impl Config {
             max_record_bytes: self.max_record_bytes,
         };
         vec![
-            Box::new(Extract { parser, unreadable: self.unreadable, exclude: self.exclude.clone() }),
+            Box::new(Extract {
+                parser,
+                unreadable: self.unreadable,
+                exclude: self.exclude.clone(),
+            }),
             Box::new(Measure { words: self.words, ranges: self.ranges }),
             Box::new(Deduplicate { ranges: self.ranges }),
             Box::new(Decide { filters: self.filters, rules: self.rules.clone() }),

@@ -40,13 +40,19 @@ impl Phase for Write {
         let task = |part: &String| {
             let extracted = view.output(extract::NAME, part, extract::EXTRACTED);
             let decisions = view.output(decide::NAME, part, decide::DECISIONS);
-            let inputs = vec![Input::new("extracted", extracted), Input::new("decisions", decisions)];
+            let inputs =
+                vec![Input::new("extracted", extracted), Input::new("decisions", decisions)];
             Task::new(part.clone(), inputs)
         };
         Ok(view.tasks(decide::NAME).iter().map(task).collect())
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let extracted = TableReader::<Extracted>::open(&inputs.one("extracted")?.map()?)?;
         let decisions = TableReader::<Decision>::open(&inputs.one("decisions")?.map()?)?;
         let mut documents = TableWriter::create(out, DOCUMENTS)?;
@@ -54,7 +60,9 @@ impl Phase for Write {
         if decisions.rows() != extracted.rows() {
             let found = format!("{} decisions", decisions.rows());
             let expected = format!("one for each of {} records", extracted.rows());
-            return Err(Error::Unexpected { file: decide::DECISIONS.into(), found, expected }.into());
+            return Err(
+                Error::Unexpected { file: decide::DECISIONS.into(), found, expected }.into()
+            );
         }
         for (row, decision) in rows(extracted).zip(rows(decisions)) {
             if let Some(document) = document(row?, &decision?, out)? {
@@ -70,8 +78,8 @@ impl Phase for Write {
 fn document(row: Extracted, decision: &Decision, out: &mut TaskOutput) -> Result<Option<Document>> {
     let Extracted { key, origin, reading } = row;
     if key != decision.key {
-        let [found, expected] = [&decision.key, &key]
-            .map(|key| format!("record {} of unit {}", key.record, key.unit));
+        let [found, expected] =
+            [&decision.key, &key].map(|key| format!("record {} of unit {}", key.record, key.unit));
         return Err(Error::Unexpected { file: decide::DECISIONS.into(), found, expected });
     }
     out.count("read", 1);

@@ -134,21 +134,30 @@ impl ExamplesConfig {
         let by_split = Split::ALL.iter().any(|split| !self.globs(Some(*split)).is_empty());
         match (self.files.is_empty(), by_split) {
             (false, true) => {
-                return Err("`examples` has `files` and a file of a split, expected one or the other".into());
+                return Err(
+                    "`examples` has `files` and a file of a split, expected one or the other"
+                        .into(),
+                );
             }
             (true, _) if self.train.is_empty() => {
-                return Err("`examples` has neither `files` nor `train`, expected one of them".into());
+                return Err(
+                    "`examples` has neither `files` nor `train`, expected one of them".into()
+                );
             }
             _ => {}
         }
         self.shares.validate()?;
         if by_split && self.shares != Shares::default() {
-            return Err("`examples.shares` is of no use with `train`: leave it out, or give `files`".into());
+            return Err(
+                "`examples.shares` is of no use with `train`: leave it out, or give `files`".into(),
+            );
         }
         match self.delimiter {
-            Some(delimiter) if !delimiter.is_ascii() || "\r\n\"".contains(delimiter) => Err(format!(
-                "`examples.delimiter` is {delimiter:?}, expected a character of ASCII, no quote and no line end"
-            )),
+            Some(delimiter) if !delimiter.is_ascii() || "\r\n\"".contains(delimiter) => {
+                Err(format!(
+                    "`examples.delimiter` is {delimiter:?}, expected a character of ASCII, no quote and no line end"
+                ))
+            }
             _ => Ok(()),
         }
     }
@@ -160,7 +169,9 @@ impl Shares {
         let named = [("train", train), ("validation", validation), ("test", test)];
         for (name, share) in named {
             if !(0.0..=1.0).contains(&share) {
-                return Err(format!("`examples.shares.{name}` is {share}, expected a number from 0 to 1"));
+                return Err(format!(
+                    "`examples.shares.{name}` is {share}, expected a number from 0 to 1"
+                ));
             }
         }
         let sum = train + validation + test;
@@ -192,10 +203,15 @@ mod tests {
             r#""files":"a.csv","test":"b.csv""#,
             Err("`examples` has `files` and a file of a split, expected one or the other"),
         );
-        check(r#""test":"b.csv""#, Err("`examples` has neither `files` nor `train`, expected one of them"));
+        check(
+            r#""test":"b.csv""#,
+            Err("`examples` has neither `files` nor `train`, expected one of them"),
+        );
         check(
             r#""files":"a","shares":{"train":0.8,"test":0.1}"#,
-            Err("`examples.shares` add up to 0.9 with 0.8 for `train`, expected 1 with more than 0 for `train`"),
+            Err(
+                "`examples.shares` add up to 0.9 with 0.8 for `train`, expected 1 with more than 0 for `train`",
+            ),
         );
         check(
             r#""files":"a","shares":{"train":1.5}"#,
@@ -203,7 +219,9 @@ mod tests {
         );
         check(
             r#""files":"a","delimiter":"\"""#,
-            Err("`examples.delimiter` is '\"', expected a character of ASCII, no quote and no line end"),
+            Err(
+                "`examples.delimiter` is '\"', expected a character of ASCII, no quote and no line end",
+            ),
         );
     }
 }

@@ -30,7 +30,8 @@ pub enum RowFormat {
 }
 
 /// The names by which the format is known without `format`, for messages.
-const KNOWN: &str = ".csv, .tsv, .jsonl, .ndjson, .json (one object a line), each also with .gz or .zst";
+const KNOWN: &str =
+    ".csv, .tsv, .jsonl, .ndjson, .json (one object a line), each also with .gz or .zst";
 
 impl FileFormat {
     /// The format of the file at `path` where the manifest says `format`.
@@ -49,7 +50,9 @@ impl FileFormat {
             Some(ExampleFormat::Folder) => RowFormat::Folder(folder(path)?),
             None if is_tsv => RowFormat::Tsv,
             None if stem.ends_with(".csv") => RowFormat::Csv,
-            None if [".jsonl", ".ndjson", ".json"].iter().any(|end| stem.ends_with(end)) => RowFormat::Jsonl,
+            None if [".jsonl", ".ndjson", ".json"].iter().any(|end| stem.ends_with(end)) => {
+                RowFormat::Jsonl
+            }
             None => {
                 return Err(format!(
                     "{}: the end of its name tells no format; expected one of {KNOWN}, or `format` in `examples`",
@@ -101,12 +104,18 @@ impl fmt::Display for FileFormat {
 pub fn tag(format: Option<ExampleFormat>) -> fn(&Path) -> Result<String, String> {
     match format {
         None => |path| Ok(FileFormat::of(path, None)?.to_string()),
-        Some(ExampleFormat::Csv) => |path| Ok(FileFormat::of(path, Some(ExampleFormat::Csv))?.to_string()),
-        Some(ExampleFormat::Jsonl) => |path| Ok(FileFormat::of(path, Some(ExampleFormat::Jsonl))?.to_string()),
+        Some(ExampleFormat::Csv) => {
+            |path| Ok(FileFormat::of(path, Some(ExampleFormat::Csv))?.to_string())
+        }
+        Some(ExampleFormat::Jsonl) => {
+            |path| Ok(FileFormat::of(path, Some(ExampleFormat::Jsonl))?.to_string())
+        }
         Some(ExampleFormat::LabelText) => {
             |path| Ok(FileFormat::of(path, Some(ExampleFormat::LabelText))?.to_string())
         }
-        Some(ExampleFormat::Folder) => |path| Ok(FileFormat::of(path, Some(ExampleFormat::Folder))?.to_string()),
+        Some(ExampleFormat::Folder) => {
+            |path| Ok(FileFormat::of(path, Some(ExampleFormat::Folder))?.to_string())
+        }
     }
 }
 
@@ -134,7 +143,9 @@ mod tests {
     #[test]
     fn an_untold_format_is_an_error_that_says_what_to_do() {
         let error = tag(None)(Path::new("a/train.label")).unwrap_err();
-        assert!(error.starts_with("a/train.label: the end of its name tells no format; expected one of .csv"));
+        assert!(error.starts_with(
+            "a/train.label: the end of its name tells no format; expected one of .csv"
+        ));
         assert!(error.ends_with("or `format` in `examples`"));
         assert!(tag(Some(ExampleFormat::Folder))(Path::new("file")).is_err());
     }

@@ -49,24 +49,33 @@ impl Phase for Label {
             inputs.push(Input::new("ids", view.output(read::NAME, part, read::IDS)));
         }
         // Named in messages, never opened.
-        let units = FIELDS.iter().flat_map(|(field, _)| view.parts(field)).flat_map(|part| &part.units);
+        let units =
+            FIELDS.iter().flat_map(|(field, _)| view.parts(field)).flat_map(|part| &part.units);
         inputs.extend(units.map(|unit| Input::new("file", raw_source(unit)).tagged(&unit.tag)));
         Ok(vec![Task::new(NAME, inputs)])
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let summary = read_summaries(inputs)?;
         ctx.check_cancelled()?;
         let labels = labels(&summary, inputs)?;
         let rows: BTreeMap<_, BTreeMap<_, _>> = summary
             .labels
             .iter()
-            .map(|(label, splits)| (label, splits.iter().map(|(split, found)| (split, found.rows)).collect()))
+            .map(|(label, splits)| {
+                (label, splits.iter().map(|(split, found)| (split, found.rows)).collect())
+            })
             .collect();
         let list = json!({ "task": self.task, "labels": labels });
         out.write(LABELS, list.to_string().as_bytes())?;
         out.details(json!({ "task": self.task, "labels": labels, "rows": rows }));
-        let num_rows = summary.labels.values().flat_map(BTreeMap::values).map(|found| found.rows).sum();
+        let num_rows =
+            summary.labels.values().flat_map(BTreeMap::values).map(|found| found.rows).sum();
         out.count("read", num_rows);
         out.count("kept", num_rows);
         out.count("text_in_train_too", text_in_train_too(inputs)?);
@@ -78,8 +87,9 @@ impl Phase for Label {
 fn read_summaries(inputs: &TaskInputs) -> Result<Summary, TaskError> {
     let mut all = Summary::default();
     for part in inputs.all("summary") {
-        let summary: Summary = serde_json::from_reader(part.open()?)
-            .map_err(|error| Error::Io { file: part.name().to_owned(), source: io::Error::from(error) })?;
+        let summary: Summary = serde_json::from_reader(part.open()?).map_err(|error| {
+            Error::Io { file: part.name().to_owned(), source: io::Error::from(error) }
+        })?;
         for (label, splits) in summary.labels {
             let known = all.labels.entry(label).or_default();
             for (split, found) in splits {
@@ -94,14 +104,19 @@ fn read_summaries(inputs: &TaskInputs) -> Result<Summary, TaskError> {
 /// The sorted labels of train, which are all labels there are.
 fn labels(summary: &Summary, inputs: &TaskInputs) -> Result<Vec<String>> {
     let in_train = |splits: &BTreeMap<Split, LabelRows>| splits.contains_key(&Split::Train);
-    let known: Vec<_> =
-        summary.labels.iter().filter(|(_, splits)| in_train(splits)).map(|(label, _)| label.clone()).collect();
+    let known: Vec<_> = summary
+        .labels
+        .iter()
+        .filter(|(_, splits)| in_train(splits))
+        .map(|(label, _)| label.clone())
+        .collect();
     if known.is_empty() {
         let rows = summary.labels.values().flat_map(BTreeMap::values).map(|found| found.rows).sum();
         return Err(Error::NoTrainRows { rows });
     }
     let unseen = summary.labels.iter().find(|(_, splits)| !in_train(splits));
-    let Some((label, (split, found))) = unseen.and_then(|(label, splits)| Some((label, splits.first_key_value()?)))
+    let Some((label, (split, found))) =
+        unseen.and_then(|(label, splits)| Some((label, splits.first_key_value()?)))
     else {
         return Ok(known);
     };

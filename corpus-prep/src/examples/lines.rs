@@ -25,7 +25,14 @@ pub struct Lines(Rc<RefCell<VecDeque<(u64, u64)>>>);
 impl<R: Read> LineReader<R> {
     /// Notes the lines of `inner`.
     pub fn new(inner: R) -> Self {
-        Self { inner, head: VecDeque::new(), started: false, at: 0, line: 1, lines: Lines::default() }
+        Self {
+            inner,
+            head: VecDeque::new(),
+            started: false,
+            at: 0,
+            line: 1,
+            lines: Lines::default(),
+        }
     }
 
     /// What is known of the lines so far, and will be.
@@ -64,7 +71,8 @@ impl<R: Read> Read for LineReader<R> {
         if !self.started {
             self.start()?;
         }
-        let bytes = if self.head.is_empty() { self.inner.read(buffer)? } else { self.head.read(buffer)? };
+        let bytes =
+            if self.head.is_empty() { self.inner.read(buffer)? } else { self.head.read(buffer)? };
         self.note(&buffer[..bytes]);
         Ok(bytes)
     }

@@ -98,7 +98,12 @@ impl Phase for ReadExamples {
         Ok(tasks)
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let mut rows = Rows {
             table: TableWriter::create(out, EXAMPLES)?,
             summary: Summary::default(),
@@ -122,10 +127,17 @@ fn refuse_shared_files(view: &View) -> Result<()> {
     let mut seen = BTreeMap::new();
     for (field, _) in FIELDS {
         for unit in view.parts(field).iter().flat_map(|part| &part.units) {
-            let path = unit.paths.first().map(|path| path.display().to_string()).unwrap_or_default();
-            let (first, first_field) = seen.entry(unit.digest).or_insert((path.clone(), field)).clone();
+            let path =
+                unit.paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+            let (first, first_field) =
+                seen.entry(unit.digest).or_insert((path.clone(), field)).clone();
             if first_field != field {
-                return Err(Error::InTwoSplits { first, first_field, second: path, second_field: field });
+                return Err(Error::InTwoSplits {
+                    first,
+                    first_field,
+                    second: path,
+                    second_field: field,
+                });
             }
         }
     }
@@ -133,7 +145,12 @@ fn refuse_shared_files(view: &View) -> Result<()> {
 }
 
 impl ReadExamples {
-    fn unit(&self, unit: &TaskInput, split: Option<Split>, rows: &mut Rows) -> Result<(), TaskError> {
+    fn unit(
+        &self,
+        unit: &TaskInput,
+        split: Option<Split>,
+        rows: &mut Rows,
+    ) -> Result<(), TaskError> {
         let format = FileFormat::parse(unit.tag()).ok_or_else(|| Error::Unexpected {
             file: unit.name().to_owned(),
             found: format!("the tag `{}`", unit.tag()),
@@ -158,7 +175,8 @@ impl ReadExamples {
             Some(pair) => text_id(&format!("{}\0{pair}", row.text)),
             None => text_id(&row.text),
         };
-        let dealt = self.dealer.as_ref().map(|dealer| dealer.split(row.group.as_deref().unwrap_or(&id)));
+        let dealt =
+            self.dealer.as_ref().map(|dealer| dealer.split(row.group.as_deref().unwrap_or(&id)));
         Example {
             split: split.or(dealt).unwrap_or(Split::Train),
             id,
@@ -175,9 +193,7 @@ impl ReadExamples {
 /// The unit of a row key: the file's bytes; in a folder of labels, where equal bytes may have two labels, those as well.
 fn unit_name(unit: &TaskInput, format: &FileFormat) -> String {
     match &format.rows {
-        RowFormat::Folder(label) => {
-            text_id(&format!("{}:{label}", unit.digest().hex()))
-        }
+        RowFormat::Folder(label) => text_id(&format!("{}:{label}", unit.digest().hex())),
         _ => unit.digest().row_name(),
     }
 }

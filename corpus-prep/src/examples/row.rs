@@ -136,13 +136,17 @@ impl RowReader {
         match &format.rows {
             RowFormat::Csv => self.csv(decoder, self.delimiter.unwrap_or(','), file, &mut push),
             RowFormat::Tsv => self.csv(decoder, self.delimiter.unwrap_or('\t'), file, &mut push),
-            RowFormat::Jsonl => self.records(decoder, Cut::Lines, file, &mut push, |text| self.object(text)),
+            RowFormat::Jsonl => {
+                self.records(decoder, Cut::Lines, file, &mut push, |text| self.object(text))
+            }
             RowFormat::LabelText => {
                 self.records(decoder, Cut::Lines, file, &mut push, |text| self.label_text(text))
             }
-            RowFormat::Folder(label) => self.records(decoder, Cut::Whole, file, &mut push, |text| {
-                self.checked(Row { text: text.into(), label: label.clone(), ..Row::empty() })
-            }),
+            RowFormat::Folder(label) => {
+                self.records(decoder, Cut::Whole, file, &mut push, |text| {
+                    self.checked(Row { text: text.into(), label: label.clone(), ..Row::empty() })
+                })
+            }
         }
     }
 
@@ -275,7 +279,14 @@ impl RowReader {
 
 impl Row {
     fn empty() -> Self {
-        Self { line: None, text: String::new(), text_pair: None, label: String::new(), group: None, id: None }
+        Self {
+            line: None,
+            text: String::new(),
+            text_pair: None,
+            label: String::new(),
+            group: None,
+            id: None,
+        }
     }
 }
 
@@ -402,7 +413,8 @@ mod tests {
 
     #[track_caller]
     fn check_error(name: &str, bytes: &[u8], expected: &str) {
-        let format = FileFormat::of(Path::new(name), None).map_or(RowFormat::LabelText, |format| format.rows);
+        let format = FileFormat::of(Path::new(name), None)
+            .map_or(RowFormat::LabelText, |format| format.rows);
         assert_eq!(read(&reader(), name, format, bytes).unwrap_err().to_string(), expected);
     }
 

@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn a_split_without_share_is_empty() {
-        let in_split = |dealer: Dealer, split| (0..1000).any(|row| dealer.split(&row.to_string()) == split);
+        let in_split =
+            |dealer: Dealer, split| (0..1000).any(|row| dealer.split(&row.to_string()) == split);
         assert!(!in_split(shares(0.7, 0.3, 0.0), Split::Test));
         assert!(!in_split(shares(0.7, 0.0, 0.3), Split::Validation));
     }
@@ -63,6 +64,9 @@ mod tests {
     fn a_split_is_the_same_in_every_release() {
         let groups = ["p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8"];
         let splits = groups.map(|group| shares(0.5, 0.2, 0.3).split(group).name());
-        assert_eq!(splits.join(" "), "train train test train validation validation validation train");
+        assert_eq!(
+            splits.join(" "),
+            "train train test train validation validation validation train"
+        );
     }
 }

@@ -111,7 +111,9 @@ impl Read for Decoder<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.read_decoded(buffer).map_err(|error| match error {
             DecodeError::Io(error) => error,
-            broken @ DecodeError::Broken { .. } => io::Error::new(io::ErrorKind::InvalidData, broken),
+            broken @ DecodeError::Broken { .. } => {
+                io::Error::new(io::ErrorKind::InvalidData, broken)
+            }
         })
     }
 }

@@ -66,7 +66,8 @@ impl Format {
     pub fn of(name: &str) -> Result<Self> {
         let lower = name.to_ascii_lowercase();
         let (compression, stem) = Compression::strip(&lower);
-        let syntax = SYNTAXES.iter().find(|(end, _)| stem.ends_with(end)).map(|(_, syntax)| *syntax);
+        let syntax =
+            SYNTAXES.iter().find(|(end, _)| stem.ends_with(end)).map(|(_, syntax)| *syntax);
         let unknown = || Error::UnknownFormat { file: name.to_owned(), known: KNOWN };
         Ok(Self { syntax: syntax.ok_or_else(unknown)?, compression })
     }

@@ -71,7 +71,16 @@ impl<'a> RawRecords<'a> {
     /// Cuts what `decoder` gives as `cut` says.
     pub fn new(decoder: Decoder<'a>, cut: Cut, max_record_bytes: u64) -> Self {
         let chunk = vec![0; CHUNK_BYTES].into_boxed_slice();
-        Self { decoder, cut, max_record_bytes, chunk, unread: 0..0, offset: 0, line: 0, ended: false }
+        Self {
+            decoder,
+            cut,
+            max_record_bytes,
+            chunk,
+            unread: 0..0,
+            offset: 0,
+            line: 0,
+            ended: false,
+        }
     }
 
     /// Bytes of the file read so far, as they are compressed.
@@ -139,7 +148,8 @@ impl Iterator for RawRecords<'_> {
                 }
             };
             match &record.content {
-                RawContent::Whole(bytes) if record.line.is_some() && bytes.trim_ascii().is_empty() => {}
+                RawContent::Whole(bytes)
+                    if record.line.is_some() && bytes.trim_ascii().is_empty() => {}
                 _ => return Some(Ok(record)),
             }
         }
@@ -209,7 +219,8 @@ mod tests {
 
     #[test]
     fn the_longest_record_has_max_record_bytes() {
-        let long = RawRecord { line: Some(2), offset: 4, content: RawContent::TooLong { bytes: 4 } };
+        let long =
+            RawRecord { line: Some(2), offset: 4, content: RawContent::TooLong { bytes: 4 } };
         let expected = [whole(Some(1), 0, b"abc"), long, whole(Some(3), 9, b"d")];
         assert_eq!(records(b"abc\nabcd\nd", Cut::Lines, 3), expected);
     }
@@ -223,6 +234,8 @@ mod tests {
             RawRecords::new(decoder, Cut::Lines, 9).collect::<Result<_, _>>().unwrap();
         let last = records.last().unwrap();
         assert!(records.len() >= 3);
-        assert!(matches!(&last.content, RawContent::Broken { offset, .. } if *offset == cut.len() as u64));
+        assert!(
+            matches!(&last.content, RawContent::Broken { offset, .. } if *offset == cut.len() as u64)
+        );
     }
 }

@@ -25,7 +25,8 @@ pub struct Fields {
 
 impl Default for Fields {
     fn default() -> Self {
-        let [text, id, source, url, lang] = ["text", "id", "source", "url", "lang"].map(String::from);
+        let [text, id, source, url, lang] =
+            ["text", "id", "source", "url", "lang"].map(String::from);
         Self { text, id, source, url, lang }
     }
 }
@@ -132,15 +133,27 @@ impl Parser {
     ///
     /// # Errors
     /// [`InvalidByte`] where invalid UTF-8 is refused; its offset is from the start of the record.
-    pub fn parse(&self, raw: RawRecord, syntax: Syntax) -> Result<Result<Record, Unreadable>, InvalidByte> {
+    pub fn parse(
+        &self,
+        raw: RawRecord,
+        syntax: Syntax,
+    ) -> Result<Result<Record, Unreadable>, InvalidByte> {
         let bytes = match raw.content {
             RawContent::Whole(bytes) => bytes,
             RawContent::TooLong { bytes } => {
-                return Ok(Err(Unreadable::TooLong { found: bytes, expected: self.max_record_bytes.0 }));
+                return Ok(Err(Unreadable::TooLong {
+                    found: bytes,
+                    expected: self.max_record_bytes.0,
+                }));
             }
             RawContent::Broken { offset, found, expected } => {
                 let decoded_offset = raw.offset;
-                return Ok(Err(Unreadable::BrokenStream { offset, decoded_offset, found, expected }));
+                return Ok(Err(Unreadable::BrokenStream {
+                    offset,
+                    decoded_offset,
+                    found,
+                    expected,
+                }));
             }
         };
         let (text, replaced_bytes) = utf8::decode(bytes, self.invalid_utf8)?;
@@ -161,7 +174,10 @@ impl Parser {
         let text = match object.remove(field) {
             Some(Value::String(text)) => text,
             Some(other) => {
-                return Err(Unreadable::TextNotAString { field: field.clone(), found: type_of(&other) });
+                return Err(Unreadable::TextNotAString {
+                    field: field.clone(),
+                    found: type_of(&other),
+                });
             }
             None => {
                 let mut found: Vec<_> = object.into_iter().map(|(key, _)| key).collect();
@@ -284,11 +300,7 @@ mod tests {
             "text_not_a_string",
             "field `text` is null, expected a string",
         );
-        check_unreadable(
-            "[1]",
-            "not_an_object",
-            "found an array, expected one JSON object a line",
-        );
+        check_unreadable("[1]", "not_an_object", "found an array, expected one JSON object a line");
         check_unreadable(
             r#"{"text":"x""#,
             "not_an_object",

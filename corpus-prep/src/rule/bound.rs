@@ -45,7 +45,10 @@ impl Number for f64 {
 ///
 /// # Errors
 /// As the serializer's.
-pub fn serialize<T: Number, S: Serializer>(bound: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn serialize<T: Number, S: Serializer>(
+    bound: &Option<T>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match bound {
         Some(number) => number.serialize(serializer),
         None => serializer.serialize_str("off"),
@@ -56,7 +59,9 @@ pub fn serialize<T: Number, S: Serializer>(bound: &Option<T>, serializer: S) -> 
 ///
 /// # Errors
 /// On anything but a number of the bound's type and `"off"`.
-pub fn deserialize<'de, T: Number, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub fn deserialize<'de, T: Number, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     deserializer.deserialize_any(BoundVisitor(PhantomData))
 }
 
@@ -87,6 +92,10 @@ impl<T: Number> Visitor<'_> for BoundVisitor<T> {
     }
 
     fn visit_str<E: Error>(self, word: &str) -> Result<Self::Value, E> {
-        if word == "off" { Ok(None) } else { Err(E::invalid_value(serde::de::Unexpected::Str(word), &self)) }
+        if word == "off" {
+            Ok(None)
+        } else {
+            Err(E::invalid_value(serde::de::Unexpected::Str(word), &self))
+        }
     }
 }

@@ -73,9 +73,17 @@ impl GopherQuality {
             Check::at_most("too_many_hashes", s.hash_ratio, self.too_many_hashes),
             Check::at_most("too_many_ellipsis", s.ellipsis_ratio, self.too_many_ellipsis),
             Check::at_most("too_many_bullets", s.bullet_line_frac, self.too_many_bullets),
-            Check::at_most("too_many_end_ellipsis", s.ellipsis_line_frac, self.too_many_end_ellipsis),
+            Check::at_most(
+                "too_many_end_ellipsis",
+                s.ellipsis_line_frac,
+                self.too_many_end_ellipsis,
+            ),
             Check::at_least("below_alpha", s.alpha_word_frac, self.below_alpha),
-            Check::at_least("enough_stop_words", s.num_stop_words as f64, count(self.enough_stop_words)),
+            Check::at_least(
+                "enough_stop_words",
+                s.num_stop_words as f64,
+                count(self.enough_stop_words),
+            ),
         ]
     }
 }
@@ -93,7 +101,12 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: Option<&str>) {
         let failed = first_failed(&GopherQuality::default().checks(&Signals::measure(text)));
-        assert_eq!(failed.map(|check| check.rule), expected, "{:?}", Signals::measure(text).gopher_quality);
+        assert_eq!(
+            failed.map(|check| check.rule),
+            expected,
+            "{:?}",
+            Signals::measure(text).gopher_quality
+        );
     }
 
     const SHORT: Option<&str> = Some("short_doc");
@@ -182,9 +195,12 @@ mod tests {
 
     #[test]
     fn a_bound_is_a_number_or_off() {
-        let refused = |json: &str| serde_json::from_str::<GopherQuality>(json).unwrap_err().to_string();
+        let refused =
+            |json: &str| serde_json::from_str::<GopherQuality>(json).unwrap_err().to_string();
         assert!(refused(r#"{"short_doc":0.5}"#).contains("expected a whole number, or \"off\""));
-        assert!(refused(r#"{"below_avg":-1}"#).contains("expected a number of at least 0, or \"off\""));
+        assert!(
+            refused(r#"{"below_avg":-1}"#).contains("expected a number of at least 0, or \"off\"")
+        );
         assert!(refused(r#"{"below_avg":"none"}"#).contains("invalid value: string \"none\""));
         assert!(refused(r#"{"shortdoc":1}"#).contains("expected one of `short_doc`"));
     }

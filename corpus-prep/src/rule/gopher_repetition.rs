@@ -127,7 +127,8 @@ mod tests {
             check(|s| s.gopher_repetition.top_ngram_frac[at] = bound + 1e-9, Some(rule));
         }
         let dups = [0.15, 0.14, 0.13, 0.12, 0.11, 0.10];
-        let names = ["dup_5_gram", "dup_6_gram", "dup_7_gram", "dup_8_gram", "dup_9_gram", "dup_10_gram"];
+        let names =
+            ["dup_5_gram", "dup_6_gram", "dup_7_gram", "dup_8_gram", "dup_9_gram", "dup_10_gram"];
         for (at, (rule, bound)) in names.into_iter().zip(dups).enumerate() {
             check(|s| s.gopher_repetition.dup_ngram_frac[at] = bound, None);
             check(|s| s.gopher_repetition.dup_ngram_frac[at] = bound + 1e-9, Some(rule));

@@ -98,18 +98,24 @@ mod tests {
     #[test]
     fn no_two_rules_share_a_name_and_every_name_is_a_field() {
         let rules = Rules::default();
-        let names: Vec<_> =
-            rules.checks(Filters::Gopher, &Signals::default()).iter().map(|check| check.rule).collect();
+        let names: Vec<_> = rules
+            .checks(Filters::Gopher, &Signals::default())
+            .iter()
+            .map(|check| check.rule)
+            .collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
         let quality = serde_json::to_value(&rules.gopher_quality).unwrap();
         let repetition = serde_json::to_value(&rules.gopher_repetition).unwrap();
-        assert!(names.iter().all(|name| quality.get(name).is_some() != repetition.get(name).is_some()));
+        assert!(
+            names.iter().all(|name| quality.get(name).is_some() != repetition.get(name).is_some())
+        );
     }
 
     #[test]
     fn quality_is_asked_before_repetition() {
         let checks = Rules::default().checks(Filters::Gopher, &Signals::measure("again\n\nagain"));
-        let failed: Vec<_> = checks.iter().filter(|check| check.fails()).map(|check| check.rule).collect();
+        let failed: Vec<_> =
+            checks.iter().filter(|check| check.fails()).map(|check| check.rule).collect();
         assert_eq!(failed[..3], ["short_doc", "enough_stop_words", "dup_para_frac"]);
         assert_eq!(first_failed(&checks).unwrap().rule, "short_doc");
         assert_eq!(Rules::default().checks(Filters::None, &Signals::default()), []);

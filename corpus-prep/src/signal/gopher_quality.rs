@@ -71,8 +71,7 @@ impl Lines {
         let mut lines = Self::default();
         for line in split_lines(text) {
             lines.all += 1;
-            lines.bullet +=
-                u64::from(line.trim_start_matches(is_space).starts_with(['•', '-']));
+            lines.bullet += u64::from(line.trim_start_matches(is_space).starts_with(['•', '-']));
             let end = line.trim_end_matches(is_space);
             lines.ellipsis += u64::from(end.ends_with("...") || end.ends_with('…'));
         }

@@ -109,7 +109,8 @@ struct Words {
 impl Words {
     fn of(words: &[&str]) -> Self {
         let mut ids = HashMap::with_hasher(FixedState::default());
-        let mut laid = Self { joined: words.concat(), starts: vec![0], chars: vec![0], ids: Vec::new() };
+        let mut laid =
+            Self { joined: words.concat(), starts: vec![0], chars: vec![0], ids: Vec::new() };
         let (mut bytes, mut chars) = (0, 0);
         for word in words {
             bytes += word.len();

@@ -99,8 +99,10 @@ impl Signals {
     pub fn from_values(values: &[f64; COLUMNS.len()]) -> Self {
         let [num_chars, num_words, num_content_words, values @ ..] = *values;
         let [mean_word_chars, hash_ratio, ellipsis_ratio, values @ ..] = values;
-        let [bullet_line_frac, ellipsis_line_frac, alpha_word_frac, num_stop_words, values @ ..] = values;
-        let [dup_para_frac, dup_para_char_frac, dup_line_frac, dup_line_char_frac, values @ ..] = values;
+        let [bullet_line_frac, ellipsis_line_frac, alpha_word_frac, num_stop_words, values @ ..] =
+            values;
+        let [dup_para_frac, dup_para_char_frac, dup_line_frac, dup_line_char_frac, values @ ..] =
+            values;
         let [top_2, top_3, top_4, dup_ngram_frac @ ..] = values;
         Self {
             num_chars: whole(num_chars),
@@ -127,7 +129,11 @@ impl Signals {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts were written as whole numbers")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts were written as whole numbers"
+)]
 fn whole(count: f64) -> u64 {
     count as u64
 }
