@@ -10,10 +10,8 @@ use std::io;
 #[non_exhaustive]
 pub enum Error {
     /// A file name does not say how to read the file.
-    #[error("{file}: the end of its name tells no format; expected one of {known}")]
+    #[error("the end of its name tells no format; expected one of {known}")]
     UnknownFormat {
-        /// The file.
-        file: String,
         /// The formats that are known.
         known: &'static str,
     },

@@ -55,8 +55,7 @@ impl FileFormat {
             }
             None => {
                 return Err(format!(
-                    "{}: the end of its name tells no format; expected one of {KNOWN}, or `format` in `examples`",
-                    path.display()
+                    "the end of its name tells no format; expected one of {KNOWN}, or `format` in `examples`"
                 ));
             }
         };
@@ -81,9 +80,8 @@ impl FileFormat {
 
 fn folder(path: &Path) -> Result<String, String> {
     let name = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
-    name.map(String::from).ok_or_else(|| {
-        format!("{}: stands in no folder whose name could be its label", path.display())
-    })
+    name.map(String::from)
+        .ok_or_else(|| "it stands in no folder whose name could be its label".into())
 }
 
 /// A short name, such as `csv.gz`, or `folder:spam`.

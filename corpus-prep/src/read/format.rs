@@ -68,7 +68,7 @@ impl Format {
         let (compression, stem) = Compression::strip(&lower);
         let syntax =
             SYNTAXES.iter().find(|(end, _)| stem.ends_with(end)).map(|(_, syntax)| *syntax);
-        let unknown = || Error::UnknownFormat { file: name.to_owned(), known: KNOWN };
+        let unknown = || Error::UnknownFormat { known: KNOWN };
         Ok(Self { syntax: syntax.ok_or_else(unknown)?, compression })
     }
 
@@ -129,7 +129,7 @@ impl FromStr for Format {
         match stem {
             "jsonl" => Ok(Self { syntax: Syntax::Jsonl, compression }),
             "document" => Ok(Self { syntax: Syntax::Document, compression }),
-            _ => Err(Error::UnknownFormat { file: name.to_owned(), known: "jsonl, document" }),
+            _ => Err(Error::UnknownFormat { known: "jsonl, document" }),
         }
     }
 }
@@ -161,7 +161,7 @@ mod tests {
         assert!(matches!(error, Error::UnknownFormat { .. }));
         assert_eq!(
             error.to_string(),
-            "data/table.xls.gz: the end of its name tells no format; expected one of .jsonl, .ndjson, \
+            "the end of its name tells no format; expected one of .jsonl, .ndjson, \
              .json (one object a line), .txt, .md, .markdown, each also with .gz or .zst"
         );
     }

@@ -4,6 +4,7 @@ use super::format::Syntax;
 use super::raw::{RawContent, RawRecord};
 use super::utf8::{self, InvalidByte, InvalidUtf8};
 use crate::size::ByteSize;
+use pipelines::key::canonical;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -235,24 +236,6 @@ fn take_name(object: &mut Map<String, Value>, field: &str) -> Option<String> {
             Some(name)
         }
         _ => take_string(object, field),
-    }
-}
-
-/// JSON with sorted keys and no spaces.
-pub fn canonical(value: &Value) -> String {
-    match value {
-        Value::Object(object) => {
-            let mut entries: Vec<_> = object.iter().collect();
-            entries.sort_by_key(|(key, _)| *key);
-            let entry = |(key, value): &(&String, &Value)| {
-                format!("{}:{}", Value::from(key.as_str()), canonical(value))
-            };
-            format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(","))
-        }
-        Value::Array(values) => {
-            format!("[{}]", values.iter().map(canonical).collect::<Vec<_>>().join(","))
-        }
-        scalar => scalar.to_string(),
     }
 }
 
