@@ -1,0 +1,148 @@
+//! What a running task may know that never changes its bytes: threads, progress, whether to stop, states to start from.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::input::Mapped;
+use crate::output::{OutputFile, Size, TaskOutput};
+use crate::store::{Store, TrainingState};
+
+/// What progress is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Bytes of input.
+    Bytes,
+    /// Rows.
+    Rows,
+    /// Optimizer steps.
+    Steps,
+}
+
+/// Hears how far a task is.
+pub trait ProgressSink: Send + Sync {
+    /// The task has `total` units of work.
+    fn begin(&self, total: u64, unit: Unit);
+    /// `done` more units are done.
+    fn advance(&self, done: u64);
+    /// A line worth showing, such as a loss.
+    fn note(&self, line: &str);
+}
+
+/// Hears nothing.
+pub struct Silent;
+
+impl ProgressSink for Silent {
+    fn begin(&self, _: u64, _: Unit) {}
+    fn advance(&self, _: u64) {}
+    fn note(&self, _: &str) {}
+}
+
+/// A flag that tells tasks to stop.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Tells every holder to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The surroundings of a running task.
+pub struct Context {
+    pub(crate) threads: usize,
+    pub(crate) progress: Box<dyn ProgressSink>,
+    pub(crate) cancel: Cancel,
+    pub(crate) states: Option<States>,
+}
+
+/// The training states that a task shares with runs of other lengths.
+pub(crate) struct States {
+    pub(crate) store: Store,
+    pub(crate) prefix: Digest,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+impl Context {
+    /// Threads in the pool that the task runs in.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Fails if the run was told to stop. Long loops call it at least once a second.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub fn check_cancelled(&self) -> Result<()> {
+        if self.cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Whether the run was told to stop; for a task that saves something first.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    /// Says how much work there is.
+    pub fn begin(&self, total: u64, unit: Unit) {
+        self.progress.begin(total, unit);
+    }
+
+    /// Says that `done` more units are done.
+    pub fn advance(&self, done: u64) {
+        self.progress.advance(done);
+    }
+
+    /// Shows a line, such as a loss.
+    pub fn note(&self, line: &str) {
+        self.progress.note(line);
+    }
+
+    /// The longest stored state that this training task can start from, and after how many steps it was reached.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn latest_state(&self) -> Result<Option<(u64, Mapped)>> {
+        let Some(states) = &self.states else { return Ok(None) };
+        let Some((step, state)) = states.store.latest_state(&states.prefix, states.to)? else {
+            return Ok(None);
+        };
+        if step <= states.from {
+            return Ok(None);
+        }
+        let file = state.file;
+        states.store.check(&file.digest, 0, file.bytes, &file.digest)?;
+        Ok(Some((step, Mapped::open(states.store.object_path(&file.digest), 0, file.bytes)?)))
+    }
+
+    /// Stores the state after `step` steps, to start from if this task does not come to its end.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save_state(
+        &self,
+        step: u64,
+        write: impl FnOnce(&mut OutputFile) -> std::io::Result<()>,
+    ) -> Result<()> {
+        let Some(states) = &self.states else { return Ok(()) };
+        let output = TaskOutput::new(&states.store)?;
+        let mut file = output.create("state")?;
+        write(&mut file).map_err(|source| Error::Io {
+            action: "write",
+            path: states.store.root().to_owned(),
+            source,
+        })?;
+        let (_, path, file) = file.close(Size::Bytes)?;
+        states.store.adopt(&path, &file.digest)?;
+        states.store.keep_state(&states.prefix, step, &TrainingState { passing: true, file })?;
+        states.store.drop_passing_states(&states.prefix, step)
+    }
+}

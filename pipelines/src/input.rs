@@ -1,0 +1,214 @@
+//! What a task reads: declared inputs, each checked against its digest.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use memmap2::{Mmap, MmapOptions};
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{Digest, VerifyingReader};
+use crate::error::{At, Error, Result};
+use crate::store::Store;
+
+/// A stretch of a file with its digest: an input whose place is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Located {
+    /// What the task uses it for.
+    pub role: String,
+    /// What the stage knows of it besides its bytes.
+    pub tag: String,
+    /// What messages call it: the path of a raw file, or what made it.
+    pub name: String,
+    /// Where its bytes stand.
+    pub place: Place,
+    /// First byte.
+    pub offset: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// BLAKE3 of the stretch.
+    pub digest: Digest,
+}
+
+/// A file outside or inside the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// A file that may change at any time.
+    File(PathBuf),
+    /// An object.
+    Object(Digest),
+}
+
+/// The inputs of one task.
+pub struct TaskInputs {
+    inputs: Vec<TaskInput>,
+}
+
+impl TaskInputs {
+    pub(crate) fn new(located: Vec<Located>, store: &Store) -> Self {
+        let inputs = located.into_iter().map(|located| TaskInput { located, store: store.clone() });
+        Self { inputs: inputs.collect() }
+    }
+
+    /// The inputs in `role`, in the order in which the task declared them.
+    pub fn all<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'a TaskInput> {
+        self.inputs.iter().filter(move |input| input.located.role == role)
+    }
+
+    /// The first input in `role`.
+    ///
+    /// # Errors
+    /// When the task declared none.
+    pub fn one<'a>(&'a self, role: &'a str) -> Result<&'a TaskInput> {
+        self.all(role)
+            .next()
+            .ok_or_else(|| Error::Undeclared { what: format!("the input `{role}`") })
+    }
+}
+
+/// One input of a task.
+pub struct TaskInput {
+    located: Located,
+    store: Store,
+}
+
+impl TaskInput {
+    /// What messages call it: the path of a raw file, or what made it.
+    pub fn name(&self) -> &str {
+        &self.located.name
+    }
+
+    /// What the stage said of it when it listed the task.
+    pub fn tag(&self) -> &str {
+        &self.located.tag
+    }
+
+    /// Where its first byte stands in its file.
+    pub fn offset(&self) -> u64 {
+        self.located.offset
+    }
+
+    /// Length in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.located.bytes
+    }
+
+    /// BLAKE3 of its bytes.
+    pub fn digest(&self) -> &Digest {
+        &self.located.digest
+    }
+
+    /// Where its bytes stand.
+    pub fn path(&self) -> PathBuf {
+        match &self.located.place {
+            Place::File(path) => path.clone(),
+            Place::Object(digest) => self.store.object_path(digest),
+        }
+    }
+
+    /// Reads it from the start. The reader fails at its end if the bytes are not those that were planned for.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(&self) -> Result<impl Read + use<>> {
+        let path = self.path();
+        let mut file = File::open(&path).at("open", &path)?;
+        file.seek(SeekFrom::Start(self.located.offset)).at("read", &path)?;
+        Ok(BufReader::new(VerifyingReader::new(file.take(self.located.bytes), self.located.digest)))
+    }
+
+    /// Maps it into memory after checking its bytes.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or its bytes are others.
+    pub fn map(&self) -> Result<Mapped> {
+        match &self.located.place {
+            Place::Object(object) => {
+                self.store.check(
+                    object,
+                    self.located.offset,
+                    self.located.bytes,
+                    &self.located.digest,
+                )?;
+            }
+            Place::File(path) => {
+                let (found, _) =
+                    Digest::of_reader(std::fs::File::open(path).at("open", path)?.take(u64::MAX))
+                        .at("read", path)?;
+                if found != self.located.digest {
+                    let (path, expected) = (path.clone(), self.located.digest);
+                    return Err(Error::Damaged { path, expected, found, advice: "" });
+                }
+            }
+        }
+        Mapped::open(self.path(), self.located.offset, self.located.bytes)
+    }
+}
+
+/// Bytes of a file in memory, loaded by the system as they are read.
+#[derive(Clone)]
+pub struct Mapped {
+    path: PathBuf,
+    /// `None` for an empty stretch, which cannot be mapped.
+    map: Option<Arc<Mmap>>,
+}
+
+impl Mapped {
+    /// Maps `bytes` bytes of the file at `path` from `offset` on, without checking them.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or is shorter.
+    pub fn open(path: PathBuf, offset: u64, bytes: u64) -> Result<Self> {
+        let file = File::open(&path).at("open", &path)?;
+        let length = file.metadata().at("read", &path)?.len();
+        if offset.checked_add(bytes).is_none_or(|end| end > length) {
+            let found = format!("{length} bytes");
+            let expected =
+                format!("{bytes} bytes from byte {offset} on; was the writer interrupted?");
+            return Err(Error::Format { path, found, expected });
+        }
+        if bytes == 0 {
+            return Ok(Self { path, map: None });
+        }
+        let length = usize::try_from(bytes).map_err(|_| Error::Format {
+            path: path.clone(),
+            found: format!("{bytes} bytes"),
+            expected: "a length that this machine can address".into(),
+        })?;
+        // SAFETY: the mapped files are objects of the store or files of published artifacts. Both are read-only and
+        // never written to again: a replacement is a new file under a new name, which leaves this mapping as it is.
+        let map = unsafe { MmapOptions::new().offset(offset).len(length).map(&file) };
+        Ok(Self { map: Some(Arc::new(map.at("map", &path)?)), path })
+    }
+
+    /// The whole file at `path`.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn whole(path: PathBuf) -> Result<Self> {
+        let bytes = std::fs::metadata(&path).at("open", &path)?.len();
+        Self::open(path, 0, bytes)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+}
+
+impl Deref for Mapped {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.map.as_deref().map_or(&[], |map| map)
+    }
+}
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}

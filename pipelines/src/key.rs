@@ -1,0 +1,132 @@
+//! Keys: what a task's result depends on, in one digest.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::digest::Digest;
+
+/// One input as the key sees it: what it is for, and which bytes it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyedInput {
+    /// What the task uses it for.
+    pub role: String,
+    /// What the stage knows of it besides its bytes, such as a file's format.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tag: String,
+    /// BLAKE3 of the bytes that are read.
+    pub digest: Digest,
+    /// Where it was found, for people: not part of the key.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+}
+
+/// Everything that a task's bytes may depend on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ingredients {
+    /// The stage's name.
+    pub stage: String,
+    /// The phase's name.
+    pub phase: String,
+    /// The phase's version.
+    pub version: u32,
+    /// The phase's own config.
+    pub config: Value,
+    /// The bytes it reads, in order.
+    pub inputs: Vec<KeyedInput>,
+}
+
+impl Ingredients {
+    /// The key: BLAKE3 over the ingredients, each length-prefixed, the config in canonical form.
+    pub fn key(&self) -> Digest {
+        let mut hasher = blake3::Hasher::new_derive_key("seedbed 2026 task key");
+        let mut add = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+        };
+        add(self.stage.as_bytes());
+        add(self.phase.as_bytes());
+        add(&self.version.to_le_bytes());
+        add(canonical(&self.config).as_bytes());
+        for input in &self.inputs {
+            add(input.role.as_bytes());
+            add(input.tag.as_bytes());
+            add(input.digest.as_bytes());
+        }
+        Digest::from(&hasher)
+    }
+}
+
+/// JSON without blanks and with sorted keys, whatever order the value was built in.
+pub fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort();
+            let fields: Vec<String> = keys
+                .into_iter()
+                .map(|key| format!("{}:{}", Value::from(key.as_str()), canonical(&map[key])))
+                .collect();
+            format!("{{{}}}", fields.join(","))
+        }
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(","))
+        }
+        plain => plain.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn ingredients() -> Ingredients {
+        Ingredients {
+            stage: "tokenize".into(),
+            phase: "encode".into(),
+            version: 1,
+            config: json!({"b": 1, "a": [0.5, null, "x"]}),
+            inputs: vec![KeyedInput {
+                role: "documents".into(),
+                tag: String::new(),
+                digest: Digest::of(b"x"),
+                name: "somewhere".into(),
+            }],
+        }
+    }
+
+    #[test]
+    fn the_key_of_fixed_ingredients_never_changes() {
+        assert_eq!(
+            ingredients().key().to_string(),
+            "b3:33bd6e3cd4a62af5d0ef4d4a6f7ef4f1e0ae2dd4fe7bb0ac5d8bcbd0a1c64d8b"
+        );
+    }
+
+    #[test]
+    fn canonical_json_is_sorted_and_tight() {
+        assert_eq!(canonical(&ingredients().config), r#"{"a":[0.5,null,"x"],"b":1}"#);
+    }
+
+    #[test]
+    fn names_do_not_count_and_everything_else_does() {
+        let key = ingredients().key();
+        let with = |change: fn(&mut Ingredients)| {
+            let mut other = ingredients();
+            change(&mut other);
+            other.key()
+        };
+        assert_eq!(key, with(|other| other.inputs[0].name = "elsewhere".into()));
+        for changed in [
+            with(|other| other.stage = "tokenise".into()),
+            with(|other| other.phase = "encoded".into()),
+            with(|other| other.version = 2),
+            with(|other| other.config["b"] = json!(2)),
+            with(|other| other.inputs[0].role = "document".into()),
+            with(|other| other.inputs[0].tag = "jsonl".into()),
+            with(|other| other.inputs[0].digest = Digest::of(b"y")),
+            with(|other| other.inputs.clear()),
+        ] {
+            assert_ne!(key, changed);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The table `examples`: labelled rows of a task.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::documents::RowKey;
+use super::{BuildColumns, Columns, Row};
+use crate::error::{Error, Result};
+
+/// Which rows a model may learn from, choose by, and be judged on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// To learn from.
+    Train,
+    /// To choose by.
+    Validation,
+    /// To be judged on.
+    Test,
+}
+
+impl Split {
+    /// All splits, in order.
+    pub const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
+
+    /// Its name in tables and manifests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Validation => "validation",
+            Split::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A row of `examples` for sequence classification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// BLAKE3-128 of the text (and of the second text, behind a zero byte, if there is one).
+    pub id: String,
+    /// Which record it was.
+    pub key: RowKey,
+    /// The row's own name, as found.
+    pub source_id: Option<String>,
+    /// Which split it is in.
+    pub split: Split,
+    /// What it shares with rows that are not independent of it, such as a patient.
+    pub group: Option<String>,
+    /// The text.
+    pub text: String,
+    /// The second text of a pair.
+    pub text_pair: Option<String>,
+    /// Its labels; one for a single-label task.
+    pub labels: Vec<String>,
+}
+
+impl Row for Example {
+    const TABLE: &'static str = "examples";
+    const VERSION: u64 = 1;
+
+    fn build(rows: &[Self], columns: &mut BuildColumns) {
+        columns.text("id", rows.iter().map(|row| row.id.as_str()));
+        RowKey::build(rows.iter().map(|row| &row.key), columns);
+        columns.maybe_text("source_id", rows.iter().map(|row| row.source_id.as_deref()));
+        columns.text("split", rows.iter().map(|row| row.split.name()));
+        columns.maybe_text("group", rows.iter().map(|row| row.group.as_deref()));
+        columns.text("text", rows.iter().map(|row| row.text.as_str()));
+        columns.maybe_text("text_pair", rows.iter().map(|row| row.text_pair.as_deref()));
+        columns.texts("labels", rows.iter().map(|row| row.labels.as_slice()));
+    }
+
+    fn read(columns: &Columns<'_>, at: usize) -> Result<Self> {
+        let split = columns.text("split", at)?;
+        let split =
+            Split::ALL.into_iter().find(|known| known.name() == split).ok_or_else(|| {
+                Error::Format {
+                    path: "examples".into(),
+                    found: format!("the split `{split}`"),
+                    expected: "train, validation or test".into(),
+                }
+            })?;
+        Ok(Self {
+            id: columns.text("id", at)?,
+            key: RowKey::read(columns, at)?,
+            source_id: columns.maybe_text("source_id", at)?,
+            split,
+            group: columns.maybe_text("group", at)?,
+            text: columns.text("text", at)?,
+            text_pair: columns.maybe_text("text_pair", at)?,
+            labels: columns.texts("labels", at)?,
+        })
+    }
+
+    fn weight(&self) -> usize {
+        160 + self.text.len() + self.text_pair.as_ref().map_or(0, String::len)
+    }
+}

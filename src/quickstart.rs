@@ -1,0 +1,18 @@
+//! The sample data of `seedbed quickstart`: the documentation of the packages this program is made of.
+//!
+//! Nothing is downloaded. Cargo unpacked the sources of these packages to build the program, so every
+//! machine that built it has some ten megabytes of real, messy, partly duplicated text, and some of
+//! that text says what it is: a passage under `# Panics` tells when a function panics.
+//!
+//! Writes `data/corpus/*.jsonl`, one file a package, and `data/labelled/passages.jsonl`. The bytes
+//! depend on `Cargo.lock` and on the contents of the packages, not on the machine or its paths.
+
+mod error;
+mod passages;
+mod registry;
+mod rustdoc;
+mod sample;
+mod sources;
+
+pub use error::SampleError;
+pub use sample::{SampleSize, Summary, write_sample};
