@@ -1,1 +1,27 @@
-//! corpus-prep
+//! Turns raw text into clean documents, and labelled files into examples.
+//!
+//! Of `inputs` (files of JSON lines, plain text, Markdown) the phases [`extract`], [`measure`], [`deduplicate`], [`decide`]
+//! and [`write`] make `extracted`, `signals`, `decisions` and `documents`: every record that is read has one row in the
+//! first three, and one outcome. Of `examples` (labelled files) the phases of [`examples`] make `examples`.
+
+pub mod config;
+pub mod error;
+pub mod globs;
+pub mod size;
+pub mod stage;
+
+pub mod dedup;
+pub mod read;
+pub mod rule;
+pub mod signal;
+
+pub mod decide;
+pub mod deduplicate;
+pub mod examples;
+pub mod extract;
+pub mod measure;
+pub mod write;
+
+mod rows;
+
+pub use config::Config;

@@ -1,0 +1,171 @@
+//! Phase `decide`: every record has one outcome.
+//!
+//! Rules are asked before duplicates: equal texts fail equal rules, so a duplicate always names a record that is kept.
+
+use crate::dedup::Key;
+use crate::dedup::exact::{DUPLICATE_BYTES, Duplicate};
+use crate::error::{Error, Result};
+use crate::rows::rows;
+use crate::rule::{Filters, Rules, first_failed};
+use crate::signal::{COLUMNS, Signals};
+use crate::{deduplicate, extract, measure};
+use pipelines::context::Context;
+use pipelines::error::TaskError;
+use pipelines::input::TaskInputs;
+use pipelines::output::TaskOutput;
+use pipelines::stage::{Input, Phase, Task, View};
+use pipelines::table::decisions::{Decision, Outcome};
+use pipelines::table::documents::RowKey;
+use pipelines::table::{TableReader, TableWriter, signals};
+use serde::Serialize;
+
+/// Name of the phase.
+pub const NAME: &str = "decide";
+
+/// The table of decisions.
+pub const DECISIONS: &str = "decisions";
+
+/// How similar exact duplicates are.
+const EQUAL: f64 = 1.0;
+
+/// Judges the records of a part.
+#[derive(Clone, Debug, Serialize)]
+pub struct Decide {
+    /// Which families of rules are asked.
+    pub filters: Filters,
+    /// Their bounds.
+    pub rules: Rules,
+}
+
+impl Phase for Decide {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("the phase has string keys and finite numbers only")
+    }
+
+    fn tasks(&self, view: &View) -> Result<Vec<Task>, TaskError> {
+        let task = |part: &String| {
+            let signals = Input::new("signals", view.output(measure::NAME, part, measure::SIGNALS));
+            let aside = Input::new("aside", view.output(extract::NAME, part, extract::ASIDE));
+            let ranges = view.tasks(deduplicate::NAME).iter().map(|range| {
+                let duplicates = view.output(deduplicate::NAME, range, deduplicate::DUPLICATES);
+                Input::new("duplicates", duplicates.section(part))
+            });
+            Task::new(part.clone(), [signals, aside].into_iter().chain(ranges).collect())
+        };
+        Ok(view.tasks(measure::NAME).iter().map(task).collect())
+    }
+
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
+        let duplicates = read_duplicates(inputs)?;
+        let mut aside = rows(TableReader::<Decision>::open(&inputs.one("aside")?.map()?)?);
+        let mut decisions = TableWriter::create(out, DECISIONS)?;
+        let signals = inputs.one("signals")?.map()?;
+        for batch in signals::read(&signals, &COLUMNS)? {
+            ctx.check_cancelled()?;
+            for row in batch? {
+                let decision = match self.judge(&row, &duplicates)? {
+                    Some(outcome) => Decision { key: row.key, id: row.id, outcome },
+                    None => next_aside(&mut aside, &row.key)?,
+                };
+                count(&decision.outcome, out);
+                decisions.push(decision)?;
+            }
+        }
+        Ok(decisions.finish(out)?)
+    }
+}
+
+impl Decide {
+    /// The outcome of a record that has a text.
+    fn judge(&self, row: &signals::Signals, duplicates: &[Duplicate]) -> Result<Option<Outcome>> {
+        if row.id.is_none() {
+            return Ok(None);
+        }
+        let signals = Signals::from_values(&values(row)?);
+        if let Some(check) = first_failed(&self.rules.checks(self.filters, &signals)) {
+            let threshold = check.threshold.unwrap_or(f64::NAN);
+            return Ok(Some(Outcome::Dropped {
+                rule: check.rule.into(),
+                value: check.value,
+                threshold,
+            }));
+        }
+        let key = Key::of(&row.key)
+            .ok_or_else(|| unexpected(&row.key, "a unit of 32 hexadecimal digits"))?;
+        let found = duplicates.binary_search_by_key(&key, |duplicate| duplicate.dropped);
+        Ok(Some(found.map_or(Outcome::Kept, |at| Outcome::Duplicate {
+            rule: "exact".into(),
+            kept: duplicates[at].kept.row_key(),
+            similarity: EQUAL,
+        })))
+    }
+}
+
+fn values(row: &signals::Signals) -> Result<[f64; COLUMNS.len()]> {
+    let values: Option<Vec<f64>> = row.values.iter().copied().collect();
+    let values = values.and_then(|values| values.try_into().ok());
+    values.ok_or_else(|| unexpected(&row.key, "a value for every signal of a record with a text"))
+}
+
+/// The decision on the next record without text, which must be the record `key`.
+fn next_aside(
+    aside: &mut impl Iterator<Item = pipelines::error::Result<Decision>>,
+    key: &RowKey,
+) -> Result<Decision, TaskError> {
+    match aside.next() {
+        Some(Ok(decision)) if decision.key == *key => Ok(decision),
+        Some(Err(error)) => Err(error.into()),
+        _ => Err(unexpected(key, "its decision beside the extracted records").into()),
+    }
+}
+
+fn unexpected(key: &RowKey, expected: &str) -> Error {
+    let found = format!("record {} of unit {} without it", key.record, key.unit);
+    Error::Unexpected { file: "signals".into(), found, expected: expected.into() }
+}
+
+/// The duplicates of the part in all ranges, sorted by the dropped record.
+fn read_duplicates(inputs: &TaskInputs) -> Result<Vec<Duplicate>, TaskError> {
+    let mut duplicates = Vec::new();
+    for range in inputs.all("duplicates") {
+        let bytes = range.map()?;
+        let (found, rest) = bytes.as_chunks::<DUPLICATE_BYTES>();
+        if !rest.is_empty() {
+            let found = format!("{} bytes", bytes.len());
+            let expected = format!("duplicates of {DUPLICATE_BYTES} bytes");
+            return Err(Error::Unexpected { file: range.name().to_owned(), found, expected }.into());
+        }
+        duplicates.extend(found.iter().map(Duplicate::from_bytes));
+    }
+    duplicates.sort_unstable();
+    Ok(duplicates)
+}
+
+/// Counts an outcome; read = kept + dropped + unreadable.
+fn count(outcome: &Outcome, out: &mut TaskOutput) {
+    out.count("read", 1);
+    match outcome {
+        Outcome::Kept => out.count("kept", 1),
+        Outcome::Unreadable { .. } => out.count("unreadable", 1),
+        dropped => {
+            out.count("dropped", 1);
+            match dropped {
+                Outcome::Dropped { rule, .. } => out.count(&format!("dropped/{rule}"), 1),
+                other => out.count(&format!("dropped/{}", other.name()), 1),
+            }
+        }
+    }
+}

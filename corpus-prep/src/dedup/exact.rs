@@ -1,0 +1,173 @@
+//! Exact duplicates: of the records that hold one text, the one with the smallest row key is kept.
+
+use super::index::{ENTRY_BYTES, Entry, KEY_BYTES, Key};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// A record whose text another record keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Duplicate {
+    /// The record that is dropped.
+    pub dropped: Key,
+    /// The record that is kept.
+    pub kept: Key,
+}
+
+/// Bytes of a [`Duplicate`].
+pub const DUPLICATE_BYTES: usize = 2 * KEY_BYTES;
+
+impl Duplicate {
+    /// The duplicate's bytes.
+    pub fn bytes(&self) -> [u8; DUPLICATE_BYTES] {
+        let mut bytes = [0; DUPLICATE_BYTES];
+        bytes[..KEY_BYTES].copy_from_slice(self.dropped.bytes());
+        bytes[KEY_BYTES..].copy_from_slice(self.kept.bytes());
+        bytes
+    }
+
+    /// The duplicate with these bytes.
+    pub fn from_bytes(bytes: &[u8; DUPLICATE_BYTES]) -> Self {
+        let (mut dropped, mut kept) = ([0; KEY_BYTES], [0; KEY_BYTES]);
+        dropped.copy_from_slice(&bytes[..KEY_BYTES]);
+        kept.copy_from_slice(&bytes[KEY_BYTES..]);
+        Self { dropped: Key::from_bytes(dropped), kept: Key::from_bytes(kept) }
+    }
+}
+
+/// The duplicates in one range of ids, by the part that holds the dropped record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Duplicates {
+    /// Records in the range.
+    pub num_records: u64,
+    /// Each part's duplicates, sorted.
+    pub by_part: Vec<Vec<Duplicate>>,
+}
+
+/// Finds the duplicates among the entries of all parts. `parts` holds each part's sorted entries of one range of ids.
+///
+/// The parts are merged: memory holds one entry a part, and 48 bytes for each duplicate found.
+pub fn find(parts: &[&[u8]]) -> Duplicates {
+    let mut found = Duplicates { num_records: 0, by_part: vec![Vec::new(); parts.len()] };
+    let mut cursors: Vec<_> = parts.iter().map(|entries| Cursor { rest: entries }).collect();
+    let mut heads = BinaryHeap::new();
+    for (part, cursor) in cursors.iter_mut().enumerate() {
+        heads.extend(cursor.next().map(|entry| Reverse((entry, part))));
+    }
+    let mut kept: Option<Entry> = None;
+    while let Some(Reverse((entry, part))) = heads.pop() {
+        heads.extend(cursors[part].next().map(|entry| Reverse((entry, part))));
+        found.num_records += 1;
+        match kept {
+            // Entries of one id come in the order of their keys, so the first is the smallest.
+            Some(first) if first.id == entry.id => {
+                found.by_part[part].push(Duplicate { dropped: entry.key, kept: first.key });
+            }
+            _ => kept = Some(entry),
+        }
+    }
+    found.by_part.iter_mut().for_each(|duplicates| duplicates.sort_unstable());
+    found
+}
+
+struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl Iterator for Cursor<'_> {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        let (entry, rest) = self.rest.split_first_chunk::<ENTRY_BYTES>()?;
+        self.rest = rest;
+        Some(Entry::from_bytes(entry))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipelines::table::documents::RowKey;
+    use proptest::prelude::*;
+    use std::collections::{BTreeSet, HashMap};
+
+    /// Texts of each part, one record each; parts are units.
+    fn entries(parts: &[Vec<String>]) -> Vec<Vec<Entry>> {
+        let key = |part: usize, record: usize| RowKey {
+            unit: pipelines::digest::text_id(&part.to_string()),
+            record: record as u64,
+        };
+        let part_entries = |(part, texts): (usize, &Vec<String>)| {
+            let mut entries: Vec<_> = texts
+                .iter()
+                .enumerate()
+                .map(|(record, text)| Entry::of(text, &key(part, record)).unwrap())
+                .collect();
+            entries.sort();
+            entries
+        };
+        parts.iter().enumerate().map(part_entries).collect()
+    }
+
+    fn dropped(parts: &[Vec<Entry>]) -> Vec<BTreeSet<Duplicate>> {
+        let bytes: Vec<Vec<u8>> =
+            parts.iter().map(|part| part.iter().flat_map(Entry::bytes).collect()).collect();
+        let found = find(&bytes.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        assert_eq!(found.num_records, parts.iter().map(Vec::len).sum::<usize>() as u64);
+        assert!(found.by_part.iter().all(|part| part.is_sorted()));
+        found.by_part.into_iter().map(BTreeSet::from_iter).collect()
+    }
+
+    fn oracle(parts: &[Vec<Entry>]) -> Vec<BTreeSet<Duplicate>> {
+        let mut kept: HashMap<[u8; 16], Key> = HashMap::new();
+        for entry in parts.iter().flatten() {
+            let smallest = kept.entry(entry.id).or_insert(entry.key);
+            *smallest = entry.key.min(*smallest);
+        }
+        let duplicate = |entry: &Entry| Duplicate { dropped: entry.key, kept: kept[&entry.id] };
+        let duplicates = |part: &Vec<Entry>| {
+            part.iter().map(duplicate).filter(|found| found.dropped != found.kept).collect()
+        };
+        parts.iter().map(duplicates).collect()
+    }
+
+    fn corpus() -> impl Strategy<Value = Vec<Vec<String>>> {
+        prop::collection::vec(prop::collection::vec("[ab]{0,3}", 0..20), 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn the_merge_finds_what_a_hash_map_finds(texts in corpus()) {
+            let parts = entries(&texts);
+            prop_assert_eq!(dropped(&parts), oracle(&parts));
+        }
+
+        #[test]
+        fn what_is_kept_does_not_depend_on_the_order_of_the_parts(texts in corpus()) {
+            let mut parts = entries(&texts);
+            let forward: BTreeSet<_> = dropped(&parts).into_iter().flatten().collect();
+            parts.reverse();
+            let backward: BTreeSet<_> = dropped(&parts).into_iter().flatten().collect();
+            prop_assert_eq!(forward, backward);
+        }
+
+        #[test]
+        fn removing_duplicates_twice_equals_once(texts in corpus()) {
+            let mut parts = entries(&texts);
+            let found = dropped(&parts);
+            for (part, found) in parts.iter_mut().zip(found) {
+                let gone: BTreeSet<_> = found.iter().map(|duplicate| duplicate.dropped).collect();
+                part.retain(|entry| !gone.contains(&entry.key));
+            }
+            prop_assert!(dropped(&parts).iter().all(BTreeSet::is_empty));
+        }
+    }
+
+    #[test]
+    fn bytes_of_a_duplicate_are_read_back() {
+        let parts = entries(&[vec!["a".into(), "a".into()]]);
+        let [found] = &dropped(&parts)[..] else { panic!("one part") };
+        let duplicate = found.first().unwrap();
+        assert_eq!(Duplicate::from_bytes(&duplicate.bytes()), *duplicate);
+        assert_eq!(duplicate.kept.row_key().record, 0);
+    }
+}

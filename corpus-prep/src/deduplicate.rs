@@ -1,0 +1,107 @@
+//! Phase `deduplicate`: exact duplicates over the whole corpus, one task a range of ids.
+//!
+//! A task reads that range of every part's index and writes one section a part, so that a changed text reaches only the
+//! parts that hold it.
+
+use crate::dedup::exact::{self, Duplicates};
+use crate::dedup::index::ENTRY_BYTES;
+use crate::error::{Error, Result};
+use crate::measure;
+use pipelines::context::{Context, Unit};
+use pipelines::error::TaskError;
+use pipelines::input::{Mapped, TaskInput, TaskInputs};
+use pipelines::output::{Size, TaskOutput};
+use pipelines::stage::{Input, Phase, Task, View};
+use serde::Serialize;
+use std::io::Write;
+use std::num::NonZeroU32;
+
+/// Name of the phase.
+pub const NAME: &str = "deduplicate";
+
+/// The duplicates of a range, one section a part.
+pub const DUPLICATES: &str = "duplicates";
+
+/// Finds the duplicates of one range of ids.
+#[derive(Clone, Debug, Serialize)]
+pub struct Deduplicate {
+    /// Ranges of ids, a power of two.
+    pub ranges: NonZeroU32,
+}
+
+impl Phase for Deduplicate {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("the phase has string keys and finite numbers only")
+    }
+
+    fn tasks(&self, view: &View) -> Result<Vec<Task>, TaskError> {
+        let index = |part: &String, section: &str| {
+            let source = view.output(measure::NAME, part, measure::INDEX).section(section);
+            Input::new("index", source).tagged(part)
+        };
+        let task = |range| {
+            let section = measure::section(range);
+            let parts = view.tasks(measure::NAME).iter();
+            Task::new(section.clone(), parts.map(|part| index(part, &section)).collect())
+        };
+        Ok((0..u64::from(self.ranges.get())).map(task).collect())
+    }
+
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
+        let indexes: Vec<_> = inputs.all("index").map(open).collect::<Result<_, _>>()?;
+        let num_records =
+            indexes.iter().map(|index| index.len() / ENTRY_BYTES).sum::<usize>() as u64;
+        ctx.begin(num_records, Unit::Rows);
+        let found = exact::find(&indexes.iter().map(|index| &index[..]).collect::<Vec<_>>());
+        ctx.check_cancelled()?;
+        ctx.advance(num_records);
+        let parts = inputs.all("index").map(TaskInput::tag);
+        let num_dropped = write(&found, parts, out)?;
+        out.count("read", found.num_records);
+        out.count("kept", found.num_records - num_dropped);
+        out.count("dropped", num_dropped);
+        Ok(())
+    }
+}
+
+fn open(index: &TaskInput) -> Result<Mapped, TaskError> {
+    let entries = index.map()?;
+    if entries.len() % ENTRY_BYTES == 0 {
+        return Ok(entries);
+    }
+    let found = format!("{} bytes", entries.len());
+    let expected = format!("entries of {ENTRY_BYTES} bytes");
+    Err(Error::Unexpected { file: index.name().to_owned(), found, expected }.into())
+}
+
+/// Writes the duplicates and returns how many there are.
+fn write<'a>(
+    found: &Duplicates,
+    parts: impl Iterator<Item = &'a str>,
+    out: &mut TaskOutput,
+) -> Result<u64, TaskError> {
+    let (mut file, mut num_dropped) = (out.create(DUPLICATES)?, 0);
+    for (part, duplicates) in parts.zip(&found.by_part) {
+        file.section(part);
+        for duplicate in duplicates {
+            let written = file.write_all(&duplicate.bytes());
+            written.map_err(|source| Error::Write { output: DUPLICATES, source })?;
+        }
+        num_dropped += duplicates.len() as u64;
+    }
+    out.finish(file, Size::Rows(num_dropped))?;
+    Ok(num_dropped)
+}

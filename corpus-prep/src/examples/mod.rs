@@ -1,0 +1,11 @@
+//! Labelled files to examples: rows, splits, the label list.
+
+pub mod config;
+pub mod format;
+pub mod label;
+pub mod lines;
+pub mod read;
+pub mod row;
+pub mod split;
+
+pub use config::ExamplesConfig;

@@ -1,0 +1,459 @@
+//! Rows of labelled files, one at a time.
+
+use super::config::Encoding;
+use super::format::{FileFormat, RowFormat};
+use super::lines::{LineReader, Lines};
+use crate::error::{Error, Result};
+use crate::read::decompress::Decoder;
+use crate::read::raw::{Cut, RawContent, RawRecords};
+use crate::read::record::{broken_json, type_of};
+use crate::read::{InvalidUtf8, Place, utf8};
+use csv::ByteRecord;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// Longest line of a file of lines, and longest file of a folder.
+const MAX_ROW_BYTES: u64 = 64 << 20;
+
+/// Names of the columns or fields that a row is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Columns {
+    /// The text.
+    pub text: String,
+    /// The second text.
+    pub text_pair: Option<String>,
+    /// The label.
+    pub label: String,
+    /// What makes rows depend on each other.
+    pub group: Option<String>,
+    /// The row's own name.
+    pub id: Option<String>,
+}
+
+/// A row as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its first line in the file, from 1; `None` where the file is the row.
+    pub line: Option<u64>,
+    /// The text.
+    pub text: String,
+    /// The second text.
+    pub text_pair: Option<String>,
+    /// The label.
+    pub label: String,
+    /// What makes rows depend on each other.
+    pub group: Option<String>,
+    /// The row's own name.
+    pub id: Option<String>,
+}
+
+/// Why a row is no example.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRow {
+    /// It has no text or no label.
+    #[error("no {what} in `{column}`, expected one in every row")]
+    Missing {
+        /// `text`, `second text` or `label`.
+        what: &'static str,
+        /// Where it should stand.
+        column: String,
+    },
+    /// A line has a label only.
+    #[error("no {delimiter:?} behind the label, expected a label, {delimiter:?} and a text")]
+    NoDelimiter {
+        /// What should stand between label and text.
+        delimiter: char,
+    },
+    /// A row of CSV is longer or shorter than the header.
+    #[error("{found} fields, expected {expected} as in the header; is a quote missing?")]
+    FieldCount {
+        /// Fields of the row.
+        found: u64,
+        /// Fields of the header.
+        expected: u64,
+    },
+    /// A line is no JSON object.
+    #[error("found {found}, expected one JSON object a line")]
+    NotAnObject {
+        /// What is there.
+        found: String,
+    },
+    /// A field of a JSON object is of the wrong type.
+    #[error("field `{field}` is {found}, expected a string or a number")]
+    WrongType {
+        /// The field.
+        field: String,
+        /// The type that is there.
+        found: &'static str,
+    },
+    /// A byte is not UTF-8.
+    #[error("byte 0x{byte:02x}, expected UTF-8 (is it `encoding = \"latin-1\"`?)")]
+    InvalidUtf8 {
+        /// The byte.
+        byte: u8,
+    },
+    /// A line or file is longer than a row may be.
+    #[error("{bytes} bytes, expected at most {MAX_ROW_BYTES}")]
+    TooLong {
+        /// Its length.
+        bytes: u64,
+    },
+    /// The compressed stream is cut or corrupt.
+    #[error("compressed byte {offset}: found {found}, expected {expected}")]
+    BrokenStream {
+        /// Compressed bytes before the break.
+        offset: u64,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+}
+
+/// Reads labelled files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RowReader {
+    /// Names of columns or fields.
+    pub columns: Columns,
+    /// How characters are written as bytes.
+    pub encoding: Encoding,
+    /// What stands between fields; `None` for the format's own.
+    pub delimiter: Option<char>,
+}
+
+impl RowReader {
+    /// Gives the rows of a decoded file to `push`, in order.
+    ///
+    /// # Errors
+    /// [`Error::BadRow`] and [`Error::MissingColumn`] with file and line, [`Error::Csv`], and what `push` fails with.
+    pub fn read(
+        &self,
+        decoder: Decoder<'_>,
+        format: &FileFormat,
+        file: &str,
+        mut push: impl FnMut(Row) -> Result<()>,
+    ) -> Result<()> {
+        match &format.rows {
+            RowFormat::Csv => self.csv(decoder, self.delimiter.unwrap_or(','), file, &mut push),
+            RowFormat::Tsv => self.csv(decoder, self.delimiter.unwrap_or('\t'), file, &mut push),
+            RowFormat::Jsonl => {
+                self.records(decoder, Cut::Lines, file, &mut push, |text| self.object(text))
+            }
+            RowFormat::LabelText => {
+                self.records(decoder, Cut::Lines, file, &mut push, |text| self.label_text(text))
+            }
+            RowFormat::Folder(label) => {
+                self.records(decoder, Cut::Whole, file, &mut push, |text| {
+                    self.checked(Row { text: text.into(), label: label.clone(), ..Row::empty() })
+                })
+            }
+        }
+    }
+
+    fn csv(
+        &self,
+        decoder: Decoder<'_>,
+        delimiter: char,
+        file: &str,
+        push: &mut dyn FnMut(Row) -> Result<()>,
+    ) -> Result<()> {
+        let delimiter = u8::try_from(delimiter).unwrap_or(b',');
+        let decoder = LineReader::new(decoder);
+        let lines = decoder.lines();
+        let failed = |error| csv_error(file, &lines, error);
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(decoder);
+        let header = reader.byte_headers().map_err(failed)?.clone();
+        let header = self.header(&header, file)?;
+        let mut record = ByteRecord::new();
+        while reader.read_byte_record(&mut record).map_err(failed)? {
+            let line = record.position().and_then(|position| lines.line_at(position.byte()));
+            let row = header.row(self, &record).map(|row| Row { line, ..row });
+            push(row.map_err(|problem| bad_row(file, line, problem))?)?;
+        }
+        Ok(())
+    }
+
+    /// Where the wanted columns stand.
+    fn header(&self, header: &ByteRecord, file: &str) -> Result<Header> {
+        let found: Vec<String> =
+            header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+        let at = |column: &String| {
+            found.iter().position(|name| name == column).ok_or_else(|| Error::MissingColumn {
+                file: file.to_owned(),
+                column: column.clone(),
+                found: found.join("`, `"),
+            })
+        };
+        let maybe_at = |column: &Option<String>| column.as_ref().map(at).transpose();
+        Ok(Header {
+            text: at(&self.columns.text)?,
+            text_pair: maybe_at(&self.columns.text_pair)?,
+            label: at(&self.columns.label)?,
+            group: maybe_at(&self.columns.group)?,
+            id: maybe_at(&self.columns.id)?,
+        })
+    }
+
+    fn records(
+        &self,
+        decoder: Decoder<'_>,
+        cut: Cut,
+        file: &str,
+        push: &mut dyn FnMut(Row) -> Result<()>,
+        parse: impl Fn(&str) -> Result<Row, BadRow>,
+    ) -> Result<()> {
+        for record in RawRecords::new(decoder, cut, MAX_ROW_BYTES) {
+            let record = record.map_err(|source| Error::Io { file: file.to_owned(), source })?;
+            let line = record.line;
+            let row = self.content(record.content).and_then(|text| parse(&text));
+            let row = row.map_err(|problem| bad_row(file, line, problem))?;
+            push(Row { line, ..row })?;
+        }
+        Ok(())
+    }
+
+    fn content(&self, content: RawContent) -> Result<String, BadRow> {
+        match content {
+            RawContent::Whole(bytes) => self.decode(&bytes),
+            RawContent::TooLong { bytes } => Err(BadRow::TooLong { bytes }),
+            RawContent::Broken { offset, found, expected } => {
+                Err(BadRow::BrokenStream { offset, found, expected })
+            }
+        }
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<String, BadRow> {
+        match self.encoding {
+            Encoding::Latin1 => Ok(bytes.iter().copied().map(char::from).collect()),
+            Encoding::Utf8 => utf8::decode(bytes.to_vec(), InvalidUtf8::Refuse)
+                .map(|(text, _)| text)
+                .map_err(|invalid| BadRow::InvalidUtf8 { byte: invalid.byte }),
+        }
+    }
+
+    fn label_text(&self, line: &str) -> Result<Row, BadRow> {
+        let delimiter = self.delimiter.unwrap_or(' ');
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let (label, text) = line.split_once(delimiter).ok_or(BadRow::NoDelimiter { delimiter })?;
+        self.checked(Row { text: text.into(), label: label.into(), ..Row::empty() })
+    }
+
+    fn object(&self, line: &str) -> Result<Row, BadRow> {
+        let object = match serde_json::from_str(line) {
+            Ok(Value::Object(object)) => object,
+            Ok(other) => return Err(BadRow::NotAnObject { found: type_of(&other).into() }),
+            Err(error) => return Err(BadRow::NotAnObject { found: broken_json(&error) }),
+        };
+        let field = |name: &String| field(&object, name);
+        let maybe_field = |name: &Option<String>| name.as_ref().map_or(Ok(None), field);
+        self.checked(Row {
+            line: None,
+            text: field(&self.columns.text)?.unwrap_or_default(),
+            text_pair: maybe_field(&self.columns.text_pair)?,
+            label: field(&self.columns.label)?.unwrap_or_default(),
+            group: maybe_field(&self.columns.group)?,
+            id: maybe_field(&self.columns.id)?,
+        })
+    }
+
+    /// A row with a text and a label; empty groups and names are none.
+    fn checked(&self, row: Row) -> Result<Row, BadRow> {
+        let missing = |what, column: &str| Err(BadRow::Missing { what, column: column.into() });
+        if row.text.trim().is_empty() {
+            return missing("text", &self.columns.text);
+        }
+        if row.label.trim().is_empty() {
+            return missing("label", &self.columns.label);
+        }
+        match &self.columns.text_pair {
+            Some(column) if row.text_pair.as_deref().unwrap_or_default().trim().is_empty() => {
+                return missing("second text", column);
+            }
+            _ => {}
+        }
+        let filled = |value: Option<String>| value.filter(|value| !value.trim().is_empty());
+        let (group, id) = (filled(row.group), filled(row.id));
+        Ok(Row { label: row.label.trim().into(), group, id, ..row })
+    }
+}
+
+impl Row {
+    fn empty() -> Self {
+        Self {
+            line: None,
+            text: String::new(),
+            text_pair: None,
+            label: String::new(),
+            group: None,
+            id: None,
+        }
+    }
+}
+
+/// Where the columns of a CSV file stand.
+struct Header {
+    text: usize,
+    text_pair: Option<usize>,
+    label: usize,
+    group: Option<usize>,
+    id: Option<usize>,
+}
+
+impl Header {
+    fn row(&self, reader: &RowReader, record: &ByteRecord) -> Result<Row, BadRow> {
+        let field = |at: usize| reader.decode(record.get(at).unwrap_or_default());
+        let maybe_field = |at: Option<usize>| at.map(field).transpose();
+        reader.checked(Row {
+            line: None,
+            text: field(self.text)?,
+            text_pair: maybe_field(self.text_pair)?,
+            label: field(self.label)?,
+            group: maybe_field(self.group)?,
+            id: maybe_field(self.id)?,
+        })
+    }
+}
+
+fn field(object: &Map<String, Value>, name: &str) -> Result<Option<String>, BadRow> {
+    match object.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Value::Number(number)) => Ok(Some(number.to_string())),
+        Some(other) => Err(BadRow::WrongType { field: name.into(), found: type_of(other) }),
+    }
+}
+
+fn bad_row(file: &str, line: Option<u64>, problem: BadRow) -> Error {
+    Error::BadRow { place: Place { file: file.into(), base: 0, line }, problem }
+}
+
+fn csv_error(file: &str, lines: &Lines, error: csv::Error) -> Error {
+    let line = error.position().and_then(|position| lines.line_at(position.byte()));
+    match error.into_kind() {
+        csv::ErrorKind::Io(source) => Error::Io { file: file.into(), source },
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            bad_row(file, line, BadRow::FieldCount { found: len, expected: expected_len })
+        }
+        other => Error::Csv { file: file.into(), message: format!("{other:?}") },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::format::Compression;
+    use std::path::Path;
+
+    fn reader() -> RowReader {
+        let columns = Columns {
+            text: "text".into(),
+            text_pair: None,
+            label: "label".into(),
+            group: Some("group".into()),
+            id: Some("id".into()),
+        };
+        RowReader { columns, encoding: Encoding::Utf8, delimiter: None }
+    }
+
+    fn read(reader: &RowReader, file: &str, format: RowFormat, bytes: &[u8]) -> Result<Vec<Row>> {
+        let decoder = Decoder::new(bytes, Compression::Plain).unwrap();
+        let format = FileFormat { rows: format, compression: Compression::Plain };
+        let mut rows = Vec::new();
+        reader.read(decoder, &format, file, |row| {
+            rows.push(row);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    fn row(line: u64, text: &str, label: &str, group: Option<&str>, id: Option<&str>) -> Row {
+        let [group, id] = [group, id].map(|value| value.map(String::from));
+        Row { line: Some(line), text: text.into(), text_pair: None, label: label.into(), group, id }
+    }
+
+    #[test]
+    fn csv_fields_may_hold_line_ends_quotes_and_delimiters() {
+        let bytes = b"\xef\xbb\xbfid,label,text,group,other\r\n1,yes,\"a, \"\"b\"\"\nc\",g,x\r\n\r\n2, no ,d,,\n";
+        let rows = read(&reader(), "a.csv", RowFormat::Csv, bytes).unwrap();
+        let expected = [
+            row(2, "a, \"b\"\nc", "yes", Some("g"), Some("1")),
+            row(5, "d", "no", None, Some("2")),
+        ];
+        assert_eq!(rows, expected);
+    }
+
+    #[test]
+    fn jsonl_labels_may_be_numbers() {
+        let bytes = b"{\"text\":\"a\",\"label\":1,\"group\":null,\"id\":7}\n\n{\"label\":\"x\",\"text\":\"b\"}";
+        let rows = read(&reader(), "a.jsonl", RowFormat::Jsonl, bytes).unwrap();
+        assert_eq!(rows, [row(1, "a", "1", None, Some("7")), row(3, "b", "x", None, None)]);
+    }
+
+    #[test]
+    fn the_first_delimiter_ends_the_label() {
+        let rows = read(&reader(), "a", RowFormat::LabelText, b"1 two words\r\n0  b\n").unwrap();
+        assert_eq!(rows, [row(1, "two words", "1", None, None), row(2, " b", "0", None, None)]);
+        let tabs = RowReader { delimiter: Some('\t'), ..reader() };
+        let rows = read(&tabs, "a", RowFormat::LabelText, b"very good\ttext\there\n").unwrap();
+        assert_eq!(rows, [row(1, "text\there", "very good", None, None)]);
+    }
+
+    #[test]
+    fn a_file_of_a_folder_is_a_row() {
+        let rows = read(&reader(), "spam/1", RowFormat::Folder("spam".into()), b"a\nb\n").unwrap();
+        assert_eq!(rows, [Row { line: None, ..row(0, "a\nb\n", "spam", None, None) }]);
+    }
+
+    #[test]
+    fn latin_1_bytes_are_characters() {
+        let latin = RowReader { encoding: Encoding::Latin1, ..reader() };
+        let rows = read(&latin, "a", RowFormat::LabelText, b"x caf\xe9\n").unwrap();
+        assert_eq!(rows[0].text, "café");
+    }
+
+    #[track_caller]
+    fn check_error(name: &str, bytes: &[u8], expected: &str) {
+        let format = FileFormat::of(Path::new(name), None)
+            .map_or(RowFormat::LabelText, |format| format.rows);
+        assert_eq!(read(&reader(), name, format, bytes).unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn errors_name_file_and_line() {
+        check_error(
+            "a.csv",
+            b"id,text,group\n",
+            "a.csv: no column `label`; found `id`, `text`, `group`",
+        );
+        check_error(
+            "a.csv",
+            b"id,text,label,group\n1,a,x,\n2,,x,\n",
+            "a.csv:3: no text in `text`, expected one in every row",
+        );
+        check_error(
+            "a.csv",
+            b"id,text,label,group\n1,\"a\nb\",\"\",\n",
+            "a.csv:2: no label in `label`, expected one in every row",
+        );
+        check_error(
+            "a.csv",
+            b"id,text,label,group\n1,a,x\n",
+            "a.csv:2: 3 fields, expected 4 as in the header; is a quote missing?",
+        );
+        check_error(
+            "a.csv",
+            b"id,text,label,group\n1,caf\xe9,x,\n",
+            "a.csv:2: byte 0xe9, expected UTF-8 (is it `encoding = \"latin-1\"`?)",
+        );
+        check_error(
+            "a.jsonl",
+            b"{\"text\":\"a\",\"label\":[1]}",
+            "a.jsonl:1: field `label` is an array, expected a string or a number",
+        );
+        check_error(
+            "a.label",
+            b"x a\ny\n",
+            "a.label:2: no ' ' behind the label, expected a label, ' ' and a text",
+        );
+    }
+}

@@ -1,0 +1,234 @@
+//! Phase `extract`: every record of the raw files becomes a row of `extracted`.
+
+use crate::config::{Exclude, OnUnreadable};
+use crate::error::{Error, Result};
+use crate::read::decompress::Decoder;
+use crate::read::raw::{RawRecord, RawRecords};
+use crate::read::{Format, Parser, Place, Record};
+use pipelines::context::{Context, Unit};
+use pipelines::digest::text_id;
+use pipelines::error::TaskError;
+use pipelines::input::{TaskInput, TaskInputs};
+use pipelines::output::TaskOutput;
+use pipelines::stage::{Input, Phase, Source, Task, View};
+use pipelines::table::TableWriter;
+use pipelines::table::decisions::{Decision, Outcome};
+use pipelines::table::documents::{Extracted, Origin, Reading, RowKey};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::io;
+
+/// Name of the phase.
+pub const NAME: &str = "extract";
+
+/// The table of all records.
+pub const EXTRACTED: &str = "extracted";
+
+/// The decisions on records without text, so that later phases need not read texts for them.
+pub const ASIDE: &str = "aside";
+
+/// Records of a batch together are about this long; one batch is in memory at a time.
+const BATCH_BYTES: u64 = 4 << 20;
+
+/// Reads the records of a part's units, in order.
+#[derive(Clone, Debug, Serialize)]
+pub struct Extract {
+    /// How records are parsed.
+    pub parser: Parser,
+    /// What happens to records that have no text.
+    pub unreadable: OnUnreadable,
+    /// Records that are left out.
+    pub exclude: Exclude,
+}
+
+impl Phase for Extract {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("the phase has string keys and finite numbers only")
+    }
+
+    fn tasks(&self, view: &View) -> Result<Vec<Task>, TaskError> {
+        refuse_two_readings(view)?;
+        let unit =
+            |unit: &pipelines::part::Unit| Input::new("unit", raw_source(unit)).tagged(&unit.tag);
+        let task = |part: &pipelines::part::Part| {
+            Task::new(part.name.clone(), part.units.iter().map(unit).collect())
+        };
+        Ok(view.parts("inputs").iter().map(task).collect())
+    }
+
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
+        let mut rows = Rows {
+            extracted: TableWriter::create(out, EXTRACTED)?,
+            aside: TableWriter::create(out, ASIDE)?,
+            out,
+        };
+        ctx.begin(inputs.all("unit").map(TaskInput::bytes).sum(), Unit::Bytes);
+        for unit in inputs.all("unit") {
+            self.unit(unit, &mut rows, ctx)?;
+        }
+        let Rows { extracted, aside, out } = rows;
+        extracted.finish(out)?;
+        Ok(aside.finish(out)?)
+    }
+}
+
+/// Where the bytes of a unit stand.
+pub fn raw_source(unit: &pipelines::part::Unit) -> Source {
+    Source::File {
+        path: unit.paths.first().cloned().unwrap_or_default(),
+        offset: unit.offset,
+        bytes: unit.bytes,
+        digest: unit.digest,
+    }
+}
+
+/// Rows are known by the bytes of their unit, so no bytes may be read in two ways.
+fn refuse_two_readings(view: &View) -> Result<()> {
+    let mut units: Vec<_> = view.parts("inputs").iter().flat_map(|part| &part.units).collect();
+    units.sort_by(|a, b| (a.digest, &a.tag).cmp(&(b.digest, &b.tag)));
+    let name = |unit: &pipelines::part::Unit| {
+        unit.paths.first().map(|path| path.display().to_string()).unwrap_or_default()
+    };
+    match units.windows(2).find(|pair| pair[0].digest == pair[1].digest) {
+        Some(pair) => Err(Error::ReadTwice {
+            first: name(pair[0]),
+            first_format: pair[0].tag.clone(),
+            second: name(pair[1]),
+            second_format: pair[1].tag.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+impl Extract {
+    fn unit(&self, unit: &TaskInput, rows: &mut Rows, ctx: &Context) -> Result<(), TaskError> {
+        let failed = |source| Error::Io { file: unit.name().to_owned(), source };
+        let format: Format = unit.tag().parse()?;
+        let decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?;
+        let mut records =
+            RawRecords::new(decoder, format.syntax.cut(), self.parser.max_record_bytes.0);
+        let (mut record, mut done) = (0, 0);
+        loop {
+            ctx.check_cancelled()?;
+            let batch = next_batch(&mut records).map_err(failed)?;
+            if batch.is_empty() {
+                break;
+            }
+            let numbered: Vec<_> = (record..).zip(batch).collect();
+            record += numbered.len() as u64;
+            // `collect` keeps the order, so rows and the first error do not depend on the thread count.
+            let parsed: Vec<_> =
+                numbered.into_par_iter().map(|(at, raw)| self.row(unit, format, at, raw)).collect();
+            for row in parsed {
+                rows.push(row?)?;
+            }
+            ctx.advance(records.file_bytes() - done);
+            done = records.file_bytes();
+        }
+        // A stream that broke was not read to its end, where the reader checks that its bytes are those planned for.
+        io::copy(&mut unit.open()?, &mut io::sink())
+            .map_err(failed)
+            .map(drop)
+            .map_err(TaskError::from)
+    }
+
+    fn row(
+        &self,
+        unit: &TaskInput,
+        format: Format,
+        record: u64,
+        raw: RawRecord,
+    ) -> Result<Extracted> {
+        let (line, offset) = (raw.line, raw.offset);
+        let place = || Place { file: unit.name().to_owned(), base: unit.offset(), line };
+        let parsed =
+            self.parser.parse(raw, format.syntax).map_err(|invalid| Error::InvalidUtf8 {
+                place: place(),
+                offset: unit.offset() + offset + invalid.offset,
+                byte: invalid.byte,
+            })?;
+        let (origin, reading) = match parsed {
+            Ok(record) => self.reading(record),
+            Err(problem) if self.unreadable == OnUnreadable::Count => {
+                (Origin::default(), Reading::Unreadable { reason: problem.to_string(), offset })
+            }
+            Err(problem) => return Err(Error::Unreadable { place: place(), problem }),
+        };
+        Ok(Extracted { key: RowKey { unit: unit.digest().row_name(), record }, origin, reading })
+    }
+
+    fn reading(&self, record: Record) -> (Origin, Reading) {
+        let Record { text, source_id, source, url, lang, metadata, replaced_bytes } = record;
+        let named = source_id.as_deref().unwrap_or_default();
+        let excluded =
+            self.exclude.source_id_prefixes.iter().find(|prefix| named.starts_with(*prefix));
+        if let Some(prefix) = excluded {
+            let reason = format!("source_id starts with `{prefix}`");
+            let origin = Origin { source_id, source, url, lang, metadata: None };
+            return (origin, Reading::Excluded { reason });
+        }
+        let reading = Reading::Read { id: text_id(&text), text, repaired_bytes: replaced_bytes };
+        (Origin { source_id, source, url, lang, metadata }, reading)
+    }
+}
+
+fn next_batch(records: &mut RawRecords<'_>) -> io::Result<Vec<RawRecord>> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for record in records {
+        let record = record?;
+        bytes += record.bytes();
+        batch.push(record);
+        if bytes >= BATCH_BYTES {
+            break;
+        }
+    }
+    Ok(batch)
+}
+
+struct Rows<'a> {
+    extracted: TableWriter<Extracted>,
+    aside: TableWriter<Decision>,
+    out: &'a mut TaskOutput,
+}
+
+impl Rows<'_> {
+    fn push(&mut self, row: Extracted) -> Result<(), TaskError> {
+        self.out.count("read", 1);
+        let outcome = match &row.reading {
+            Reading::Read { repaired_bytes, .. } => {
+                self.out.count("kept", 1);
+                if *repaired_bytes > 0 {
+                    self.out.count("repaired_documents", 1);
+                    self.out.count("repaired_bytes", *repaired_bytes);
+                }
+                None
+            }
+            Reading::Excluded { reason } => {
+                self.out.count("dropped", 1);
+                self.out.count("dropped/excluded", 1);
+                Some(Outcome::Excluded { reason: reason.clone() })
+            }
+            Reading::Unreadable { reason, .. } => {
+                self.out.count("unreadable", 1);
+                Some(Outcome::Unreadable { reason: reason.clone() })
+            }
+        };
+        if let Some(outcome) = outcome {
+            self.aside.push(Decision { key: row.key.clone(), id: None, outcome })?;
+        }
+        Ok(self.extracted.push(row)?)
+    }
+}

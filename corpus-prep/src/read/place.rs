@@ -1,0 +1,24 @@
+//! Where in the input something was found.
+
+use std::fmt;
+
+/// A line or record of a file, for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as the manifest's paths name it.
+    pub file: String,
+    /// Where the range of the file begins that is being read, in bytes; 0 for whole files.
+    pub base: u64,
+    /// Line in the range, from 1; `None` where a record has no lines.
+    pub line: Option<u64>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.line, self.base) {
+            (None, _) => f.write_str(&self.file),
+            (Some(line), 0) => write!(f, "{}:{line}", self.file),
+            (Some(line), base) => write!(f, "{}: line {line} after byte {base}", self.file),
+        }
+    }
+}

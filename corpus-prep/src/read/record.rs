@@ -1,0 +1,293 @@
+//! Raw records to documents: what is kept of a JSON object or a file.
+
+use super::format::Syntax;
+use super::raw::{RawContent, RawRecord};
+use super::utf8::{self, InvalidByte, InvalidUtf8};
+use crate::size::ByteSize;
+use pipelines::key::canonical;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Names of the fields of a JSON record that have columns of their own. All others are kept in `metadata`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fields {
+    /// The text: a string, in every record.
+    pub text: String,
+    /// A name of the record, kept as `source_id`: a string or a number.
+    pub id: String,
+    /// Where the record comes from: a string.
+    pub source: String,
+    /// Its address: a string.
+    pub url: String,
+    /// Its language: a string.
+    pub lang: String,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        let [text, id, source, url, lang] =
+            ["text", "id", "source", "url", "lang"].map(String::from);
+        Self { text, id, source, url, lang }
+    }
+}
+
+/// One record as it was read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record {
+    /// The text.
+    pub text: String,
+    /// The record's own name.
+    pub source_id: Option<String>,
+    /// Where it comes from.
+    pub source: Option<String>,
+    /// Its address.
+    pub url: Option<String>,
+    /// Its language.
+    pub lang: Option<String>,
+    /// All other fields, as JSON with sorted keys; `None` if there are none.
+    pub metadata: Option<String>,
+    /// Bytes of the record that were no UTF-8 and became U+FFFD.
+    pub replaced_bytes: u64,
+}
+
+/// Why a record has no text. It holds nothing of the record's content but the names of its fields.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// The line is no JSON object.
+    #[error("found {found}, expected one JSON object a line")]
+    NotAnObject {
+        /// What is there.
+        found: String,
+    },
+    /// The object has no text.
+    #[error("no field `{field}`; found {}", names(found))]
+    NoText {
+        /// The field that should hold the text.
+        field: String,
+        /// The fields that are there.
+        found: Vec<String>,
+    },
+    /// The text is no string.
+    #[error("field `{field}` is {found}, expected a string")]
+    TextNotAString {
+        /// The field that should hold the text.
+        field: String,
+        /// The type that is there.
+        found: &'static str,
+    },
+    /// The record is longer than the config allows.
+    #[error("a record of {found} bytes, expected at most {expected} (`max_record_bytes`)")]
+    TooLong {
+        /// Its length in bytes.
+        found: u64,
+        /// The bound.
+        expected: u64,
+    },
+    /// The compressed stream is cut or corrupt.
+    #[error(
+        "compressed byte {offset}: found {found}, expected {expected}; \
+         the records from decoded byte {decoded_offset} on are lost"
+    )]
+    BrokenStream {
+        /// Compressed bytes read before the break was noticed.
+        offset: u64,
+        /// First decoded byte of the span that is lost.
+        decoded_offset: u64,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+}
+
+impl Unreadable {
+    /// A word for counts.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NotAnObject { .. } => "not_an_object",
+            Self::NoText { .. } => "no_text",
+            Self::TextNotAString { .. } => "text_not_a_string",
+            Self::TooLong { .. } => "record_too_long",
+            Self::BrokenStream { .. } => "broken_stream",
+        }
+    }
+}
+
+fn names(found: &[String]) -> String {
+    if found.is_empty() { "no fields".into() } else { format!("`{}`", found.join("`, `")) }
+}
+
+/// How records are parsed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Parser {
+    /// The fields of JSON records.
+    pub fields: Fields,
+    /// What happens to bytes that are not UTF-8.
+    pub invalid_utf8: InvalidUtf8,
+    /// Longest record, in bytes.
+    pub max_record_bytes: ByteSize,
+}
+
+impl Parser {
+    /// Parses one record of a file of `syntax`.
+    ///
+    /// # Errors
+    /// [`InvalidByte`] where invalid UTF-8 is refused; its offset is from the start of the record.
+    pub fn parse(
+        &self,
+        raw: RawRecord,
+        syntax: Syntax,
+    ) -> Result<Result<Record, Unreadable>, InvalidByte> {
+        let bytes = match raw.content {
+            RawContent::Whole(bytes) => bytes,
+            RawContent::TooLong { bytes } => {
+                return Ok(Err(Unreadable::TooLong {
+                    found: bytes,
+                    expected: self.max_record_bytes.0,
+                }));
+            }
+            RawContent::Broken { offset, found, expected } => {
+                let decoded_offset = raw.offset;
+                return Ok(Err(Unreadable::BrokenStream {
+                    offset,
+                    decoded_offset,
+                    found,
+                    expected,
+                }));
+            }
+        };
+        let (text, replaced_bytes) = utf8::decode(bytes, self.invalid_utf8)?;
+        let record = match syntax {
+            Syntax::Jsonl => self.object(&text),
+            Syntax::Document => Ok(Record { text, ..Record::default() }),
+        };
+        Ok(record.map(|record| Record { replaced_bytes, ..record }))
+    }
+
+    fn object(&self, line: &str) -> Result<Record, Unreadable> {
+        let mut object = match serde_json::from_str(line) {
+            Ok(Value::Object(object)) => object,
+            Ok(other) => return Err(Unreadable::NotAnObject { found: type_of(&other).into() }),
+            Err(error) => return Err(Unreadable::NotAnObject { found: broken_json(&error) }),
+        };
+        let field = &self.fields.text;
+        let text = match object.remove(field) {
+            Some(Value::String(text)) => text,
+            Some(other) => {
+                return Err(Unreadable::TextNotAString {
+                    field: field.clone(),
+                    found: type_of(&other),
+                });
+            }
+            None => {
+                let mut found: Vec<_> = object.into_iter().map(|(key, _)| key).collect();
+                found.sort();
+                return Err(Unreadable::NoText { field: field.clone(), found });
+            }
+        };
+        Ok(Record {
+            text,
+            source_id: take_name(&mut object, &self.fields.id),
+            source: take_string(&mut object, &self.fields.source),
+            url: take_string(&mut object, &self.fields.url),
+            lang: take_string(&mut object, &self.fields.lang),
+            metadata: (!object.is_empty()).then(|| canonical(&Value::Object(object))),
+            replaced_bytes: 0,
+        })
+    }
+}
+
+/// The type of a JSON value, for messages.
+pub fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Says where a line stops being JSON, without the line number, which would always be 1.
+pub fn broken_json(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let what = message.split(" at line ").next().unwrap_or_default();
+    format!("broken JSON at column {} ({what})", error.column())
+}
+
+fn take_string(object: &mut Map<String, Value>, field: &str) -> Option<String> {
+    match object.remove(field)? {
+        Value::String(text) => Some(text),
+        Value::Null => None,
+        other => {
+            object.insert(field.to_owned(), other);
+            None
+        }
+    }
+}
+
+fn take_name(object: &mut Map<String, Value>, field: &str) -> Option<String> {
+    match object.get(field)? {
+        Value::Number(number) => {
+            let name = number.to_string();
+            object.remove(field);
+            Some(name)
+        }
+        _ => take_string(object, field),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Record, Unreadable> {
+        let parser = Parser {
+            fields: Fields::default(),
+            invalid_utf8: InvalidUtf8::Refuse,
+            max_record_bytes: ByteSize(100),
+        };
+        let content = RawContent::Whole(line.into());
+        parser.parse(RawRecord { line: Some(1), offset: 0, content }, Syntax::Jsonl).unwrap()
+    }
+
+    #[test]
+    fn known_fields_have_columns_and_all_others_are_metadata() {
+        let line = r#"{"z":{"b":1,"a":[2.50,null]},"id":17,"text":"né","lang":"en","url":null,"source":["x"],"a":"\u0001"}"#;
+        let record = parse(line).unwrap();
+        assert_eq!((record.text.as_str(), record.source_id.as_deref()), ("né", Some("17")));
+        assert_eq!((record.lang.as_deref(), record.url, record.source), (Some("en"), None, None));
+        let metadata = r#"{"a":"\u0001","source":["x"],"z":{"a":[2.5,null],"b":1}}"#;
+        assert_eq!(record.metadata.as_deref(), Some(metadata));
+        assert_eq!(parse(r#"{"text":""}"#).unwrap(), Record::default());
+    }
+
+    #[track_caller]
+    fn check_unreadable(line: &str, name: &str, message: &str) {
+        let problem = parse(line).unwrap_err();
+        assert_eq!((problem.name(), problem.to_string().as_str()), (name, message));
+    }
+
+    #[test]
+    fn a_record_without_text_says_what_was_found_and_expected() {
+        check_unreadable(
+            r#"{"body":"x","author":1}"#,
+            "no_text",
+            "no field `text`; found `author`, `body`",
+        );
+        check_unreadable("{}", "no_text", "no field `text`; found no fields");
+        check_unreadable(
+            r#"{"text":null}"#,
+            "text_not_a_string",
+            "field `text` is null, expected a string",
+        );
+        check_unreadable("[1]", "not_an_object", "found an array, expected one JSON object a line");
+        check_unreadable(
+            r#"{"text":"x""#,
+            "not_an_object",
+            "found broken JSON at column 11 (EOF while parsing an object), expected one JSON object a line",
+        );
+    }
+}

@@ -1,0 +1,237 @@
+//! Signals of the Gopher repetition rules.
+//!
+//! Source: Rae et al. 2021, arXiv:2112.11446, appendix A1.1, table A1, as datatrove's `GopherRepetitionFilter` computes
+//! them. Duplicates are occurrences after the first. Characters are Unicode code points, and are divided by those of
+//! the whole text as it is. A share of nothing is 0.
+
+use super::lines::is_space;
+use super::ratio;
+use foldhash::fast::FixedState;
+use std::collections::{HashMap, HashSet};
+
+/// Lengths of the n-grams of which the most frequent is weighed.
+pub const TOP_N: [usize; 3] = [2, 3, 4];
+
+/// Lengths of the n-grams of which all repetitions are weighed.
+pub const DUP_N: [usize; 6] = [5, 6, 7, 8, 9, 10];
+
+/// What the repetition rules judge.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct GopherRepetition {
+    /// Share of paragraphs (of the stripped text, between runs of two or more line feeds) that are duplicates.
+    pub dup_para_frac: f64,
+    /// Characters in duplicate paragraphs over characters of the text.
+    pub dup_para_char_frac: f64,
+    /// Share of lines (of the text as it is, between runs of line feeds, empty first and last ones included) that are
+    /// duplicates.
+    pub dup_line_frac: f64,
+    /// Characters in duplicate lines over characters of the text.
+    pub dup_line_char_frac: f64,
+    /// For each of [`TOP_N`]: length of the most frequent n-gram, joined by spaces, times its count, over characters
+    /// of the text. Of equally frequent ones the first counts. It can exceed 1.
+    pub top_ngram_frac: [f64; TOP_N.len()],
+    /// For each of [`DUP_N`]: characters in n-grams seen before, joined without spaces and taken from left to right
+    /// without overlap, over characters of the text.
+    pub dup_ngram_frac: [f64; DUP_N.len()],
+}
+
+impl GopherRepetition {
+    /// Measures a text of `num_chars` code points and its words.
+    pub fn measure(text: &str, num_chars: u64, words: &[&str]) -> Self {
+        let paragraphs = Duplicates::count(split_runs(text.trim_matches(is_space), 2));
+        let lines = Duplicates::count(split_runs(text, 1));
+        let words = Words::of(words);
+        Self {
+            dup_para_frac: ratio(paragraphs.duplicates, paragraphs.all),
+            dup_para_char_frac: ratio(paragraphs.chars, num_chars),
+            dup_line_frac: ratio(lines.duplicates, lines.all),
+            dup_line_char_frac: ratio(lines.chars, num_chars),
+            top_ngram_frac: TOP_N.map(|n| ratio(words.top_ngram_chars(n), num_chars)),
+            dup_ngram_frac: DUP_N.map(|n| ratio(words.dup_ngram_chars(n), num_chars)),
+        }
+    }
+}
+
+/// The pieces of `text` between runs of at least `min_run` line feeds, as by Python's `re.split` on `\n{min_run,}`.
+fn split_runs(text: &str, min_run: usize) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let piece = rest?;
+        let bytes = piece.as_bytes();
+        let mut at = 0;
+        while let Some(found) = piece[at..].find('\n') {
+            let start = at + found;
+            let run = bytes[start..].iter().take_while(|byte| **byte == b'\n').count();
+            at = start + run;
+            if run >= min_run {
+                rest = Some(&piece[at..]);
+                return Some(&piece[..start]);
+            }
+        }
+        rest = None;
+        Some(piece)
+    })
+}
+
+#[derive(Default)]
+struct Duplicates {
+    all: u64,
+    duplicates: u64,
+    chars: u64,
+}
+
+impl Duplicates {
+    fn count<'a>(pieces: impl Iterator<Item = &'a str>) -> Self {
+        let mut counted = Self::default();
+        let mut seen = HashSet::with_hasher(FixedState::default());
+        for piece in pieces {
+            counted.all += 1;
+            if !seen.insert(piece) {
+                counted.duplicates += 1;
+                counted.chars += piece.chars().count() as u64;
+            }
+        }
+        counted
+    }
+}
+
+/// The words of a document laid end to end, so that an n-gram without spaces is a slice.
+struct Words {
+    joined: String,
+    /// Where each word begins in `joined`, and the end of the last one.
+    starts: Vec<usize>,
+    /// Code points before each word, and of all.
+    chars: Vec<u64>,
+    /// A number for each word, equal for equal words.
+    ids: Vec<u32>,
+}
+
+impl Words {
+    fn of(words: &[&str]) -> Self {
+        let mut ids = HashMap::with_hasher(FixedState::default());
+        let mut laid =
+            Self { joined: words.concat(), starts: vec![0], chars: vec![0], ids: Vec::new() };
+        let (mut bytes, mut chars) = (0, 0);
+        for word in words {
+            bytes += word.len();
+            chars += word.chars().count() as u64;
+            laid.starts.push(bytes);
+            laid.chars.push(chars);
+            // More than 2^32 different words would need a document of over 16 GB; such two would count as equal.
+            let next = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+            laid.ids.push(*ids.entry(*word).or_insert(next));
+        }
+        laid
+    }
+
+    /// Code points of the `n` words from `at`, without spaces.
+    fn num_chars(&self, at: usize, n: usize) -> u64 {
+        self.chars[at + n] - self.chars[at]
+    }
+
+    /// Length, with spaces, times count of the most frequent n-gram. No word holds a space, so that n-grams are equal
+    /// when their words are.
+    fn top_ngram_chars(&self, n: usize) -> u64 {
+        let mut counts: HashMap<&[u32], (u64, usize), _> =
+            HashMap::with_capacity_and_hasher(self.ids.len(), FixedState::default());
+        for (at, ngram) in self.ids.windows(n).enumerate() {
+            counts.entry(ngram).or_insert((0, at)).0 += 1;
+        }
+        let top = counts.values().max_by_key(|(count, first)| (*count, std::cmp::Reverse(*first)));
+        top.map_or(0, |(count, first)| count * (self.num_chars(*first, n) + n as u64 - 1))
+    }
+
+    /// Code points of the n-grams that a scan from left to right has seen before; it jumps over each that it counts.
+    fn dup_ngram_chars(&self, n: usize) -> u64 {
+        let mut seen: HashSet<&str, _> =
+            HashSet::with_capacity_and_hasher(self.ids.len(), FixedState::default());
+        let (mut at, mut chars) = (0, 0);
+        while at + n <= self.ids.len() {
+            if seen.insert(&self.joined[self.starts[at]..self.starts[at + n]]) {
+                at += 1;
+            } else {
+                chars += self.num_chars(at, n);
+                at += n;
+            }
+        }
+        chars
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::words::words;
+
+    fn measure(text: &str) -> GopherRepetition {
+        GopherRepetition::measure(text, text.chars().count() as u64, &words(text))
+    }
+
+    #[track_caller]
+    fn check_split(text: &str, min_run: usize, expected: &[&str]) {
+        assert_eq!(split_runs(text, min_run).collect::<Vec<_>>(), expected, "{text:?}");
+    }
+
+    #[test]
+    fn runs_of_line_feeds_split_and_leave_empty_ends() {
+        check_split("", 1, &[""]);
+        check_split("\na\n\n\nb\n", 1, &["", "a", "b", ""]);
+        check_split("a\nb\n\nc\n\n\nd\n", 2, &["a\nb", "c", "d\n"]);
+    }
+
+    #[test]
+    fn paragraphs_are_those_of_the_stripped_text() {
+        // 12 code points, paragraphs é, b, é.
+        let signals = measure("\n\né\n\nb\n\n\né\n\n");
+        assert_eq!(signals.dup_para_frac, 1.0 / 3.0);
+        assert_eq!(signals.dup_para_char_frac, 1.0 / 12.0);
+    }
+
+    #[test]
+    fn empty_first_and_last_lines_are_lines() {
+        // Lines: "", ab, ab, "": two duplicates of two characters together.
+        let signals = measure("\nab\n\nab\n");
+        assert_eq!(signals.dup_line_frac, 2.0 / 4.0);
+        assert_eq!(signals.dup_line_char_frac, 2.0 / 8.0);
+    }
+
+    #[test]
+    fn the_top_ngram_counts_with_spaces_even_when_it_occurs_once() {
+        // Bigrams: "a bb" once, "bb c" once: the first counts, 4 of 6 characters.
+        assert_eq!(measure("a bb c").top_ngram_frac, [4.0 / 6.0, 1.0, 0.0]);
+        // "a b" three times of "a b a b a b" (11): 9; "a b a" and "b a b" twice each: 10; "a b a b" twice: 14.
+        assert_eq!(measure("a b a b a b").top_ngram_frac, [9.0 / 11.0, 10.0 / 11.0, 14.0 / 11.0]);
+    }
+
+    #[test]
+    fn of_equally_frequent_ngrams_the_first_counts() {
+        // Both "a b" and "long er" occur once.
+        assert_eq!(measure("a b").top_ngram_frac[0], 1.0);
+        assert_eq!(measure("a b longer").top_ngram_frac[0], 3.0 / 10.0);
+        assert_eq!(measure("longer a b").top_ngram_frac[0], 8.0 / 10.0);
+    }
+
+    #[test]
+    fn repeated_ngrams_are_jumped_over() {
+        // Ten words a b c d e a b c d e, 19 characters: the second five-gram is seen before, 5 characters.
+        let signals = measure("a b c d e a b c d e");
+        assert_eq!(signals.dup_ngram_frac, [5.0 / 19.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        // Sixteen times x: five-grams at 0 (new), 1, 6, and 11 (seen): 15 characters of 31.
+        let signals = measure("x x x x x x x x x x x x x x x x");
+        assert_eq!(signals.dup_ngram_frac[0], 15.0 / 31.0);
+        // Ten-grams at 0 (new) and 1 (seen).
+        assert_eq!(signals.dup_ngram_frac[5], 10.0 / 31.0);
+    }
+
+    #[test]
+    fn long_ngrams_are_joined_without_spaces_and_may_collide() {
+        // "ab c d e f" and "a bc d e f" are both "abcdef".
+        let text = "ab c d e f a bc d e f";
+        assert_eq!(measure(text).dup_ngram_frac[0], 6.0 / 21.0);
+    }
+
+    #[test]
+    fn an_empty_text_repeats_nothing() {
+        assert_eq!(measure(""), GopherRepetition::default());
+    }
+}

@@ -1,0 +1,58 @@
+//! Lines and white space as Python has them, which the published rules are written in.
+
+/// Whether Python's `str.strip` removes `c`.
+pub fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
+}
+
+/// The lines of `text` as by Python's `str.splitlines`: no empty line after the last end of line.
+///
+/// Lines end with LF, CR, CR LF, VT, FF, FS, GS, RS, NEL, LS or PS.
+pub fn split_lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.find(is_line_end).unwrap_or(rest.len());
+        let (line, tail) = rest.split_at(end);
+        let mut after = tail.chars();
+        if after.next() == Some('\r') && after.as_str().starts_with('\n') {
+            after.next();
+        }
+        rest = after.as_str();
+        Some(line)
+    })
+}
+
+fn is_line_end(c: char) -> bool {
+    matches!(
+        c,
+        '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made by `tests/reference/splitlines.py`.
+    const SPLIT: &str = include_str!("../../tests/reference/splitlines.json");
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        text: String,
+        lines: Vec<String>,
+        stripped: String,
+    }
+
+    #[test]
+    fn lines_and_strips_are_those_of_python() {
+        let cases: Vec<Case> = serde_json::from_str(SPLIT).unwrap();
+        assert!(cases.len() > 40);
+        for Case { text, lines, stripped } in cases {
+            assert_eq!(split_lines(&text).collect::<Vec<_>>(), lines, "{text:?}");
+            assert_eq!(text.trim_matches(is_space), stripped, "{text:?}");
+        }
+    }
+}

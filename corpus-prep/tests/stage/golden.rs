@@ -1,0 +1,37 @@
+//! Bytes of every phase on tiny inputs. A phase whose bytes change must raise its version; then the digests here are
+//! written anew.
+
+use crate::lab::{Lab, good, jsonl};
+use serde_json::json;
+
+#[track_caller]
+fn check(lab: &Lab, config: &str, expected: &[(&str, u32, &str)]) {
+    let found = lab.run(config).unwrap().golden();
+    let found: Vec<_> = found.iter().map(|(phase, version, digest)| (*phase, *version, digest.as_str())).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn phases_of_a_corpus_write_the_bytes_of_their_version() {
+    let lab = Lab::new();
+    let rows = [
+        json!({"id":1,"text":good(1),"url":"u","more":{"b":1,"a":2}}),
+        json!({"text":"short"}),
+        json!({"id":"x","text":good(1)}),
+        json!({"id":"test/1","text":"gone"}),
+        json!({"id":"y"}),
+    ];
+    lab.write("a.jsonl", jsonl(&rows));
+    lab.write("b.md", good(2) + " -- né\n");
+    let config = r#"{"inputs":"*","unreadable":"count","exclude":{"source_id_prefixes":["test/"]}}"#;
+    check(&lab, config, &[]);
+}
+
+#[test]
+fn phases_of_examples_write_the_bytes_of_their_version() {
+    let lab = Lab::new();
+    let row = |at: usize| format!("{at},\"note\n{at}\",{}\n", ["x", "y"][at % 2]);
+    lab.write("a.csv", format!("id,text,label\n{}", (0..40).map(row).collect::<String>()));
+    let config = r#"{"examples":{"files":"a.csv","task":"sequence-classification","id":"id"}}"#;
+    check(&lab, config, &[]);
+}
