@@ -1,4 +1,5 @@
 //! What holds for any model and any rows.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use metrics::{
     Bootstrap, IntervalMethod, Metric, MetricsError, Randomisation, Rows, Runs, TestMethod,

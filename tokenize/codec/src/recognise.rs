@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     alphabet,
     bpe::{Bpe, Merge},
+    train::Pair,
 };
 
 /// A byte-level BPE vocabulary found in a `tokenizer.json`.
@@ -92,7 +93,8 @@ fn byte_ids(vocab: &HashMap<String, u32>) -> Result<[u32; 256], String> {
     Ok(ids)
 }
 
-fn merges(model: &Model) -> Result<Vec<((u32, u32), Merge)>, String> {
+/// Pairs of ids and what joining them gives, by rank.
+fn merges(model: &Model) -> Result<Vec<(Pair, Merge)>, String> {
     let pairs: Vec<(&str, &str)> = match &model.merges {
         Merges::Pairs(pairs) => pairs.iter().map(|(left, right)| (&**left, &**right)).collect(),
         Merges::Joined(lines) => lines

@@ -1,4 +1,5 @@
 //! Encoding and decoding against tokenizers.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use codec::{Codec, CodecError, Engine, PretokenCounts, Vocabulary};
 use proptest::prelude::*;
