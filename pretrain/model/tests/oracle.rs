@@ -131,17 +131,17 @@ fn check(pair: &Pair, shapes: &[(usize, usize)]) {
                 moved[input].as_slice_mut().unwrap()[at] += step;
                 loss(&moved)
             });
-            // Central differences with a step of 1e-5 are good to about 1e-9 here.
-            assert!((numeric - grad[at]).abs() < 1e-7, "input {input}, {at}: {numeric} {}", grad[at]);
+            // Central differences with a step of 1e-5 are good to about 1e-8 here, most of it rounding of large losses.
+            assert!((numeric - grad[at]).abs() < 1e-6 * grad[at].abs().max(1.0), "input {input}, {at}: {numeric} {}", grad[at]);
         }
     }
     let mut cpu = Cpu::new();
     let inputs: Vec<_> =
         shapes.iter().zip(&values).map(|(&(rows, cols), values)| cpu.tensor(rows, cols, values)).collect();
     let (cpu_out, cpu_grads) = pair.run(&mut cpu, &inputs, &weights);
-    assert_close(&cpu_out, &out, "output");
+    assert_close(&cpu_out, &out, OF_A_PASS, "output");
     for (input, (found, expected)) in cpu_grads.iter().zip(&grads).enumerate() {
-        assert_close(found, expected, &format!("gradient {input}"));
+        assert_close(found, expected, OF_A_PASS, &format!("gradient {input}"));
     }
 }
 
@@ -149,14 +149,18 @@ fn slope(loss: impl Fn(f64) -> f64) -> f64 {
     (loss(1e-5) - loss(-1e-5)) / 2e-5
 }
 
-/// Rounding of f32 over sums of at most a few hundred products.
+/// Relative rounding of f32 over sums of at most a few hundred products.
+const OF_A_PASS: f64 = 2e-6;
+/// The same through all passes of a model.
+const OF_A_MODEL: f64 = 2e-5;
+
 #[track_caller]
-fn assert_close(found: &[f64], expected: &[f64], what: &str) {
+fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
     let difference = norm(&mut found.iter().zip(expected).map(|(found, expected)| found - expected));
     let size = norm(&mut expected.iter().copied());
-    assert!(difference <= 2e-6 * size.max(1e-3), "{what}: {difference:e} of {size:e}");
+    assert!(difference <= tolerance * size.max(1e-3), "{what}: {difference:e} of {size:e}");
 }
 
 #[test]
@@ -312,7 +316,7 @@ fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
     assert!((cpu_nats - nats).abs() < 1e-5 * nats, "{cpu_nats} {nats}");
     for (found, expected) in cpu_gradients.iter().zip(gradients.iter()) {
         let found_values: Vec<f64> = found.value.values().iter().copied().map(f64::from).collect();
-        assert_close(&found_values, expected.value.as_slice().unwrap(), &found.name);
+        assert_close(&found_values, expected.value.as_slice().unwrap(), OF_A_MODEL, &found.name);
     }
 }
 
