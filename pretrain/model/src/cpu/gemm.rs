@@ -39,12 +39,12 @@ pub(super) fn threaded(
     out.into_par_iter().zip(a).for_each(|(out, a)| serial(out, a, b, write));
 }
 
-/// Rows of one task: an eighth of all, between 48 and 256, so that packing `b` again for each task stays cheap.
+/// Rows of one task: an eighth of all, between 96 and 512, so that packing `b` again for each task stays cheap.
 fn rows_per_task(rows: usize, products_per_row: usize) -> usize {
     if rows * products_per_row < TASK_PRODUCTS {
         return rows.max(1);
     }
-    rows.div_ceil(8).next_multiple_of(8).clamp(48, 256)
+    rows.div_ceil(8).next_multiple_of(8).clamp(96, 512)
 }
 
 /// `out = a · b` or `out += a · b` on this thread.
