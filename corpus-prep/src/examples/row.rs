@@ -12,7 +12,7 @@ use csv::ByteRecord;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Longest line of a file of lines, and longest file of a folder.
+/// Longest row, in bytes: of CSV, of a file of lines, or a file of a folder.
 const MAX_ROW_BYTES: u64 = 64 << 20;
 
 /// Names of the columns or fields that a row is made of.
@@ -72,6 +72,9 @@ pub enum BadRow {
         /// Fields of the header.
         expected: u64,
     },
+    /// A quoted field of CSV runs into the end of the file.
+    #[error("a quoted field that does not end, expected a closing quote")]
+    OpenQuote,
     /// A line is no JSON object.
     #[error("found {found}, expected one JSON object a line")]
     NotAnObject {
@@ -158,19 +161,25 @@ impl RowReader {
         push: &mut dyn FnMut(Row) -> Result<()>,
     ) -> Result<()> {
         let delimiter = u8::try_from(delimiter).unwrap_or(b',');
-        let decoder = LineReader::new(decoder);
+        let decoder = LineReader::new(decoder, MAX_ROW_BYTES);
         let lines = decoder.lines();
         let failed = |error| csv_error(file, &lines, error);
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(decoder);
         let header = reader.byte_headers().map_err(failed)?.clone();
         let header = self.header(&header, file)?;
-        let mut record = ByteRecord::new();
+        let (mut record, mut last_line) = (ByteRecord::new(), None);
         while reader.read_byte_record(&mut record).map_err(failed)? {
             let line = record.position().and_then(|position| lines.line_at(position.byte()));
             let row = header.row(self, &record).map(|row| Row { line, ..row });
             push(row.map_err(|problem| bad_row(file, line, problem))?)?;
+            last_line = line;
         }
-        Ok(())
+        match last_line {
+            Some(line) if lines.is_quote_open(line) => {
+                Err(bad_row(file, last_line, BadRow::OpenQuote))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Where the wanted columns stand.
@@ -444,6 +453,11 @@ mod tests {
             "a.csv",
             b"id,text,label,group\n1,caf\xe9,x,\n",
             "a.csv:2: byte 0xe9, expected UTF-8 (is it `encoding = \"latin-1\"`?)",
+        );
+        check_error(
+            "a.csv",
+            b"group,id,label,text\n,1,x,a\n,2,y,\"b\n,3,x,c\n,4,y,d\n",
+            "a.csv:3: a quoted field that does not end, expected a closing quote",
         );
         check_error(
             "a.jsonl",
