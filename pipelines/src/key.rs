@@ -98,7 +98,7 @@ mod tests {
     fn the_key_of_fixed_ingredients_never_changes() {
         assert_eq!(
             ingredients().key().to_string(),
-            "b3:33bd6e3cd4a62af5d0ef4d4a6f7ef4f1e0ae2dd4fe7bb0ac5d8bcbd0a1c64d8b"
+            "b3:f77e738c76093facdf5ab6e207c17256a18653be28e5b41c68101c9b6f1563a6"
         );
     }
 

@@ -1,21 +1,35 @@
-//! The ground that every stage stands on: artifacts, keys, the store, and what a stage is.
+//! The ground that every stage stands on: artifacts, keys, the store, and what a stage is; and on it what reads a
+//! manifest, plans it, runs it and says why.
 //!
 //! A stage implements [`stage::Stage`]; its phases read declared inputs ([`input::TaskInputs`]) and write outputs
 //! ([`output::TaskOutput`]) that enter a content-addressed [`store::Store`]. Formats of artifacts stand here too, so that
-//! stages meet in them and nowhere else.
+//! stages meet in them and nowhere else. Stages use nothing from `manifest` on.
 
-pub mod context;
 pub mod digest;
 pub mod error;
-pub mod input;
-pub mod key;
-pub mod kind;
-pub mod output;
-pub mod part;
-pub mod record;
 pub mod seed;
+
+pub mod kind;
+pub mod part;
 pub mod shard;
-pub mod stage;
-pub mod store;
 pub mod stream;
 pub mod table;
+
+pub mod context;
+pub mod input;
+pub mod output;
+pub mod stage;
+
+pub mod key;
+pub mod record;
+pub mod store;
+
+pub mod engine;
+pub mod explain;
+mod files;
+mod graph;
+pub mod manifest;
+pub mod plan;
+pub mod publish;
+pub mod run;
+pub mod task;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::digest::{Digest, HashingWriter};
-use crate::error::{At, Result};
+use crate::error::{At, Error, Result};
 use crate::record::{Counts, OutputRecord, Section, TaskRecord};
 use crate::store::{Attempt, Store};
 
@@ -76,6 +76,12 @@ impl TaskOutput {
     /// Says what `artifact.json` should show of this task's result.
     pub fn details(&mut self, details: Value) {
         self.details = details;
+    }
+
+    /// Where a finished output stands until it is committed.
+    pub(crate) fn path_of(&self, name: &str) -> Result<PathBuf> {
+        let found = self.outputs.get(name).map(|(path, _)| path.clone());
+        found.ok_or_else(|| Error::Undeclared { what: format!("the output `{name}`") })
     }
 
     /// Moves the outputs into the store and writes the task's record.

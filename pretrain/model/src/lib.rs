@@ -1,1 +1,69 @@
-//! model
+//! The model core: kernels, families, optimizer and checkpoints that every model stage shares.
+//!
+//! A training loop is written by its stage, from these parts:
+//!
+//! ```
+//! use model::{AdamW, AdamWConfig, CausalBatch, Checkpoint, CpuLlama, Head, LlamaConfig, LossSum};
+//!
+//! # fn main() -> Result<(), model::ModelError> {
+//! let config = LlamaConfig {
+//!     vocab_size: 32,
+//!     hidden_size: 8,
+//!     intermediate_size: 16,
+//!     num_hidden_layers: 1,
+//!     num_attention_heads: 2,
+//!     num_key_value_heads: 1,
+//!     head_dim: 4,
+//!     max_position_embeddings: 16,
+//!     rope_theta: 10_000.0,
+//!     rms_norm_eps: 1e-5,
+//!     initializer_range: 0.02,
+//!     tie_word_embeddings: true,
+//!     bos_token_id: None,
+//!     eos_token_id: vec![0],
+//!     pad_token_id: None,
+//!     head: Head::CausalLm,
+//! };
+//! let mut model = CpuLlama::from_checkpoint(Checkpoint::fresh(config, 1337)?)?;
+//! let mut gradients = model.gradients();
+//! let mut optimizer = AdamW::new(AdamWConfig::default(), model.weights())?;
+//! let mut batch = CausalBatch::new();
+//! batch.push_window(&[3, 1, 4, 1, 5]);
+//!
+//! let mut loss = LossSum::default();
+//! gradients.clear();
+//! for _micro_batch in 0..2 {
+//!     loss += model.accumulate_causal(&batch, &mut gradients)?;
+//! }
+//! model::assert_gradients(&gradients)?;
+//! let grad_norm = optimizer.step(model.weights_mut(), &gradients, loss.counted, 1e-3)?;
+//! assert!(grad_norm > 0.0 && loss.mean().is_some_and(|nats| nats < 4.0));
+//! # Ok(())
+//! # }
+//! ```
+
+mod assertion;
+pub mod checkpoint;
+mod config;
+pub mod cpu;
+mod error;
+pub mod family;
+mod init;
+pub mod ops;
+pub mod optim;
+pub mod oracle;
+mod param;
+mod profile;
+mod sequences;
+mod state;
+
+pub use assertion::assert_gradients;
+pub use checkpoint::Checkpoint;
+pub use config::{CONFIG_FILE, Head, LlamaConfig};
+pub use error::{ModelError, Result};
+pub use family::llama::{CpuLlama, Llama};
+pub use optim::{AdamW, AdamWConfig};
+pub use param::{Parameter, Parameters};
+pub use profile::NumericProfile;
+pub use sequences::{CausalBatch, LossSum, Sequences};
+pub use state::{read_state, write_state};

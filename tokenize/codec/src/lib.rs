@@ -1,1 +1,41 @@
-//! codec
+//! What every user of a vocabulary needs: train one, write it, load it, encode and decode with it.
+//!
+//! A vocabulary of ours is byte-level BPE over the GPT-2 pre-token pattern. It is trained in two steps that fit a
+//! cluster: pre-tokens are counted part by part ([`PretokenCounts`], mergeable in any order), then
+//! [`Vocabulary::train`] learns the merges from the summed counts alone.
+//!
+//! [`Codec`] loads any `tokenizer.json`. Where the file is byte-level BPE with the GPT-2 pattern, an engine of our own
+//! encodes; it has to prove itself against the `tokenizers` crate when loaded, which does everything else.
+//!
+//! ```
+//! use codec::{Codec, CodecError, PretokenCounts, Vocabulary};
+//!
+//! let mut counts = PretokenCounts::default();
+//! counts.count("low lower lowest, slow slower slowest")?;
+//! let vocabulary = Vocabulary::train(&counts, 270, |_| Ok::<_, CodecError>(()))?;
+//! let codec = Codec::of(&vocabulary)?;
+//! let ids = codec.encode("lower")?;
+//! assert_eq!(codec.decode(&ids)?, "lower");
+//! assert!(ids.len() < "lower".len());
+//! # Ok::<_, CodecError>(())
+//! ```
+
+mod alphabet;
+mod bpe;
+mod cache;
+mod category;
+mod codec;
+mod count;
+mod error;
+mod files;
+mod recognise;
+mod split;
+mod train;
+mod vocabulary;
+
+pub use codec::{Codec, Engine, TokenSpan};
+pub use count::PretokenCounts;
+pub use error::CodecError;
+pub use files::{TOKENIZER_CONFIG_JSON, TOKENIZER_JSON, VocabularyFile};
+pub use split::{Pretokens, pretokens};
+pub use vocabulary::{END_OF_TEXT, MIN_SIZE, Vocabulary};

@@ -1,0 +1,137 @@
+//! Worker processes on this machine, started with the command that a cluster job would use.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use super::Engine;
+use crate::context::Cancel;
+use crate::error::{At, Error, Result};
+use crate::task::{Event, TaskArray};
+
+/// How often a group is started again after its worker was killed.
+const RESTARTS: u32 = 2;
+/// How long a worker may take to stop when told to.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Starts `program run-tasks LIST INDEX --attended` for each group, several at once.
+///
+/// A worker holds the reading end of a pipe; when the writing end here goes, because the run is told to stop or this process
+/// is killed, the worker stops too, so no worker outlives its run.
+pub struct Local {
+    /// The program.
+    pub program: PathBuf,
+    /// Workers at once.
+    pub workers: usize,
+}
+
+enum Said {
+    Event(Event),
+    /// The worker closed its output: it is about to end.
+    Closed,
+}
+
+struct Worker {
+    child: Child,
+    /// Dropped to tell the worker to stop.
+    leash: Option<ChildStdin>,
+    restarts: u32,
+}
+
+impl<S> Engine<S> for Local {
+    fn workers(&self) -> usize {
+        self.workers
+    }
+
+    fn run(&self, array: &TaskArray<S>, list: &Path, cancel: &Cancel, hear: &mut dyn FnMut(usize, Event)) -> Result<()> {
+        let (send, receive) = channel();
+        let mut waiting: VecDeque<(usize, u32)> = (0..array.groups.len()).map(|index| (index, 0)).collect();
+        let mut running: HashMap<usize, Worker> = HashMap::new();
+        let mut failed = false;
+        let mut stopping: Option<Instant> = None;
+        loop {
+            while running.len() < self.workers && !failed && stopping.is_none() {
+                let Some((index, restarts)) = waiting.pop_front() else { break };
+                running.insert(index, self.start(list, index, restarts, &send)?);
+            }
+            if running.is_empty() {
+                return Ok(());
+            }
+            if cancel.is_cancelled() {
+                stop(&mut running, &mut stopping);
+            }
+            let Some((index, said)) = next(&receive) else { continue };
+            match said {
+                Said::Event(event) => {
+                    failed |= matches!(event, Event::Failed { .. });
+                    hear(index, event);
+                }
+                Said::Closed => {
+                    let Some(mut worker) = running.remove(&index) else { continue };
+                    let status = worker.child.wait().at("wait for", &self.program)?;
+                    let Some(signal) = status.signal().filter(|_| stopping.is_none()) else { continue };
+                    if worker.restarts == RESTARTS {
+                        failed = true;
+                        let message = format!("its worker was killed by signal {signal} {} times", RESTARTS + 1);
+                        hear(index, Event::Failed { task: array.groups[index][0].name(), message, cancelled: false });
+                    } else {
+                        hear(index, Event::Note { line: format!("a worker was killed by signal {signal}; its tasks start again") });
+                        waiting.push_front((index, worker.restarts + 1));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn next(receive: &Receiver<(usize, Said)>) -> Option<(usize, Said)> {
+    match receive.recv_timeout(Duration::from_millis(100)) {
+        Ok(said) => Some(said),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+    }
+}
+
+/// Lets go of every worker's leash; later, kills those that did not stop.
+fn stop(running: &mut HashMap<usize, Worker>, stopping: &mut Option<Instant>) {
+    let since = *stopping.get_or_insert_with(Instant::now);
+    for worker in running.values_mut() {
+        worker.leash = None;
+        if since.elapsed() > PATIENCE {
+            // It may have ended meanwhile; then there is nothing to kill.
+            let _ = worker.child.kill();
+        }
+    }
+}
+
+impl Local {
+    fn start(&self, list: &Path, index: usize, restarts: u32, send: &Sender<(usize, Said)>) -> Result<Worker> {
+        let mut child = Command::new(&self.program)
+            .arg("run-tasks")
+            .arg(list)
+            .arg(index.to_string())
+            .arg("--attended")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .at("start", &self.program)?;
+        let leash = child.stdin.take();
+        let stdout = child.stdout.take().ok_or_else(|| Error::Undeclared { what: "a worker's output".into() })?;
+        let send = send.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines() {
+                let Ok(line) = line else { break };
+                let event = serde_json::from_str(&line).unwrap_or(Event::Note { line });
+                if send.send((index, Said::Event(event))).is_err() {
+                    return;
+                }
+            }
+            // Nobody listens when the run is over.
+            let _ = send.send((index, Said::Closed));
+        });
+        Ok(Worker { child, leash, restarts })
+    }
+}

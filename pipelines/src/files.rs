@@ -1,0 +1,182 @@
+//! Raw files: found by globs, named by digests, dealt into parts.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::BufReader;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::error::{At, Result};
+use crate::part::{Found, LineRange, Part, Unit, deal, line_ranges};
+use crate::stage::FileSet;
+use crate::store::Store;
+
+/// A file that changed so shortly before it was hashed may change again without its times showing it.
+const DISTRUSTED: Duration = Duration::from_secs(2);
+
+/// Digests of files that were hashed before, trusted while size, times and inode stay the same.
+pub struct DigestCache {
+    path: PathBuf,
+    entries: BTreeMap<PathBuf, Entry>,
+    changed: bool,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Entry {
+    stamp: Stamp,
+    hashed_at_nanos: u128,
+    digest: Digest,
+    /// The part size that the ranges were cut for, and the ranges.
+    ranges: Option<(u64, Vec<LineRange>)>,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    inode: u64,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino(),
+        }
+    }
+
+    fn settled_at(&self, hashed_at_nanos: u128) -> bool {
+        let latest = self.modified.max(self.changed);
+        let nanos = i128::from(latest.0) * 1_000_000_000 + i128::from(latest.1);
+        let limit = i128::try_from(hashed_at_nanos.saturating_sub(DISTRUSTED.as_nanos())).unwrap_or(i128::MAX);
+        nanos < limit
+    }
+}
+
+impl DigestCache {
+    /// The cache of `store`; empty if there is none or it cannot be understood.
+    pub fn open(store: &Store) -> Self {
+        let path = store.root().join("digests.json");
+        let entries = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Self { path, entries: entries.unwrap_or_default(), changed: false }
+    }
+
+    /// Writes what was learnt.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&mut self, store: &Store) -> Result<()> {
+        if std::mem::take(&mut self.changed) {
+            let bytes = serde_json::to_vec(&self.entries).map_err(std::io::Error::other).at("write", &self.path)?;
+            store.write_in_place(&self.path, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The files that `set` names, dealt into parts. Paths in units start with `base`.
+    ///
+    /// # Errors
+    /// When a glob is wrong or matches nothing, or a file cannot be read.
+    pub fn parts(&mut self, base: &Path, set: &FileSet) -> Result<Vec<Part>, String> {
+        let mut found = Vec::new();
+        for path in expand(base, &set.globs)? {
+            let tag = (set.tag)(&path).map_err(|message| format!("{}: {message}", path.display()))?;
+            found.push((path, tag));
+        }
+        let entries: Vec<Entry> = found
+            .par_iter()
+            .map(|(path, tag)| self.entry(path, (set.is_lines)(tag), set.part_size))
+            .collect::<Result<_>>()
+            .map_err(|error| crate::error::chain(&error))?;
+        let mut units = Vec::new();
+        for ((path, tag), entry) in found.into_iter().zip(entries) {
+            units.extend(entry.units(&path, &tag));
+            self.remember(path, entry);
+        }
+        Ok(deal(units, set.part_size))
+    }
+
+    fn remember(&mut self, path: PathBuf, entry: Entry) {
+        let known = self.entries.get(&path);
+        if known.is_none_or(|known| known.hashed_at_nanos != entry.hashed_at_nanos) {
+            self.entries.insert(path, entry);
+            self.changed = true;
+        }
+    }
+
+    fn entry(&self, path: &Path, is_lines: bool, part_size: u64) -> Result<Entry> {
+        let metadata = fs::metadata(path).at("read", path)?;
+        let stamp = Stamp::of(&metadata);
+        let wants_ranges = is_lines && stamp.bytes > part_size;
+        if let Some(known) = self.entries.get(path) {
+            let cut = known.ranges.as_ref().map(|(size, _)| *size);
+            let fits = cut == wants_ranges.then_some(part_size);
+            if known.stamp == stamp && stamp.settled_at(known.hashed_at_nanos) && fits {
+                return Ok(known.clone());
+            }
+        }
+        let hashed_at_nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let file = File::open(path).at("open", path)?;
+        let (digest, _) = Digest::of_reader(&file).at("read", path)?;
+        let ranges = match wants_ranges {
+            true => {
+                let file = File::open(path).at("open", path)?;
+                Some((part_size, line_ranges(BufReader::with_capacity(1 << 20, file), part_size).at("read", path)?))
+            }
+            false => None,
+        };
+        Ok(Entry { stamp, hashed_at_nanos, digest, ranges })
+    }
+}
+
+impl Entry {
+    fn units(&self, path: &Path, tag: &str) -> Vec<Found> {
+        let unit = |digest, offset, bytes| Unit {
+            digest,
+            tag: tag.to_owned(),
+            offset,
+            bytes,
+            paths: vec![path.to_owned()],
+        };
+        match &self.ranges {
+            None => vec![Found { unit: unit(self.digest, 0, self.stamp.bytes), is_range: false }],
+            Some((_, ranges)) => ranges
+                .iter()
+                .map(|range| Found { unit: unit(range.digest, range.offset, range.bytes), is_range: true })
+                .collect(),
+        }
+    }
+}
+
+/// The files that match `globs` under `base`, each once, in order.
+fn expand(base: &Path, globs: &[String]) -> Result<Vec<PathBuf>, String> {
+    let mut files = Vec::new();
+    for pattern in globs {
+        let full = base.join(pattern);
+        let escaped = full.to_str().ok_or_else(|| format!("`{pattern}`: the path is not UTF-8"))?;
+        let matches = glob::glob(escaped).map_err(|error| format!("`{pattern}`: {error}"))?;
+        let before = files.len();
+        for found in matches {
+            let path = found.map_err(|error| format!("`{pattern}`: {error}"))?;
+            if path.is_file() {
+                files.push(path);
+            }
+        }
+        if files.len() == before {
+            let seen = if full.is_dir() { "is a directory; add `/*` for its files" } else { "matches no file" };
+            return Err(format!("`{pattern}` {seen} (looked in {})", base.display()));
+        }
+    }
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+

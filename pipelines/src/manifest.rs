@@ -1,0 +1,73 @@
+//! Manifests: which steps there are, and what each stage is told.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::error::{At, Error, Result};
+use crate::stage::Stage;
+
+/// A pipeline as a person wrote it. `S` is the enum of stages: its variant is the key behind the step's name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest<S> {
+    /// What the pipeline is called.
+    pub name: String,
+    /// Where random choices start from.
+    #[serde(default)]
+    pub seed: u64,
+    /// Steps by name.
+    pub steps: BTreeMap<String, S>,
+    /// Artifacts that hold a step still while what it reads moves on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pins: BTreeMap<String, Digest>,
+}
+
+impl<S: Stage + DeserializeOwned> Manifest<S> {
+    /// Reads the manifest at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read or is wrong, with line, column and the names that would be right.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).at("read", path)?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads a manifest from `text`, calling it `path` in messages.
+    ///
+    /// # Errors
+    /// When it is wrong, with line, column and the names that would be right.
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        let wrong = |message: String| Error::Manifest { path: path.to_owned(), message };
+        let manifest: Self = toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+        manifest.validate().map_err(|error| wrong(error.to_string()))?;
+        Ok(manifest)
+    }
+}
+
+impl<S: Stage> Manifest<S> {
+    /// Checks what the types do not say.
+    ///
+    /// # Errors
+    /// When a name cannot be used, a config is wrong, or a pin names no step.
+    pub fn validate(&self) -> Result<()> {
+        for (name, stage) in &self.steps {
+            let wrong = |message: String| Error::Step { step: name.clone(), message };
+            let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+            if name.is_empty() || !name.chars().all(plain) {
+                return Err(wrong("a step's name is made of letters, digits, `-` and `_`".into()));
+            }
+            stage.validate().map_err(wrong)?;
+        }
+        if let Some(step) = self.pins.keys().find(|step| !self.steps.contains_key(*step)) {
+            let names: Vec<&str> = self.steps.keys().map(String::as_str).collect();
+            let message = format!("`[pins]` names it, but there are only the steps {}", names.join(", "));
+            return Err(Error::Step { step: step.clone(), message });
+        }
+        Ok(())
+    }
+}

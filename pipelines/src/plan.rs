@@ -1,0 +1,382 @@
+//! The plan: every task of every step, and whether it is done, ready, or waits for something.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::digest::Digest;
+use crate::error::{At, Error, Result, chain};
+use crate::files::DigestCache;
+use crate::graph::{self, Reference};
+use crate::input::{Located, Place};
+use crate::key::{Ingredients, KeyedInput};
+use crate::kind::Kind;
+use crate::manifest::Manifest;
+use crate::part::Part;
+use crate::record::{Artifact, TaskRecord};
+use crate::stage::{ArtifactFile, ArtifactView, Assembly, Phase, Source, Stage, Task, View, Wanted};
+use crate::store::Store;
+
+/// Whether a task has to run.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// Its result is in the store.
+    Done(Arc<TaskRecord>),
+    /// All it reads is there.
+    Ready,
+    /// Something that it reads is still to be made, by this phase (`step/phase`).
+    Waits(String),
+}
+
+/// A task with its state.
+#[derive(Clone, Debug)]
+pub struct PlannedTask {
+    /// The task.
+    pub task: Task,
+    /// Whether it has to run.
+    pub state: State,
+    /// What its result depends on, as soon as all of it is known.
+    pub ingredients: Option<Ingredients>,
+    /// Where its inputs stand, as soon as all are known.
+    pub inputs: Vec<Located>,
+}
+
+impl PlannedTask {
+    /// The key, as soon as everything it depends on is known.
+    pub fn key(&self) -> Option<Digest> {
+        self.ingredients.as_ref().map(Ingredients::key)
+    }
+
+    /// Under what its training states are kept.
+    pub fn training_prefix(&self) -> Option<Digest> {
+        let training = self.task.training.as_ref()?;
+        let ingredients = self.ingredients.clone()?;
+        Some(Ingredients { config: training.config.clone(), ..ingredients }.key())
+    }
+}
+
+/// A phase with its tasks.
+#[derive(Clone, Debug)]
+pub struct PlannedPhase {
+    /// The phase's name.
+    pub name: &'static str,
+    /// Its tasks, in order.
+    pub tasks: Vec<PlannedTask>,
+}
+
+/// A step with its phases.
+#[derive(Clone, Debug)]
+pub struct PlannedStep {
+    /// The step's name.
+    pub name: String,
+    /// Its stage.
+    pub stage: &'static str,
+    /// Its phases, in order.
+    pub phases: Vec<PlannedPhase>,
+    /// What its artifacts are made of. For a pinned step: the pinned artifact.
+    pub artifacts: Vec<ArtifactView>,
+    /// Which tasks' details go into which artifact.
+    pub details: BTreeMap<Kind, (String, String)>,
+    /// The digest that holds it.
+    pub pin: Option<Digest>,
+    /// Raw files by field.
+    pub files: BTreeMap<String, Vec<Part>>,
+    /// Artifacts that it reads: field, then step or path, then kind.
+    pub reads: Vec<(String, String, Kind)>,
+}
+
+impl PlannedStep {
+    /// All its tasks, in order.
+    pub fn tasks(&self) -> impl Iterator<Item = (&'static str, &PlannedTask)> {
+        self.phases.iter().flat_map(|phase| phase.tasks.iter().map(|task| (phase.name, task)))
+    }
+
+    /// Whether nothing is left to run: every task is done, or a pin holds the step.
+    pub fn is_done(&self) -> bool {
+        self.pin.is_some() || self.tasks().all(|(_, task)| matches!(task.state, State::Done(_)))
+    }
+}
+
+/// All steps, each behind those that it reads.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<PlannedStep>,
+}
+
+impl Plan {
+    /// The step called `name`.
+    pub fn step(&self, name: &str) -> Option<&PlannedStep> {
+        self.steps.iter().find(|step| step.name == name)
+    }
+}
+
+/// Makes plans for one manifest; keeps what it has read from one plan to the next.
+pub struct Planner<'a, S> {
+    manifest: &'a Manifest<S>,
+    base: PathBuf,
+    store: Store,
+    order: Vec<String>,
+    files: HashMap<(String, &'static str), Vec<Part>>,
+    records: HashMap<Digest, Arc<TaskRecord>>,
+}
+
+type Results = HashMap<(String, String, String), Outcome>;
+
+enum Outcome {
+    Done(Arc<TaskRecord>),
+    Open,
+}
+
+impl<'a, S: Stage> Planner<'a, S> {
+    /// A planner for `manifest`, whose paths are relative to `base`. Raw files are hashed now, and once.
+    ///
+    /// # Errors
+    /// When steps do not fit together, or a raw file cannot be read.
+    pub fn new(manifest: &'a Manifest<S>, base: &Path, store: &Store) -> Result<Self> {
+        let order = graph::order(manifest)?;
+        let mut cache = DigestCache::open(store);
+        let mut files = HashMap::new();
+        for (step, stage) in &manifest.steps {
+            for input in stage.inputs() {
+                let Wanted::Files(set) = &input.wanted else { continue };
+                let parts = cache.parts(base, set).map_err(|message| Error::Step {
+                    step: step.clone(),
+                    message: format!("`{}`: {message}", input.field),
+                })?;
+                files.insert((step.clone(), input.field), parts);
+            }
+        }
+        cache.save(store)?;
+        let (base, store) = (base.to_owned(), store.clone());
+        Ok(Self { manifest, base, store, order, files, records: HashMap::new() })
+    }
+
+    /// The plan as the store stands now.
+    ///
+    /// # Errors
+    /// When a stage cannot list its tasks, or the store cannot be read.
+    pub fn plan(&mut self) -> Result<Plan> {
+        let mut results = Results::new();
+        let mut steps: Vec<PlannedStep> = Vec::new();
+        for name in self.order.clone() {
+            let step = self.plan_step(&name, &steps, &mut results)?;
+            steps.push(step);
+        }
+        Ok(Plan { steps })
+    }
+
+    fn plan_step(&mut self, name: &str, before: &[PlannedStep], results: &mut Results) -> Result<PlannedStep> {
+        let stage = &self.manifest.steps[name];
+        let failed = |error: &crate::error::TaskError| Error::Step { step: name.to_owned(), message: chain(&**error) };
+        let (mut view, reads) = self.view(name, stage, before)?;
+        let mut phases = Vec::new();
+        for phase in stage.phases(self.manifest.seed) {
+            let tasks = phase.tasks(&view).map_err(|error| failed(&error))?;
+            view.phases.insert(phase.name().to_owned(), tasks.iter().map(|task| task.name.clone()).collect());
+            let tasks = self.plan_phase(name, stage, phase.as_ref(), tasks, results)?;
+            phases.push(PlannedPhase { name: phase.name(), tasks });
+        }
+        let assemblies = stage.artifacts(&view).map_err(|error| failed(&error))?;
+        let pin = self.manifest.pins.get(name).copied();
+        let details = assemblies.iter().filter_map(|made| Some((made.kind, made.details.clone()?))).collect();
+        let artifacts = match pin {
+            Some(digest) => vec![self.pinned(name, digest)?],
+            None => assemblies.into_iter().map(|made| assembled(name, made)).collect(),
+        };
+        let stage = stage.name();
+        Ok(PlannedStep { name: name.to_owned(), stage, phases, artifacts, details, pin, files: view.files, reads })
+    }
+
+    fn view(&self, name: &str, stage: &S, before: &[PlannedStep]) -> Result<(View, Vec<(String, String, Kind)>)> {
+        let mut view = View { step: name.to_owned(), ..View::default() };
+        let mut reads = Vec::new();
+        for input in stage.inputs() {
+            match input.wanted {
+                Wanted::Files(_) => {
+                    let parts = self.files.get(&(name.to_owned(), input.field)).cloned().unwrap_or_default();
+                    view.files.insert(input.field.to_owned(), parts);
+                }
+                Wanted::Artifacts { kind, references } => {
+                    let mut artifacts = Vec::new();
+                    for reference in &references {
+                        artifacts.push(self.artifact(name, reference, kind, before)?);
+                        reads.push((input.field.to_owned(), reference.clone(), kind));
+                    }
+                    view.artifacts.insert(input.field.to_owned(), artifacts);
+                }
+            }
+        }
+        Ok((view, reads))
+    }
+
+    fn artifact(&self, step: &str, reference: &str, kind: Kind, before: &[PlannedStep]) -> Result<ArtifactView> {
+        match Reference::of(reference) {
+            Reference::Path(path) => published(&self.base.join(path), reference, kind),
+            Reference::Step(upstream) => {
+                let made = before.iter().find(|planned| planned.name == upstream);
+                let artifact = made.and_then(|made| made.artifacts.iter().find(|artifact| artifact.kind == kind));
+                artifact.cloned().ok_or_else(|| Error::Step {
+                    step: step.to_owned(),
+                    message: format!("step `{upstream}` is pinned to an artifact that is not {kind}"),
+                })
+            }
+        }
+    }
+
+    fn pinned(&self, step: &str, digest: Digest) -> Result<ArtifactView> {
+        let path = self.store.object_path(&digest);
+        if !path.exists() {
+            let message = format!("`[pins]` holds it at {digest}, which is not in the store; `seedbed import DIR` brings it");
+            return Err(Error::Step { step: step.to_owned(), message });
+        }
+        let artifact = Artifact::read(&path, &self.store.get(&digest)?)?;
+        let files = artifact.parts.iter().map(|part| ArtifactFile {
+            path: part.path.clone(),
+            part: part.part.clone(),
+            source: Source::Object {
+                digest: part.blake3,
+                bytes: part.bytes,
+                name: format!("{step}/{}", part.path),
+            },
+        });
+        Ok(ArtifactView { name: step.to_owned(), kind: kind_of(&artifact, &path)?, files: files.collect() })
+    }
+
+    fn plan_phase(
+        &mut self,
+        step: &str,
+        stage: &S,
+        phase: &dyn Phase,
+        tasks: Vec<Task>,
+        results: &mut Results,
+    ) -> Result<Vec<PlannedTask>> {
+        let mut planned = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let place = (step.to_owned(), phase.name().to_owned(), task.name.clone());
+            let next = self.plan_task(stage, phase, task, results)?;
+            let outcome = match &next.state {
+                State::Done(record) => Outcome::Done(record.clone()),
+                _ => Outcome::Open,
+            };
+            results.insert(place, outcome);
+            planned.push(next);
+        }
+        Ok(planned)
+    }
+
+    fn plan_task(&mut self, stage: &S, phase: &dyn Phase, task: Task, results: &Results) -> Result<PlannedTask> {
+        let mut inputs = Vec::with_capacity(task.inputs.len());
+        for input in &task.inputs {
+            match locate(input, results)? {
+                Ok(located) => inputs.push(located),
+                Err(waits_for) => {
+                    let state = State::Waits(waits_for);
+                    return Ok(PlannedTask { task, state, ingredients: None, inputs: Vec::new() });
+                }
+            }
+        }
+        let keyed = inputs.iter().map(|input| KeyedInput {
+            role: input.role.clone(),
+            tag: input.tag.clone(),
+            digest: input.digest,
+            name: input.name.clone(),
+        });
+        let ingredients = Ingredients {
+            stage: stage.name().to_owned(),
+            phase: phase.name().to_owned(),
+            version: phase.version(),
+            config: phase.config(),
+            inputs: keyed.collect(),
+        };
+        let state = match self.record(ingredients.key())? {
+            Some(record) => State::Done(record),
+            None => State::Ready,
+        };
+        Ok(PlannedTask { task, state, ingredients: Some(ingredients), inputs })
+    }
+
+    fn record(&mut self, key: Digest) -> Result<Option<Arc<TaskRecord>>> {
+        if let Some(known) = self.records.get(&key) {
+            return Ok(Some(known.clone()));
+        }
+        let record = self.store.task(&key)?.map(Arc::new);
+        if let Some(record) = &record {
+            self.records.insert(key, record.clone());
+        }
+        Ok(record)
+    }
+
+    /// Forgets what was read of the store, because objects of it turned out damaged.
+    pub fn forget_records(&mut self) {
+        self.records.clear();
+    }
+}
+
+fn assembled(step: &str, made: Assembly) -> ArtifactView {
+    ArtifactView { name: step.to_owned(), kind: made.kind, files: made.files }
+}
+
+/// Where an input stands, or the phase that still has to make it.
+fn locate(input: &crate::stage::Input, results: &Results) -> Result<Result<Located, String>> {
+    let (name, place, offset, bytes, digest) = match &input.source {
+        Source::File { path, offset, bytes, digest } => {
+            (path.display().to_string(), Place::File(path.clone()), *offset, *bytes, *digest)
+        }
+        Source::Object { digest, bytes, name } => (name.clone(), Place::Object(*digest), 0, *bytes, *digest),
+        Source::Output { step, phase, task, output, section } => {
+            let bug = |what: String| Error::Undeclared { what };
+            let place = (step.clone(), phase.clone(), task.clone());
+            let record = match results.get(&place) {
+                Some(Outcome::Done(record)) => record,
+                Some(Outcome::Open) => return Ok(Err(format!("{step}/{phase}"))),
+                None => return Err(bug(format!("the task {step}/{phase}/{task}"))),
+            };
+            let made = record.outputs.get(output);
+            let made = made.ok_or_else(|| bug(format!("the output {step}/{phase}/{task}/{output}")))?;
+            let (offset, bytes, digest) = match section {
+                None => (0, made.bytes, made.digest),
+                Some(name) => match made.sections.get(name) {
+                    Some(section) => (section.offset, section.bytes, section.digest),
+                    None => (0, 0, Digest::of(b"")),
+                },
+            };
+            let name = format!("{step}/{phase}/{task}/{output}");
+            (name, Place::Object(made.digest), offset, bytes, digest)
+        }
+    };
+    let (role, tag) = (input.role.clone(), input.tag.clone());
+    Ok(Ok(Located { role, tag, name, place, offset, bytes, digest }))
+}
+
+/// The artifact published at `dir`.
+fn published(dir: &Path, reference: &str, wanted: Kind) -> Result<ArtifactView> {
+    let (artifact, _) = read_published(dir)?;
+    let kind = kind_of(&artifact, dir)?;
+    if kind != wanted {
+        let (found, expected) = (format!("an artifact of {kind}"), format!("one of {wanted}"));
+        return Err(Error::Format { path: dir.to_owned(), found, expected });
+    }
+    let files = artifact.parts.iter().map(|part| ArtifactFile {
+        path: part.path.clone(),
+        part: part.part.clone(),
+        source: Source::File { path: dir.join(&part.path), offset: 0, bytes: part.bytes, digest: part.blake3 },
+    });
+    Ok(ArtifactView { name: reference.to_owned(), kind, files: files.collect() })
+}
+
+/// The `artifact.json` in `dir`, and its digest.
+pub(crate) fn read_published(dir: &Path) -> Result<(Artifact, Digest)> {
+    let path = dir.join(Artifact::FILE);
+    let bytes = fs::read(&path).at("read", &path)?;
+    Ok((Artifact::read(&path, &bytes)?, Digest::of(&bytes)))
+}
+
+pub(crate) fn kind_of(artifact: &Artifact, path: &Path) -> Result<Kind> {
+    serde_json::from_value(artifact.kind.clone().into()).map_err(|_| Error::Format {
+        path: path.to_owned(),
+        found: format!("an artifact of the kind `{}`", artifact.kind),
+        expected: "a kind that this build knows".into(),
+    })
+}

@@ -1,0 +1,288 @@
+//! Publishing: a step's results as directories that people and other programs open.
+//!
+//! `OUT/STEP/KIND` is a link to a directory named by the artifact's identity. The directory appears with all its files and
+//! `artifact.json` at once, and never changes; the link moves when the step's result does.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use crate::digest::Digest;
+use crate::error::{At, Error, Result};
+use crate::kind::Kind;
+use crate::output::TaskOutput;
+use crate::plan::{PlannedStep, State, kind_of, read_published};
+use crate::record::{Artifact, Counts, InputRecord, PartRecord, TaskRecord};
+use crate::stage::{ArtifactFile, ArtifactView, Source, Stage};
+use crate::store::{Store, move_into_place, write_durably};
+use crate::table::{BuildColumns, Columns, Row, TableWriter};
+
+/// Where a run leaves its results.
+#[derive(Clone, Debug)]
+pub struct OutDir {
+    /// The directory that people look into.
+    pub root: PathBuf,
+    /// The store behind it, in `root/.seedbed`.
+    pub store: Store,
+}
+
+/// Identities of published artifacts by step (or path) and kind.
+pub type Identities = BTreeMap<(String, Kind), Digest>;
+
+impl OutDir {
+    /// Opens `root`, making it and its store. The store is for its owner's eyes only: it holds raw text.
+    ///
+    /// # Errors
+    /// When something cannot be made.
+    pub fn open(root: &Path) -> Result<Self> {
+        use std::os::unix::fs::PermissionsExt;
+        let inner = root.join(".seedbed");
+        fs::create_dir_all(&inner).at("create", &inner)?;
+        fs::set_permissions(&inner, fs::Permissions::from_mode(0o700)).at("protect", &inner)?;
+        Ok(Self { root: root.to_owned(), store: Store::open(&inner)? })
+    }
+
+    /// Publishes all artifacts of a step that is done, and adds their identities to `known`.
+    ///
+    /// # Errors
+    /// When files cannot be written.
+    pub fn publish(&self, stage: &dyn Stage, seed: u64, base: &Path, step: &PlannedStep, plan: &[PlannedStep], known: &mut Identities) -> Result<()> {
+        let inputs = inputs(base, step, known)?;
+        for view in &step.artifacts {
+            let artifact = match step.pin {
+                Some(pin) => Artifact::read(&self.store.object_path(&pin), &self.store.get(&pin)?)?,
+                None => describe(stage, seed, step, view, plan, inputs.clone())?,
+            };
+            let identity = self.place(&artifact)?;
+            known.insert((step.name.clone(), view.kind), identity);
+            self.link(&step.name, view.kind, &identity)?;
+        }
+        self.write_sources(base, step)
+    }
+
+    fn dir_of(&self, identity: &Digest) -> PathBuf {
+        self.store.root().join("artifacts").join(identity.hex())
+    }
+
+    /// Makes the artifact's directory from objects of the store, if it is not there.
+    fn place(&self, artifact: &Artifact) -> Result<Digest> {
+        let bytes = artifact.to_bytes();
+        let identity = self.store.put(&bytes)?;
+        let dir = self.dir_of(&identity);
+        if dir.join(Artifact::FILE).exists() {
+            return Ok(identity);
+        }
+        let attempt = self.store.attempt()?;
+        let made = attempt.dir().join("artifact");
+        for part in &artifact.parts {
+            let path = made.join(&part.path);
+            let parent = path.parent().unwrap_or(&made);
+            fs::create_dir_all(parent).at("create", parent)?;
+            let object = self.store.object_path(&part.blake3);
+            link_or_copy(&object, &path)?;
+        }
+        fs::create_dir_all(&made).at("create", &made)?;
+        write_durably(&made.join(Artifact::FILE), &bytes)?;
+        match move_into_place(&made, &dir) {
+            // Another run published the same meanwhile.
+            Err(_) if dir.join(Artifact::FILE).exists() => Ok(identity),
+            moved => moved.map(|()| identity),
+        }
+    }
+
+    /// Points `root/step/kind` at the artifact.
+    fn link(&self, step: &str, kind: Kind, identity: &Digest) -> Result<()> {
+        let path = self.root.join(step).join(kind.name());
+        let target = Path::new("../.seedbed/artifacts").join(identity.hex());
+        if fs::read_link(&path).is_ok_and(|found| found == target) {
+            return Ok(());
+        }
+        let attempt = self.store.attempt()?;
+        let fresh = attempt.dir().join("link");
+        symlink(&target, &fresh).at("create", &fresh)?;
+        if path.is_dir() && !path.is_symlink() {
+            let (found, expected) = ("a directory".into(), "nothing, or a link that an earlier run made".into());
+            return Err(Error::Format { path, found, expected });
+        }
+        move_into_place(&fresh, &path)
+    }
+
+    /// Writes `root/step/sources.parquet`: which files the units came from. Not part of any artifact.
+    fn write_sources(&self, base: &Path, step: &PlannedStep) -> Result<()> {
+        if step.files.is_empty() {
+            return Ok(());
+        }
+        let mut out = TaskOutput::new(&self.store)?;
+        let mut table = TableWriter::<SourceRow>::create(&out, "sources")?;
+        for (field, parts) in &step.files {
+            for part in parts {
+                for unit in &part.units {
+                    for (at, path) in unit.paths.iter().enumerate() {
+                        table.push(SourceRow {
+                            path: path.strip_prefix(base).unwrap_or(path).display().to_string(),
+                            field: field.clone(),
+                            part: part.name.clone(),
+                            unit: unit.digest.row_name(),
+                            offset: unit.offset,
+                            bytes: unit.bytes,
+                            outcome: if at == 0 { "read" } else { "duplicate_file" }.into(),
+                        })?;
+                    }
+                }
+            }
+        }
+        table.finish(&mut out)?;
+        let fresh = out.path_of("sources")?;
+        move_into_place(&fresh, &self.root.join(&step.name).join("sources.parquet"))
+    }
+
+    /// Brings the artifact at `dir` into the store, and says its identity.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged, or of a newer format.
+    pub fn import(&self, dir: &Path) -> Result<(Artifact, Digest)> {
+        let (artifact, identity) = read_published(dir)?;
+        kind_of(&artifact, dir)?;
+        for part in &artifact.parts {
+            let path = dir.join(&part.path);
+            let attempt = self.store.attempt()?;
+            let copy = attempt.dir().join("object");
+            fs::copy(&path, &copy).at("copy", &path)?;
+            let file = fs::File::open(&copy).at("read", &copy)?;
+            let (found, _) = Digest::of_reader(&file).at("read", &copy)?;
+            if found != part.blake3 {
+                return Err(Error::Damaged { path, expected: part.blake3, found, advice: "" });
+            }
+            file.sync_all().at("write", &copy)?;
+            self.store.adopt(&copy, &found)?;
+        }
+        let path = dir.join(Artifact::FILE);
+        self.store.put(&fs::read(&path).at("read", &path)?)?;
+        Ok((artifact, identity))
+    }
+}
+
+/// Reflink, hard link or copy, whichever works first.
+fn link_or_copy(object: &Path, path: &Path) -> Result<()> {
+    if reflink_copy::reflink(object, path).is_ok() || fs::hard_link(object, path).is_ok() {
+        return Ok(());
+    }
+    fs::copy(object, path).at("copy", object).map(|_| ())
+}
+
+fn inputs(base: &Path, step: &PlannedStep, known: &Identities) -> Result<Vec<InputRecord>> {
+    let record = |(field, name, kind): &(String, String, Kind)| {
+        let digest = match known.get(&(name.clone(), *kind)) {
+            Some(digest) => *digest,
+            None => read_published(&base.join(name))?.1,
+        };
+        Ok(InputRecord { field: field.clone(), name: name.clone(), kind: kind.name().to_owned(), digest })
+    };
+    step.reads.iter().map(record).collect()
+}
+
+fn describe(stage: &dyn Stage, seed: u64, step: &PlannedStep, view: &ArtifactView, plan: &[PlannedStep], inputs: Vec<InputRecord>) -> Result<Artifact> {
+    let record = |phase: &str, task: &str| done(step, phase, task);
+    let details = match step.details.get(&view.kind) {
+        Some((phase, task)) => record(phase, task)?.details.clone(),
+        None => serde_json::Value::Null,
+    };
+    Ok(Artifact {
+        kind: view.kind.name().to_owned(),
+        format_version: Artifact::VERSION,
+        stage: stage.name().to_owned(),
+        config: stage.config(),
+        seed,
+        numeric_profile: stage.numeric_profile(),
+        inputs,
+        parts: view.files.iter().map(|file| part(file, plan)).collect::<Result<_>>()?,
+        counts: counts(step),
+        details,
+    })
+}
+
+fn done<'a>(step: &'a PlannedStep, phase: &str, task: &str) -> Result<&'a TaskRecord> {
+    let mut tasks = step.tasks();
+    let found = tasks.find(|(name, planned)| *name == phase && planned.task.name == task);
+    match found.map(|(_, planned)| &planned.state) {
+        Some(State::Done(record)) => Ok(record),
+        _ => Err(Error::Undeclared { what: format!("the finished task {}/{phase}/{task}", step.name) }),
+    }
+}
+
+fn part(file: &ArtifactFile, plan: &[PlannedStep]) -> Result<PartRecord> {
+    let (path, part) = (file.path.clone(), file.part.clone());
+    match &file.source {
+        Source::Output { step, phase, task, output, .. } => {
+            let bug = || Error::Undeclared { what: format!("{step}/{phase}/{task}/{output}") };
+            let record = done(plan.iter().find(|planned| planned.name == *step).ok_or_else(bug)?, phase, task)?;
+            let made = record.outputs.get(output).ok_or_else(bug)?;
+            let (rows, tokens, task) = (made.rows, made.tokens, Some(record.key));
+            Ok(PartRecord { path, part, bytes: made.bytes, blake3: made.digest, rows, tokens, task })
+        }
+        Source::Object { digest, bytes, .. } | Source::File { digest, bytes, .. } => {
+            Ok(PartRecord { path, part, bytes: *bytes, blake3: *digest, rows: None, tokens: None, task: None })
+        }
+    }
+}
+
+/// Counts of the step's raw files, then of each phase.
+fn counts(step: &PlannedStep) -> BTreeMap<String, Counts> {
+    let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
+    for unit in step.files.values().flatten().flat_map(|part| &part.units) {
+        let files = counts.entry("files".into()).or_default();
+        *files.entry("units".into()).or_default() += 1;
+        *files.entry("bytes".into()).or_default() += unit.bytes;
+        *files.entry("duplicate_file".into()).or_default() += unit.paths.len() as u64 - 1;
+    }
+    for (phase, task) in step.tasks() {
+        let State::Done(record) = &task.state else { continue };
+        for (name, count) in &record.counts {
+            *counts.entry(phase.to_owned()).or_default().entry(name.clone()).or_default() += count;
+        }
+    }
+    counts
+}
+
+/// A row of `sources.parquet`.
+struct SourceRow {
+    path: String,
+    field: String,
+    part: String,
+    unit: String,
+    offset: u64,
+    bytes: u64,
+    outcome: String,
+}
+
+impl Row for SourceRow {
+    const TABLE: &'static str = "sources";
+    const VERSION: u64 = 1;
+
+    fn build(rows: &[Self], columns: &mut BuildColumns) {
+        columns.text("path", rows.iter().map(|row| row.path.as_str()));
+        columns.text("field", rows.iter().map(|row| row.field.as_str()));
+        columns.text("part", rows.iter().map(|row| row.part.as_str()));
+        columns.text("unit", rows.iter().map(|row| row.unit.as_str()));
+        columns.u64("offset", rows.iter().map(|row| row.offset));
+        columns.u64("bytes", rows.iter().map(|row| row.bytes));
+        columns.text("outcome", rows.iter().map(|row| row.outcome.as_str()));
+    }
+
+    fn read(columns: &Columns<'_>, at: usize) -> Result<Self> {
+        Ok(Self {
+            path: columns.text("path", at)?,
+            field: columns.text("field", at)?,
+            part: columns.text("part", at)?,
+            unit: columns.text("unit", at)?,
+            offset: columns.u64("offset", at)?,
+            bytes: columns.u64("bytes", at)?,
+            outcome: columns.text("outcome", at)?,
+        })
+    }
+
+    fn weight(&self) -> usize {
+        self.path.len() + 96
+    }
+}

@@ -1,0 +1,287 @@
+//! Running a plan: wave by wave of ready tasks, until nothing is left.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use crate::context::Cancel;
+use crate::digest::Digest;
+use crate::engine::Engine;
+use crate::error::{At, Error, Result};
+use crate::explain::LastRun;
+use crate::kind::Kind;
+use crate::manifest::Manifest;
+use crate::plan::{Plan, PlannedStep, PlannedTask, Planner, State};
+use crate::publish::{Identities, OutDir};
+use crate::stage::Stage;
+use crate::task::{Assignment, Event, TaskArray};
+
+/// Most tasks that one worker process runs.
+const MAX_GROUP: usize = 64;
+/// Groups a worker, so that workers end at about the same time.
+const GROUPS_PER_WORKER: usize = 4;
+
+/// Hears how a run goes.
+pub trait Observer {
+    /// A wave of tasks starts: how many by `step/phase`.
+    fn wave(&mut self, tasks: &BTreeMap<String, usize>);
+    /// Something happened in a group of the wave.
+    fn event(&mut self, group: usize, event: &Event);
+    /// A step's artifacts are published.
+    fn published(&mut self, step: &str);
+}
+
+/// Hears nothing.
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn wave(&mut self, _: &BTreeMap<String, usize>) {}
+    fn event(&mut self, _: usize, _: &Event) {}
+    fn published(&mut self, _: &str) {}
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    /// Tasks that ran, by `step/phase`.
+    pub ran: BTreeMap<String, usize>,
+    /// Identities of the artifacts, by `step/kind`.
+    pub artifacts: BTreeMap<String, Digest>,
+}
+
+/// A manifest with the place of its results.
+pub struct Run<'a, S> {
+    /// What to make.
+    pub manifest: &'a Manifest<S>,
+    /// What the manifest's paths are relative to.
+    pub base: &'a Path,
+    /// Where results go.
+    pub out: &'a OutDir,
+}
+
+impl<S: Stage + Clone + Serialize> Run<'_, S> {
+    /// Runs what is not done, of all steps or of `only` one, and publishes.
+    ///
+    /// # Errors
+    /// When a task fails, `only` names no step or one whose inputs are not made yet, or files cannot be written. What is
+    /// done then stays done.
+    pub fn run(&self, engine: &dyn Engine<S>, only: Option<&str>, cancel: &Cancel, observer: &mut dyn Observer) -> Result<Summary> {
+        let mut planner = Planner::new(self.manifest, self.base, &self.out.store)?;
+        let mut log = RunLog::create(&self.out.store.root().join("runs"))?;
+        let mut summary = Summary::default();
+        let mut published = Identities::new();
+        loop {
+            let plan = planner.plan()?;
+            self.check_only(&plan, only)?;
+            self.publish(&plan, &mut published, observer)?;
+            let ready = ready(&plan, only);
+            if ready.is_empty() {
+                break;
+            }
+            let array = self.array(&ready, engine.workers());
+            let list = log.freeze(&array)?;
+            observer.wave(&tally(&ready));
+            let failure = self.wave(engine, &array, &list, cancel, observer, &mut log)?;
+            for (phase, count) in tally(&ready) {
+                *summary.ran.entry(phase).or_default() += count;
+            }
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            if let Some((task, message)) = failure {
+                return Err(Error::TasksFailed { failed: 1, started: ready.len(), task, message });
+            }
+            planner.forget_records();
+        }
+        summary.artifacts = published
+            .iter()
+            .map(|((step, kind), identity)| (format!("{step}/{kind}"), *identity))
+            .collect();
+        log.root(&summary)?;
+        Ok(summary)
+    }
+
+    /// What [`run`](Run::run) would do now.
+    ///
+    /// # Errors
+    /// When the manifest does not fit its files, or the store cannot be read.
+    pub fn plan(&self) -> Result<Plan> {
+        Planner::new(self.manifest, self.base, &self.out.store)?.plan()
+    }
+
+    fn check_only(&self, plan: &Plan, only: Option<&str>) -> Result<()> {
+        let Some(only) = only else { return Ok(()) };
+        let wrong = |message: String| Error::Step { step: only.to_owned(), message };
+        let step = plan.step(only).ok_or_else(|| {
+            let names: Vec<&str> = self.manifest.steps.keys().map(String::as_str).collect();
+            wrong(format!("there is no such step; there are {}", names.join(", ")))
+        })?;
+        let open = step.reads.iter().find_map(|(_, name, _)| plan.step(name).filter(|upstream| !upstream.is_done()));
+        match open {
+            Some(open) => Err(wrong(format!("it reads `{0}`, which is not made yet; run it first (--only {0})", open.name))),
+            None => Ok(()),
+        }
+    }
+
+    /// Publishes the steps that have become done, in order.
+    fn publish(&self, plan: &Plan, published: &mut Identities, observer: &mut dyn Observer) -> Result<()> {
+        for step in plan.steps.iter().filter(|step| step.is_done()) {
+            if published.keys().any(|(name, _)| *name == step.name) || !inputs_are_published(step, plan, published) {
+                continue;
+            }
+            let stage = &self.manifest.steps[&step.name];
+            self.out.publish(stage, self.manifest.seed, self.base, step, &plan.steps, published)?;
+            LastRun::of(step).save(&self.out.store)?;
+            observer.published(&step.name);
+        }
+        Ok(())
+    }
+
+    fn array(&self, ready: &[(&PlannedStep, &'static str, &PlannedTask)], workers: usize) -> TaskArray<S> {
+        let groups = deal(ready, workers);
+        let concurrent = groups.len().clamp(1, workers.max(1));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let names = ready.iter().map(|(step, ..)| step.name.clone());
+        TaskArray {
+            store: self.out.store.root().to_owned(),
+            seed: self.manifest.seed,
+            threads: (cores / concurrent).max(1),
+            stages: names.map(|name| (name.clone(), self.manifest.steps[&name].clone())).collect(),
+            groups,
+        }
+    }
+
+    fn wave(
+        &self,
+        engine: &dyn Engine<S>,
+        array: &TaskArray<S>,
+        list: &Path,
+        cancel: &Cancel,
+        observer: &mut dyn Observer,
+        log: &mut RunLog,
+    ) -> Result<Option<(String, String)>> {
+        let mut failure = None;
+        let mut logged = Ok(());
+        engine.run(array, list, cancel, &mut |group, event| {
+            if let Event::Failed { task, message, cancelled: false } = &event {
+                failure.get_or_insert_with(|| (task.clone(), message.clone()));
+            }
+            if logged.is_ok() {
+                logged = log.event(&event);
+            }
+            observer.event(group, &event);
+        })?;
+        logged.map(|()| failure)
+    }
+}
+
+fn inputs_are_published(step: &PlannedStep, plan: &Plan, published: &Identities) -> bool {
+    step.reads.iter().all(|(_, name, kind): &(String, String, Kind)| {
+        plan.step(name).is_none() || published.contains_key(&(name.clone(), *kind))
+    })
+}
+
+/// The tasks that can run now, those that train first: they take longest.
+fn ready<'p>(plan: &'p Plan, only: Option<&str>) -> Vec<(&'p PlannedStep, &'static str, &'p PlannedTask)> {
+    let wanted = |step: &&PlannedStep| step.pin.is_none() && only.is_none_or(|only| only == step.name);
+    let mut ready = Vec::new();
+    let mut keys = std::collections::BTreeSet::new();
+    for step in plan.steps.iter().filter(wanted) {
+        for (phase, task) in step.tasks() {
+            // Two steps may ask for the same result; it is made once.
+            if matches!(task.state, State::Ready) && keys.insert(task.key()) {
+                ready.push((step, phase, task));
+            }
+        }
+    }
+    ready.sort_by_key(|(_, _, task)| task.task.training.is_none());
+    ready
+}
+
+fn tally(ready: &[(&PlannedStep, &'static str, &PlannedTask)]) -> BTreeMap<String, usize> {
+    let mut tally = BTreeMap::new();
+    for (step, phase, _) in ready {
+        *tally.entry(format!("{}/{phase}", step.name)).or_default() += 1;
+    }
+    tally
+}
+
+/// Deals tasks of one phase into groups; a training task is a group of its own.
+fn deal(ready: &[(&PlannedStep, &'static str, &PlannedTask)], workers: usize) -> Vec<Vec<Assignment>> {
+    let mut groups: Vec<Vec<Assignment>> = Vec::new();
+    let tally = tally(ready);
+    let mut open: Option<(String, usize)> = None;
+    for (step, phase, task) in ready {
+        let Some(assignment) = assign(&step.name, phase, task) else { continue };
+        let place = format!("{}/{phase}", step.name);
+        let size = tally[&place].div_ceil(workers.max(1) * GROUPS_PER_WORKER).clamp(1, MAX_GROUP);
+        match (&mut open, groups.last_mut()) {
+            (Some((open, left)), Some(group)) if *open == place && *left > 0 && assignment.training.is_none() => {
+                *left -= 1;
+                group.push(assignment);
+            }
+            _ => {
+                open = Some((place, size - 1));
+                groups.push(vec![assignment]);
+            }
+        }
+    }
+    groups
+}
+
+fn assign(step: &str, phase: &str, planned: &PlannedTask) -> Option<Assignment> {
+    Some(Assignment {
+        step: step.to_owned(),
+        phase: phase.to_owned(),
+        task: planned.task.name.clone(),
+        key: planned.key()?,
+        inputs: planned.inputs.clone(),
+        training: planned.training_prefix().zip(planned.task.training.clone()),
+    })
+}
+
+/// The log of one run: frozen task lists, and what happened when. Outside of every artifact.
+struct RunLog {
+    dir: PathBuf,
+    log: File,
+    lists: usize,
+}
+
+impl RunLog {
+    fn create(runs: &Path) -> Result<Self> {
+        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let dir = runs.join(format!("{nanos:020}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).at("create", &dir)?;
+        let path = dir.join("log.jsonl");
+        let log = OpenOptions::new().create(true).append(true).open(&path).at("create", &path)?;
+        Ok(Self { dir, log, lists: 0 })
+    }
+
+    fn freeze<S: Serialize>(&mut self, array: &TaskArray<S>) -> Result<PathBuf> {
+        let path = self.dir.join(format!("tasks-{:03}.json", self.lists));
+        self.lists += 1;
+        let bytes = serde_json::to_vec(array).map_err(std::io::Error::other).at("write", &path)?;
+        std::fs::write(&path, bytes).at("write", &path)?;
+        Ok(path)
+    }
+
+    fn event(&mut self, event: &Event) -> Result<()> {
+        if matches!(event, Event::Advanced { .. } | Event::Total { .. }) {
+            return Ok(());
+        }
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        let line = serde_json::json!({ "time": seconds, "event": event });
+        writeln!(self.log, "{line}").at("write", &self.dir)
+    }
+
+    /// Registers what the run made, so that it is not taken for litter.
+    fn root(&self, summary: &Summary) -> Result<()> {
+        let path = self.dir.join("root.json");
+        let bytes = serde_json::to_vec_pretty(summary).map_err(std::io::Error::other).at("write", &path)?;
+        std::fs::write(&path, bytes).at("write", &path)
+    }
+}

@@ -1,0 +1,221 @@
+//! Running tasks from a frozen list: what a worker process, here or on a cluster node, does.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::context::{Cancel, Context, ProgressSink, States, Unit};
+use crate::digest::Digest;
+use crate::error::{At, Error, Result, TaskError, chain};
+use crate::input::{Located, TaskInputs};
+use crate::output::TaskOutput;
+use crate::stage::{Stage, Training};
+use crate::store::{Store, TrainingState};
+
+/// One task, with all that is needed to run it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The step.
+    pub step: String,
+    /// The phase.
+    pub phase: String,
+    /// The task's name in the phase.
+    pub task: String,
+    /// Its key.
+    pub key: Digest,
+    /// Where its inputs stand.
+    pub inputs: Vec<Located>,
+    /// Where it trains: the key of its prefix, and from which step to which.
+    pub training: Option<(Digest, Training)>,
+}
+
+impl Assignment {
+    /// `step/phase/task`.
+    pub fn name(&self) -> String {
+        format!("{}/{}/{}", self.step, self.phase, self.task)
+    }
+}
+
+/// A frozen list of tasks in groups. One worker process runs one group; nothing rewrites the list afterwards.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TaskArray<S> {
+    /// The store.
+    pub store: PathBuf,
+    /// The manifest's seed.
+    pub seed: u64,
+    /// Threads of each worker.
+    pub threads: usize,
+    /// The stages of the steps that occur.
+    pub stages: BTreeMap<String, S>,
+    /// Groups of tasks.
+    pub groups: Vec<Vec<Assignment>>,
+}
+
+/// What a worker says while it works.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// A task starts.
+    Started {
+        /// `step/phase/task`.
+        task: String,
+        /// The worker's process.
+        pid: u32,
+    },
+    /// How much work the present task has.
+    Total {
+        /// How much.
+        total: u64,
+        /// Of what.
+        unit: Unit,
+    },
+    /// So much more is done.
+    Advanced {
+        /// How much.
+        done: u64,
+    },
+    /// A line worth showing.
+    Note {
+        /// The line.
+        line: String,
+    },
+    /// The task is done, and its record stands.
+    Finished {
+        /// `step/phase/task`.
+        task: String,
+        /// How long it took.
+        seconds: f64,
+    },
+    /// The task failed.
+    Failed {
+        /// `step/phase/task`.
+        task: String,
+        /// Why, with causes.
+        message: String,
+        /// Whether it was only told to stop.
+        cancelled: bool,
+    },
+}
+
+/// Hears what workers say.
+pub type Report = Arc<dyn Fn(Event) + Send + Sync>;
+
+impl<S: Stage + DeserializeOwned> TaskArray<S> {
+    /// Reads a frozen list.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).at("read", path)?;
+        serde_json::from_slice(&bytes).map_err(|error| Error::Format {
+            path: path.to_owned(),
+            found: error.to_string(),
+            expected: "a list of tasks of this version of seedbed".into(),
+        })
+    }
+}
+
+impl<S: Stage> TaskArray<S> {
+    /// Runs the tasks of group `index` in order, until one fails.
+    ///
+    /// # Errors
+    /// When the store cannot be opened or there is no such group. A failing task is reported, and stops the group.
+    pub fn run_group(&self, index: usize, report: &Report, cancel: &Cancel) -> Result<bool> {
+        let store = Store::open(&self.store)?;
+        let group = self.groups.get(index).ok_or_else(|| Error::Undeclared { what: format!("group {index}") })?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .build()
+            .map_err(std::io::Error::other)
+            .at("start threads for", &self.store)?;
+        for assignment in group {
+            let started = std::time::Instant::now();
+            let task = assignment.name();
+            report(Event::Started { task: task.clone(), pid: std::process::id() });
+            match pool.install(|| self.run_task(assignment, &store, report, cancel)) {
+                Ok(()) => report(Event::Finished { task, seconds: started.elapsed().as_secs_f64() }),
+                Err(error) => {
+                    let cancelled = cancel.is_cancelled();
+                    report(Event::Failed { task, message: chain(&*error), cancelled });
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn run_task(
+        &self,
+        assignment: &Assignment,
+        store: &Store,
+        report: &Report,
+        cancel: &Cancel,
+    ) -> Result<(), TaskError> {
+        if store.task(&assignment.key)?.is_some() {
+            return Ok(());
+        }
+        let unknown = || Error::Undeclared { what: format!("the phase of {}", assignment.name()) };
+        let stage = self.stages.get(&assignment.step).ok_or_else(unknown)?;
+        let phases = stage.phases(self.seed);
+        let phase = phases.iter().find(|phase| phase.name() == assignment.phase).ok_or_else(unknown)?;
+        let inputs = TaskInputs::new(assignment.inputs.clone(), store);
+        let mut out = TaskOutput::new(store)?;
+        let ctx = self.context(assignment, store, report, cancel);
+        // A panic is a bug of ours; the user gets its message, the other tasks go on, and nothing is half-written.
+        let ran = catch_unwind(AssertUnwindSafe(|| phase.run(&inputs, &mut out, &ctx)));
+        ran.unwrap_or_else(|panic| Err(panic_message(panic.as_ref()).into()))?;
+        cancel_before_commit(cancel)?;
+        let record = out.commit(assignment.key)?;
+        if let Some((prefix, training)) = &assignment.training {
+            if let Some(file) = training.state_output.as_ref().and_then(|name| record.outputs.get(name)) {
+                let state = TrainingState { passing: false, file: file.clone() };
+                store.keep_state(prefix, training.to, &state)?;
+            }
+            store.drop_passing_states(prefix, training.to)?;
+        }
+        Ok(())
+    }
+
+    fn context(&self, assignment: &Assignment, store: &Store, report: &Report, cancel: &Cancel) -> Context {
+        let states = assignment.training.as_ref().map(|(prefix, training)| States {
+            store: store.clone(),
+            prefix: *prefix,
+            from: training.from,
+            to: training.to,
+        });
+        let progress = Box::new(Reporting { report: report.clone() });
+        Context { threads: self.threads, progress, cancel: cancel.clone(), states }
+    }
+}
+
+fn cancel_before_commit(cancel: &Cancel) -> Result<()> {
+    if cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("the task stopped in a way it should not ({}); this is a bug in seedbed: please report it", said.unwrap_or("no message"))
+}
+
+struct Reporting {
+    report: Report,
+}
+
+impl ProgressSink for Reporting {
+    fn begin(&self, total: u64, unit: Unit) {
+        (self.report)(Event::Total { total, unit });
+    }
+
+    fn advance(&self, done: u64) {
+        (self.report)(Event::Advanced { done });
+    }
+
+    fn note(&self, line: &str) {
+        (self.report)(Event::Note { line: line.to_owned() });
+    }
+}

@@ -1,0 +1,58 @@
+//! The check at the start of training that nothing is cut off from the loss.
+
+use crate::{
+    cpu::Tensor,
+    error::{ModelError, Result},
+    param::{Parameter, Parameters},
+};
+
+/// Checks that every tensor received a gradient that is finite and not all zero.
+///
+/// To be called once, after the first step's gradients: a part of a model that the loss does not reach would
+/// otherwise stay as it began, without a word.
+///
+/// # Errors
+/// [`ModelError::Gradient`] names every tensor with a non-finite gradient, else every one without a gradient.
+pub fn assert_gradients(gradients: &Parameters<Tensor>) -> Result<()> {
+    let with = |fault: fn(&[f32]) -> bool| -> Vec<String> {
+        let faulty = |entry: &&Parameter<Tensor>| fault(entry.value.values());
+        gradients.iter().filter(faulty).map(|entry| entry.name.clone()).collect()
+    };
+    let broken = with(|values| values.iter().any(|value| !value.is_finite()));
+    let missing = with(|values| values.iter().all(|&value| value == 0.0));
+    match (broken.is_empty(), missing.is_empty()) {
+        (false, _) => Err(ModelError::Gradient { problem: "non-finite", tensors: broken }),
+        (true, false) => Err(ModelError::Gradient { problem: "zero", tensors: missing }),
+        (true, true) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(values: [[f32; 2]; 2], expected: &str) {
+        let gradients: Parameters<Tensor> = ["a", "b"]
+            .into_iter()
+            .zip(values)
+            .map(|(name, values)| Parameter {
+                name: name.to_owned(),
+                shape: vec![2],
+                value: Tensor::new(1, 2, values.to_vec()),
+            })
+            .collect();
+        let message = assert_gradients(&gradients).err().map(|error| error.to_string());
+        assert_eq!(message.unwrap_or_default(), expected);
+    }
+
+    #[test]
+    fn tensors_without_a_usable_gradient_are_named() {
+        check([[0.0, 1.0], [2.0, 0.0]], "");
+        check([[0.0, 0.0], [2.0, 0.0]], "at the start of training, these tensors have zero gradients: a");
+        check(
+            [[0.0, f32::NAN], [f32::INFINITY, 0.0]],
+            "at the start of training, these tensors have non-finite gradients: a, b",
+        );
+    }
+}

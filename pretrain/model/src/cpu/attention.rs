@@ -1,0 +1,265 @@
+//! Causal attention over sequences laid end to end, a block of queries of one head at a time.
+//!
+//! Only `[BLOCK, keys]` scores of a head exist at once on a thread; the backward pass makes them again from the
+//! logarithms of their sums.
+//!
+//! Source: Dao et al. 2022, arXiv:2205.14135, algorithms 1 and 4, with whole rows of keys.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
+use rayon::prelude::*;
+
+use super::{
+    gemm,
+    simd::{dot, exp_sum, narrow, row_max, scale, simd},
+    tensor::Tensor,
+};
+use crate::ops::{Heads, Write};
+
+/// Queries whose scores exist at once.
+const BLOCK: usize = 64;
+
+pub(super) fn forward(
+    [q, k, v]: [&Tensor; 3],
+    offsets: &[usize],
+    heads: Heads,
+    out: &mut Tensor,
+    log_sums: &mut Tensor,
+) {
+    out.resize(q.rows(), q.cols());
+    log_sums.resize(q.rows(), heads.query);
+    let (q, k, v) = (q.view(), k.view(), v.view());
+    let blocks = query_blocks(offsets);
+    let outs = split_rows(out.view_mut(), &blocks);
+    let sums = split_rows(log_sums.view_mut(), &blocks);
+    let tasks: Vec<_> = (blocks.iter().zip(outs).zip(sums))
+        .flat_map(|((block, out), sums)| {
+            let columns = split_columns(out, heads.dim).into_iter().zip(split_columns(sums, 1));
+            columns.enumerate().map(move |(head, (out, sums))| (block, head, out, sums))
+        })
+        .collect();
+    tasks.into_par_iter().for_each_init(Vec::new, |scratch, (block, head, out, sums)| {
+        let shared = head * heads.key_value / heads.query;
+        let q = part(&q, &block.queries, head, heads.dim);
+        let [k, v] = [&k, &v].map(|x| part(x, &block.keys(), shared, heads.dim));
+        forward_block(block, [q, k, v], out, sums, scratch);
+    });
+}
+
+/// `[out, log_sums, dout]` are what the forward pass gave, and the gradient of `out`.
+pub(super) fn backward(
+    [q, k, v]: [&Tensor; 3],
+    offsets: &[usize],
+    heads: Heads,
+    [out, log_sums, dout]: [&Tensor; 3],
+    dqkv: [&mut Tensor; 3],
+) {
+    let sequences: Vec<Range<usize>> = offsets.windows(2).map(|bounds| bounds[0]..bounds[1]).collect();
+    let group = heads.query / heads.key_value;
+    let sizes = [q.cols(), k.cols(), v.cols()];
+    let widths = [group * heads.dim, heads.dim, heads.dim];
+    let [dq, dk, dv] = dqkv;
+    let mut parts = [dq, dk, dv].into_iter().zip(sizes).zip(widths).map(|((tensor, cols), width)| {
+        tensor.resize(q.rows(), cols);
+        let rows = split_sequences(tensor.view_mut(), &sequences);
+        rows.into_iter().flat_map(move |rows| split_columns(rows, width)).collect::<Vec<_>>()
+    });
+    let mut next = || parts.next().expect("three gradients").into_iter();
+    let gradients = (next(), next(), next());
+    let tasks: Vec<_> = (gradients.0.zip(gradients.1).zip(gradients.2).enumerate())
+        .map(|(task, ((dq, dk), dv))| {
+            (&sequences[task / heads.key_value], task % heads.key_value, [dq, dk, dv])
+        })
+        .collect();
+    let views = [q, k, v, out, log_sums, dout].map(Tensor::view);
+    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (sequence, shared, dqkv)| {
+        backward_group(sequence, shared, group, heads.dim, &views, dqkv, scratch);
+    });
+}
+
+/// A run of queries of one sequence.
+struct Block {
+    /// Where their sequence begins.
+    start: usize,
+    queries: Range<usize>,
+}
+
+impl Block {
+    /// The keys that the last of the queries sees; the others see a part of them.
+    fn keys(&self) -> Range<usize> {
+        self.start..self.queries.end
+    }
+
+    /// How many of the keys query `row` of the block sees.
+    fn seen(&self, row: usize) -> usize {
+        self.queries.start - self.start + row + 1
+    }
+}
+
+/// Every query of every sequence, in order.
+fn query_blocks(offsets: &[usize]) -> Vec<Block> {
+    offsets.windows(2).flat_map(|bounds| sequence_blocks(bounds[0]..bounds[1])).collect()
+}
+
+fn sequence_blocks(sequence: Range<usize>) -> impl Iterator<Item = Block> {
+    sequence.clone().step_by(BLOCK).map(move |first| Block {
+        start: sequence.start,
+        queries: first..(first + BLOCK).min(sequence.end),
+    })
+}
+
+fn forward_block(
+    block: &Block,
+    [q, k, v]: [ArrayView2<f32>; 3],
+    mut out: ArrayViewMut2<f32>,
+    mut log_sums: ArrayViewMut2<f32>,
+    scratch: &mut Vec<f32>,
+) {
+    let factor = narrow(1.0 / (q.ncols() as f64).sqrt());
+    let keys = k.nrows();
+    scratch.resize(q.nrows() * keys, 0.0);
+    gemm::serial(matrix(scratch, keys), q, k.reversed_axes(), Write::Replace);
+    for (row, scores) in scratch.chunks_exact_mut(keys).enumerate() {
+        let (seen, unseen) = scores.split_at_mut(block.seen(row));
+        let max = row_max(seen);
+        let sum = exp_sum(seen, max, factor);
+        scale(seen, 1.0 / sum);
+        unseen.fill(0.0);
+        log_sums[[row, 0]] = narrow(f64::from(max * factor) + libm::log(f64::from(sum)));
+    }
+    gemm::serial(out.view_mut(), matrix(scratch, keys).view(), v, Write::Replace);
+}
+
+/// Scores and their gradients of one block of queries.
+#[derive(Default)]
+struct Scratch {
+    p: Vec<f32>,
+    ds: Vec<f32>,
+}
+
+/// All query heads that share one key head of one sequence, which therefore own its `dk` and `dv`.
+fn backward_group(
+    sequence: &Range<usize>,
+    shared: usize,
+    group: usize,
+    dim: usize,
+    [q, k, v, out, log_sums, dout]: &[ArrayView2<f32>; 6],
+    [mut dq, mut dk, mut dv]: [ArrayViewMut2<f32>; 3],
+    scratch: &mut Scratch,
+) {
+    dk.fill(0.0);
+    dv.fill(0.0);
+    for within in 0..group {
+        let head = shared * group + within;
+        for block in sequence_blocks(sequence.clone()) {
+            let queries = [q, out, dout].map(|x| part(x, &block.queries, head, dim));
+            let keys = [k, v].map(|x| part(x, &block.keys(), shared, dim));
+            let log_sums = log_sums.slice(s![block.queries.clone(), head]);
+            let (from, to) = (block.queries.start - block.start, block.queries.end - block.start);
+            let dqkv = [
+                dq.slice_mut(s![from..to, within * dim..(within + 1) * dim]),
+                dk.slice_mut(s![..to, ..]),
+                dv.slice_mut(s![..to, ..]),
+            ];
+            backward_block(&block, queries, keys, log_sums.iter().copied(), dqkv, scratch);
+        }
+    }
+}
+
+fn backward_block(
+    block: &Block,
+    [q, out, dout]: [ArrayView2<f32>; 3],
+    [k, v]: [ArrayView2<f32>; 2],
+    log_sums: impl Iterator<Item = f32>,
+    [dq, dk, dv]: [ArrayViewMut2<f32>; 3],
+    scratch: &mut Scratch,
+) {
+    let factor = narrow(1.0 / (q.ncols() as f64).sqrt());
+    let keys = k.nrows();
+    scratch.p.resize(q.nrows() * keys, 0.0);
+    scratch.ds.resize(q.nrows() * keys, 0.0);
+    gemm::serial(matrix(&mut scratch.p, keys), q, k.reversed_axes(), Write::Replace);
+    gemm::serial(matrix(&mut scratch.ds, keys), dout, v.reversed_axes(), Write::Replace);
+    let rows = scratch.p.chunks_exact_mut(keys).zip(scratch.ds.chunks_exact_mut(keys));
+    for ((row, (p, ds)), log_sum) in rows.enumerate().zip(log_sums) {
+        let mean = row_dot(contiguous(&out, row), contiguous(&dout, row));
+        let seen = block.seen(row);
+        exp_scores(&mut p[..seen], factor, log_sum);
+        score_gradients(&p[..seen], &mut ds[..seen], mean, factor);
+        p[seen..].fill(0.0);
+        ds[seen..].fill(0.0);
+    }
+    let (p, ds) = (matrix(&mut scratch.p, keys), matrix(&mut scratch.ds, keys));
+    gemm::serial(dv, p.view().reversed_axes(), dout, Write::Add);
+    gemm::serial(dq, ds.view(), k, Write::Replace);
+    gemm::serial(dk, ds.view().reversed_axes(), q, Write::Add);
+}
+
+/// Rows of one head.
+fn part<'a>(x: &ArrayView2<'a, f32>, rows: &Range<usize>, head: usize, dim: usize) -> ArrayView2<'a, f32> {
+    x.clone().slice_move(s![rows.clone(), head * dim..(head + 1) * dim])
+}
+
+fn contiguous<'a>(x: &'a ArrayView2<f32>, row: usize) -> &'a [f32] {
+    x.row(row).to_slice().expect("the numbers of one token's head stand side by side")
+}
+
+fn matrix(values: &mut [f32], cols: usize) -> ArrayViewMut2<'_, f32> {
+    ArrayViewMut2::from_shape((values.len() / cols, cols), values).expect("whole rows of scores")
+}
+
+fn split_columns(x: ArrayViewMut2<f32>, width: usize) -> Vec<ArrayViewMut2<f32>> {
+    let mut parts = Vec::with_capacity(x.ncols() / width);
+    let mut rest = x;
+    while rest.ncols() > 0 {
+        let (part, after) = rest.split_at(Axis(1), width);
+        parts.push(part);
+        rest = after;
+    }
+    parts
+}
+
+fn split_rows<'a>(x: ArrayViewMut2<'a, f32>, blocks: &[Block]) -> Vec<ArrayViewMut2<'a, f32>> {
+    let lengths = blocks.iter().map(|block| block.queries.len());
+    split_lengths(x, lengths)
+}
+
+fn split_sequences<'a>(x: ArrayViewMut2<'a, f32>, sequences: &[Range<usize>]) -> Vec<ArrayViewMut2<'a, f32>> {
+    split_lengths(x, sequences.iter().map(Range::len))
+}
+
+fn split_lengths(x: ArrayViewMut2<f32>, lengths: impl Iterator<Item = usize>) -> Vec<ArrayViewMut2<f32>> {
+    let mut rest = x;
+    let mut parts = Vec::new();
+    for length in lengths {
+        let (part, after) = rest.split_at(Axis(0), length);
+        parts.push(part);
+        rest = after;
+    }
+    parts
+}
+
+simd! {
+    fn row_dot(a: &[f32], b: &[f32]) -> f32 {
+        dot(a, b)
+    }
+}
+
+simd! {
+    /// `p = e^(p * factor - log_sum)`.
+    fn exp_scores(p: &mut [f32], factor: f32, log_sum: f32) {
+        for p in p {
+            *p = super::simd::exp(*p * factor - log_sum);
+        }
+    }
+}
+
+simd! {
+    /// `ds = p * (ds - mean) * factor`.
+    fn score_gradients(p: &[f32], ds: &mut [f32], mean: f32, factor: f32) {
+        for (ds, p) in ds.iter_mut().zip(p) {
+            *ds = p * (*ds - mean) * factor;
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Cross-entropy fused with the output projection, a block of tokens at a time.
+
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+use rayon::prelude::*;
+
+use super::{
+    gemm,
+    simd::{exp_sum, row_max, scale},
+    tensor::{Tensor, rows_per_task},
+};
+use crate::ops::Write;
+
+/// Tokens whose logits exist at once. The weight's gradient is summed block by block, so this is part of the
+/// arithmetic.
+const BLOCK: usize = 512;
+
+/// What becomes of a row of logits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Loss,
+    LossAndGradient,
+}
+
+pub(super) fn forward(
+    x: &Tensor,
+    w: &Tensor,
+    targets: &[Option<u32>],
+    nats: &mut Vec<f64>,
+    logits: &mut Vec<f32>,
+) {
+    nats.clear();
+    nats.resize(x.rows(), 0.0);
+    for start in (0..x.rows()).step_by(BLOCK) {
+        let rows = start..(start + BLOCK).min(x.rows());
+        let logits = project(x.view().slice(s![rows.clone(), ..]), w, logits);
+        judge(logits, w.rows(), &targets[rows.clone()], &mut nats[rows], Keep::Loss);
+    }
+}
+
+pub(super) fn backward(
+    x: &Tensor,
+    w: &Tensor,
+    targets: &[Option<u32>],
+    nats: &mut Vec<f64>,
+    [dx, dw]: [&mut Tensor; 2],
+    logits: &mut Vec<f32>,
+) {
+    nats.clear();
+    nats.resize(x.rows(), 0.0);
+    dx.resize(x.rows(), x.cols());
+    for start in (0..x.rows()).step_by(BLOCK) {
+        let rows = start..(start + BLOCK).min(x.rows());
+        let x = x.view();
+        let x = x.slice(s![rows.clone(), ..]);
+        let logits = project(x, w, logits);
+        judge(logits, w.rows(), &targets[rows.clone()], &mut nats[rows.clone()], Keep::LossAndGradient);
+        let dlogits = ArrayView2::from_shape((rows.len(), w.rows()), &*logits)
+            .expect("one row of logits for each token");
+        gemm::threaded(dx.view_mut().slice_mut(s![rows, ..]), dlogits, w.view(), Write::Replace);
+        gemm::threaded(dw.view_mut(), dlogits.reversed_axes(), x, Write::Add);
+    }
+}
+
+/// The logits of a block of tokens, row by row, in the memory of `logits`.
+fn project<'a>(x: ArrayView2<f32>, w: &Tensor, logits: &'a mut Vec<f32>) -> &'a mut [f32] {
+    logits.resize(x.nrows() * w.rows(), 0.0);
+    let out = ArrayViewMut2::from_shape((x.nrows(), w.rows()), logits)
+        .expect("one row of logits for each token");
+    gemm::threaded(out, x, w.view().reversed_axes(), Write::Replace);
+    logits
+}
+
+fn judge(logits: &mut [f32], vocab: usize, targets: &[Option<u32>], nats: &mut [f64], keep: Keep) {
+    let rows = rows_per_task(vocab);
+    logits
+        .par_chunks_mut(rows * vocab)
+        .zip(targets.par_chunks(rows))
+        .zip(nats.par_chunks_mut(rows))
+        .for_each(|((logits, targets), nats)| {
+            let rows = logits.chunks_exact_mut(vocab).zip(targets).zip(nats);
+            for ((row, target), nats) in rows {
+                *nats = judge_row(row, *target, keep);
+            }
+        });
+}
+
+/// Negative log-likelihood of `target`; the row is used up, or becomes its gradient.
+fn judge_row(row: &mut [f32], target: Option<u32>, keep: Keep) -> f64 {
+    let Some(target) = target.map(|id| id as usize) else {
+        row.fill(0.0);
+        return 0.0;
+    };
+    let (max, logit) = (row_max(row), row[target]);
+    let sum = exp_sum(row, max, 1.0);
+    if keep == Keep::LossAndGradient {
+        scale(row, 1.0 / sum);
+        row[target] -= 1.0;
+    }
+    libm::log(f64::from(sum)) + (f64::from(max) - f64::from(logit))
+}

@@ -1,0 +1,49 @@
+//! Rows picked by number: embeddings, and the last token of each sequence.
+
+use ndarray::Axis;
+use rayon::prelude::*;
+
+use super::tensor::{Tensor, rows_per_task};
+
+/// Columns of the table that one task adds up: a cache line's worth of several rows.
+const TASK_COLUMNS: usize = 64;
+
+pub(super) fn forward(ids: &[u32], table: &Tensor, out: &mut Tensor) {
+    let cols = table.cols();
+    out.resize(ids.len(), cols);
+    for (row, &id) in out.values_mut().chunks_exact_mut(cols).zip(ids) {
+        row.copy_from_slice(&table.values()[id as usize * cols..][..cols]);
+    }
+}
+
+/// Tasks own columns and not rows, so that each adds its rows in the order of the tokens.
+pub(super) fn backward(ids: &[u32], dout: &Tensor, dtable: &mut Tensor) {
+    let dout = dout.view();
+    let mut dtable = dtable.view_mut();
+    let columns: Vec<_> = dtable.axis_chunks_iter_mut(Axis(1), TASK_COLUMNS).collect();
+    let douts: Vec<_> = dout.axis_chunks_iter(Axis(1), TASK_COLUMNS).collect();
+    let min_tasks = rows_per_task(ids.len() * TASK_COLUMNS);
+    columns.into_par_iter().zip(douts).with_min_len(min_tasks).for_each(|(mut columns, dout)| {
+        for (&id, row) in ids.iter().zip(dout.rows()) {
+            let mut sum = columns.row_mut(id as usize);
+            sum += &row;
+        }
+    });
+}
+
+pub(super) fn last_token(x: &Tensor, offsets: &[usize], out: &mut Tensor) {
+    let cols = x.cols();
+    out.resize(offsets.len() - 1, cols);
+    for (row, end) in out.values_mut().chunks_exact_mut(cols).zip(&offsets[1..]) {
+        row.copy_from_slice(&x.values()[(end - 1) * cols..][..cols]);
+    }
+}
+
+pub(super) fn last_token_backward(dout: &Tensor, offsets: &[usize], dx: &mut Tensor) {
+    let cols = dout.cols();
+    dx.resize(offsets.last().copied().unwrap_or(0), cols);
+    dx.values_mut().fill(0.0);
+    for (row, end) in dout.values().chunks_exact(cols).zip(&offsets[1..]) {
+        dx.values_mut()[(end - 1) * cols..][..cols].copy_from_slice(row);
+    }
+}

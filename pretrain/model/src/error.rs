@@ -1,0 +1,62 @@
+//! How model work can fail.
+
+use std::{io, path::PathBuf};
+
+/// Why a model could not be read, built, run, trained or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the message of each variant is its documentation")]
+pub enum ModelError {
+    #[error("{file}: `{key}` is {found}; expected {expected}")]
+    Config { file: PathBuf, key: String, found: String, expected: String },
+    #[error("{file}: not JSON")]
+    Json { file: PathBuf, source: serde_json::Error },
+    #[error("cannot read {path}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {path}")]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{file}: not a safetensors file")]
+    Safetensors { file: PathBuf, source: safetensors::SafeTensorError },
+    #[error("{file}: tensor `{tensor}` cannot be converted to f32")]
+    Convert { file: PathBuf, tensor: String, source: candle_core::Error },
+    #[error("{file}: tensor `{tensor}` is missing; expected it with shape {expected:?}")]
+    MissingTensor { file: PathBuf, tensor: String, expected: Vec<usize> },
+    #[error("{file}: tensor `{tensor}` was not expected in a {architecture}")]
+    UnexpectedTensor { file: PathBuf, tensor: String, architecture: &'static str },
+    #[error("{file}: tensor `{tensor}` has shape {found:?}; its config.json promises {expected:?}")]
+    WrongShape { file: PathBuf, tensor: String, found: Vec<usize>, expected: Vec<usize> },
+    #[error("{file}: tensor `{tensor}` holds {found}; expected {expected}")]
+    WrongType { file: PathBuf, tensor: String, found: String, expected: &'static str },
+    #[error("{file}: holds a {found}; expected a {expected}")]
+    WrongArchitecture { file: PathBuf, found: &'static str, expected: &'static str },
+    #[error("the model is a {found}; this needs a {expected}")]
+    WrongHead { found: &'static str, expected: &'static str },
+    #[error("sequence {sequence} is empty; expected at least one token")]
+    EmptySequence { sequence: usize },
+    #[error(
+        "sequence {sequence} has {found} tokens; the model's context holds {expected} \
+         (max_position_embeddings)"
+    )]
+    SequenceTooLong { sequence: usize, found: usize, expected: usize },
+    #[error("token {token} is id {found}; expected an id below the vocabulary size {expected}")]
+    UnknownToken { token: usize, found: u32, expected: usize },
+    #[error("row {row} has label {found}; expected one below the number of labels {expected}")]
+    UnknownLabel { row: usize, found: u32, expected: usize },
+    #[error("{found} {what} were given; expected {expected}, one for each {each}")]
+    WrongCount { what: &'static str, each: &'static str, found: usize, expected: usize },
+    #[error("parameter `{found}` stands where `{expected}` was expected")]
+    ForeignParameter { found: String, expected: String },
+    #[error("at the start of training, these tensors have {problem} gradients: {}", tensors.join(", "))]
+    Gradient { problem: &'static str, tensors: Vec<String> },
+    #[error("the gradient norm of step {step} is {found}; expected a finite number")]
+    Diverged { step: u64, found: f64 },
+    #[error("`{field}` is {found}; expected {expected}")]
+    Optimizer { field: &'static str, found: f64, expected: &'static str },
+    #[error(
+        "numeric profile `{expected}` was asked for; this processor and build compute with `{found}`"
+    )]
+    Profile { found: crate::NumericProfile, expected: crate::NumericProfile },
+}
+
+/// What model work returns.
+pub type Result<T> = std::result::Result<T, ModelError>;

@@ -1,0 +1,215 @@
+//! One block: attention and feed-forward, each on a norm of the residual stream and added back to it.
+
+use super::layout::Block;
+use crate::{
+    config::LlamaConfig,
+    ops::{Heads, Ops, Write},
+    param::Parameters,
+};
+
+/// What the backward pass of one block needs of its forward pass.
+#[derive(Debug)]
+pub(super) struct Activations<T> {
+    /// The residual stream before attention, and before the feed-forward part.
+    inputs: [T; 2],
+    normed: [T; 2],
+    q: T,
+    k: T,
+    v: T,
+    attended: T,
+    log_sums: T,
+    gate: T,
+    up: T,
+    gated: T,
+    branch: T,
+}
+
+/// Gradients of one block's activations, used again by every block.
+#[derive(Debug)]
+pub(super) struct Gradients<T> {
+    normed: T,
+    q: T,
+    k: T,
+    v: T,
+    attended: T,
+    gate: T,
+    up: T,
+    gated: T,
+}
+
+/// One block at work.
+pub(super) struct Model<'a, T> {
+    pub(super) config: &'a LlamaConfig,
+    pub(super) weights: &'a Parameters<T>,
+    pub(super) block: &'a Block,
+    pub(super) offsets: &'a [usize],
+}
+
+impl<T> Model<'_, T> {
+    /// Takes the residual stream `x` through the block.
+    pub(super) fn forward<O: Ops<Tensor = T>>(&self, ops: &mut O, x: &mut T, kept: &mut Activations<T>) {
+        ops.copy(x, &mut kept.inputs[0]);
+        self.attend(ops, kept);
+        ops.add(x, &kept.branch);
+        ops.copy(x, &mut kept.inputs[1]);
+        self.feed_forward(ops, kept);
+        ops.add(x, &kept.branch);
+    }
+
+    /// Takes the gradient of the residual stream, `dx`, back through the block, and adds up those of its weights.
+    pub(super) fn backward<O: Ops<Tensor = T>>(
+        &self,
+        ops: &mut O,
+        kept: &Activations<T>,
+        dx: &mut T,
+        work: &mut Gradients<T>,
+        gradients: &mut Parameters<T>,
+    ) {
+        self.feed_forward_backward(ops, kept, dx, work, gradients);
+        self.attend_backward(ops, kept, dx, work, gradients);
+    }
+
+    fn attend<O: Ops<Tensor = T>>(&self, ops: &mut O, kept: &mut Activations<T>) {
+        let (block, theta) = (self.block, self.config.rope_theta);
+        let heads = self.heads();
+        ops.rms_norm(
+            &kept.inputs[0],
+            self.weight(block.attention_norm),
+            self.config.rms_norm_eps,
+            &mut kept.normed[0],
+        );
+        ops.linear(&kept.normed[0], self.weight(block.query), &mut kept.q);
+        ops.linear(&kept.normed[0], self.weight(block.key), &mut kept.k);
+        ops.linear(&kept.normed[0], self.weight(block.value), &mut kept.v);
+        ops.rotary(&mut kept.q, self.offsets, heads.dim, theta);
+        ops.rotary(&mut kept.k, self.offsets, heads.dim, theta);
+        let qkv = [&kept.q, &kept.k, &kept.v];
+        ops.attention(qkv, self.offsets, heads, &mut kept.attended, &mut kept.log_sums);
+        ops.linear(&kept.attended, self.weight(block.output), &mut kept.branch);
+    }
+
+    fn feed_forward<O: Ops<Tensor = T>>(&self, ops: &mut O, kept: &mut Activations<T>) {
+        let block = self.block;
+        ops.rms_norm(
+            &kept.inputs[1],
+            self.weight(block.feed_forward_norm),
+            self.config.rms_norm_eps,
+            &mut kept.normed[1],
+        );
+        ops.linear(&kept.normed[1], self.weight(block.gate), &mut kept.gate);
+        ops.linear(&kept.normed[1], self.weight(block.up), &mut kept.up);
+        ops.swiglu(&kept.gate, &kept.up, &mut kept.gated);
+        ops.linear(&kept.gated, self.weight(block.down), &mut kept.branch);
+    }
+
+    fn feed_forward_backward<O: Ops<Tensor = T>>(
+        &self,
+        ops: &mut O,
+        kept: &Activations<T>,
+        dx: &mut T,
+        work: &mut Gradients<T>,
+        gradients: &mut Parameters<T>,
+    ) {
+        let block = self.block;
+        let mut linear = |ops: &mut O, x: &T, at: usize, dout: &T, dx: (&mut T, Write)| {
+            ops.linear_backward(x, self.weight(at), dout, dx, gradients.value_mut(at));
+        };
+        linear(ops, &kept.gated, block.down, dx, (&mut work.gated, Write::Replace));
+        ops.swiglu_backward(&kept.gate, &kept.up, &work.gated, &mut work.gate, &mut work.up);
+        linear(ops, &kept.normed[1], block.gate, &work.gate, (&mut work.normed, Write::Replace));
+        linear(ops, &kept.normed[1], block.up, &work.up, (&mut work.normed, Write::Add));
+        ops.rms_norm_backward(
+            &kept.inputs[1],
+            self.weight(block.feed_forward_norm),
+            self.config.rms_norm_eps,
+            &work.normed,
+            dx,
+            gradients.value_mut(block.feed_forward_norm),
+        );
+    }
+
+    fn attend_backward<O: Ops<Tensor = T>>(
+        &self,
+        ops: &mut O,
+        kept: &Activations<T>,
+        dx: &mut T,
+        work: &mut Gradients<T>,
+        gradients: &mut Parameters<T>,
+    ) {
+        let (block, theta) = (self.block, self.config.rope_theta);
+        let heads = self.heads();
+        let mut linear = |ops: &mut O, x: &T, at: usize, dout: &T, dx: (&mut T, Write)| {
+            ops.linear_backward(x, self.weight(at), dout, dx, gradients.value_mut(at));
+        };
+        linear(ops, &kept.attended, block.output, dx, (&mut work.attended, Write::Replace));
+        ops.attention_backward(
+            [&kept.q, &kept.k, &kept.v],
+            self.offsets,
+            heads,
+            &kept.attended,
+            &kept.log_sums,
+            &work.attended,
+            [&mut work.q, &mut work.k, &mut work.v],
+        );
+        ops.rotary_backward(&mut work.q, self.offsets, heads.dim, theta);
+        ops.rotary_backward(&mut work.k, self.offsets, heads.dim, theta);
+        linear(ops, &kept.normed[0], block.query, &work.q, (&mut work.normed, Write::Replace));
+        linear(ops, &kept.normed[0], block.key, &work.k, (&mut work.normed, Write::Add));
+        linear(ops, &kept.normed[0], block.value, &work.v, (&mut work.normed, Write::Add));
+        ops.rms_norm_backward(
+            &kept.inputs[0],
+            self.weight(block.attention_norm),
+            self.config.rms_norm_eps,
+            &work.normed,
+            dx,
+            gradients.value_mut(block.attention_norm),
+        );
+    }
+
+    fn weight(&self, at: usize) -> &T {
+        self.weights.value(at)
+    }
+
+    fn heads(&self) -> Heads {
+        Heads {
+            query: self.config.num_attention_heads,
+            key_value: self.config.num_key_value_heads,
+            dim: self.config.head_dim,
+        }
+    }
+}
+
+impl<T> Activations<T> {
+    pub(super) fn new<O: Ops<Tensor = T>>(ops: &O) -> Self {
+        let empty = || ops.zeros(0, 0);
+        Self {
+            inputs: [empty(), empty()],
+            normed: [empty(), empty()],
+            q: empty(),
+            k: empty(),
+            v: empty(),
+            attended: empty(),
+            log_sums: empty(),
+            gate: empty(),
+            up: empty(),
+            gated: empty(),
+            branch: empty(),
+        }
+    }
+}
+
+impl<T> Gradients<T> {
+    pub(super) fn new<O: Ops<Tensor = T>>(ops: &O) -> Self {
+        let empty = || ops.zeros(0, 0);
+        Self {
+            normed: empty(),
+            q: empty(),
+            k: empty(),
+            v: empty(),
+            attended: empty(),
+            gate: empty(),
+            up: empty(),
+            gated: empty(),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What a family of models is made of: pairs of a forward and a backward pass.
+//!
+//! Families are written once against [`Ops`]. Tensors are dense matrices; a row is a token, a class or a channel.
+//! Outputs are buffers of the caller: a forward pass gives them the right size and overwrites them, so a step after
+//! the first allocates nothing. Backward passes *overwrite* gradients of activations unless [`Write::Add`] says
+//! otherwise, and *add to* gradients of parameters, so micro-batches accumulate.
+//!
+//! Implementations are [`crate::oracle::Oracle`] (plain `f64`) and [`crate::cpu::Cpu`] (threaded `f32`), and agree to
+//! rounding. Every row of an output depends on its own inputs only, never on how many rows stand beside it.
+
+/// What happens to the numbers that stand in an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// They are replaced; the output takes the size of the result.
+    Replace,
+    /// The result is added to them.
+    Add,
+}
+
+/// Shape of attention: how rows of `q`, `k` and `v` split into heads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Heads {
+    /// Query heads.
+    pub query: usize,
+    /// Key and value heads; query heads `i * query / key_value ..` share head `i`.
+    pub key_value: usize,
+    /// Width of one head.
+    pub dim: usize,
+}
+
+/// Forward and backward passes over tensors of one kind.
+///
+/// # Panics
+/// All passes panic when shapes disagree: families check what users give before the first pass.
+pub trait Ops {
+    /// A dense matrix, rows by columns.
+    type Tensor: Clone + Send + Sync;
+
+    /// A tensor of zeros.
+    fn zeros(&self, rows: usize, cols: usize) -> Self::Tensor;
+
+    /// A tensor of `rows * cols` numbers, row by row.
+    fn tensor(&self, rows: usize, cols: usize, values: &[f32]) -> Self::Tensor;
+
+    /// The numbers of a tensor, row by row, exact.
+    fn values(&self, tensor: &Self::Tensor) -> Vec<f64>;
+
+    /// Sets every number to zero and keeps the size.
+    fn clear(&self, tensor: &mut Self::Tensor);
+
+    /// `out[t] = table[ids[t]]`.
+    fn embedding(&mut self, ids: &[u32], table: &Self::Tensor, out: &mut Self::Tensor);
+
+    /// Adds each row of `dout` to the row of `dtable` that it came from, in order.
+    fn embedding_backward(&mut self, ids: &[u32], dout: &Self::Tensor, dtable: &mut Self::Tensor);
+
+    /// `out = x · wᵀ`, without bias.
+    ///
+    /// `x`: `[tokens, in]`, `w`: `[out, in]` as Hugging Face stores it, `out`: `[tokens, out]`.
+    fn linear(&mut self, x: &Self::Tensor, w: &Self::Tensor, out: &mut Self::Tensor);
+
+    /// `dx = dout · w` and `dw += doutᵀ · x`.
+    fn linear_backward(
+        &mut self,
+        x: &Self::Tensor,
+        w: &Self::Tensor,
+        dout: &Self::Tensor,
+        dx: (&mut Self::Tensor, Write),
+        dw: &mut Self::Tensor,
+    );
+
+    /// `out[t, c] = w[c] * x[t, c] / sqrt(mean(x[t, ..]^2) + eps)`, with `w`: `[1, channels]`.
+    ///
+    /// Source: Zhang and Sennrich 2019, arXiv:1910.07467, equation 4; `eps` as in Llama.
+    fn rms_norm(&mut self, x: &Self::Tensor, w: &Self::Tensor, eps: f64, out: &mut Self::Tensor);
+
+    /// Adds to `dx`, because a norm always branches off a residual stream that already carries a gradient.
+    fn rms_norm_backward(
+        &mut self,
+        x: &Self::Tensor,
+        w: &Self::Tensor,
+        eps: f64,
+        dout: &Self::Tensor,
+        dx: &mut Self::Tensor,
+        dw: &mut Self::Tensor,
+    );
+
+    /// Turns each pair `(x[i], x[i + dim / 2])` of each head by `position * theta^(-2 i / dim)`, in place.
+    ///
+    /// The position counts from the beginning of each sequence. Source: Su et al. 2021, arXiv:2104.09864, in the
+    /// half-rotation convention of Hugging Face's Llama.
+    fn rotary(&mut self, x: &mut Self::Tensor, offsets: &[usize], dim: usize, theta: f64);
+
+    /// Turns the gradient back by the same angles, in place.
+    fn rotary_backward(&mut self, dx: &mut Self::Tensor, offsets: &[usize], dim: usize, theta: f64);
+
+    /// Causal attention within each sequence: `out = softmax(q · kᵀ / sqrt(dim)) · v` for each head.
+    ///
+    /// `q`, `out`: `[tokens, query * dim]`, `k`, `v`: `[tokens, key_value * dim]`; `log_sums`: `[tokens, query]`, the
+    /// logarithm of each softmax's denominator, is kept for the backward pass instead of the probabilities.
+    fn attention(
+        &mut self,
+        qkv: [&Self::Tensor; 3],
+        offsets: &[usize],
+        heads: Heads,
+        out: &mut Self::Tensor,
+        log_sums: &mut Self::Tensor,
+    );
+
+    /// Gradients of `q`, `k` and `v`; `out` and `log_sums` are those of the forward pass.
+    #[expect(clippy::too_many_arguments, reason = "three inputs, two results of the forward pass, three gradients")]
+    fn attention_backward(
+        &mut self,
+        qkv: [&Self::Tensor; 3],
+        offsets: &[usize],
+        heads: Heads,
+        out: &Self::Tensor,
+        log_sums: &Self::Tensor,
+        dout: &Self::Tensor,
+        dqkv: [&mut Self::Tensor; 3],
+    );
+
+    /// `out = gate * sigmoid(gate) * up`.
+    ///
+    /// Source: Shazeer 2020, arXiv:2002.05202, equation 6.
+    fn swiglu(&mut self, gate: &Self::Tensor, up: &Self::Tensor, out: &mut Self::Tensor);
+
+    /// Gradients of `gate` and `up`.
+    fn swiglu_backward(
+        &mut self,
+        gate: &Self::Tensor,
+        up: &Self::Tensor,
+        dout: &Self::Tensor,
+        dgate: &mut Self::Tensor,
+        dup: &mut Self::Tensor,
+    );
+
+    /// `x += branch`. The backward pass is the identity: both inputs have the gradient of the sum.
+    fn add(&mut self, x: &mut Self::Tensor, branch: &Self::Tensor);
+
+    /// Copies `x`.
+    fn copy(&mut self, x: &Self::Tensor, out: &mut Self::Tensor);
+
+    /// The last token of each sequence: `out[s] = x[offsets[s + 1] - 1]`.
+    fn last_token(&mut self, x: &Self::Tensor, offsets: &[usize], out: &mut Self::Tensor);
+
+    /// The gradient of the last tokens goes back to them; that of all others is zero.
+    fn last_token_backward(&mut self, dout: &Self::Tensor, offsets: &[usize], dx: &mut Self::Tensor);
+
+    /// Negative log-likelihood of each target under `softmax(x · wᵀ)`, in nats; zero where there is no target.
+    ///
+    /// `x`: `[tokens, hidden]`, `w`: `[vocab, hidden]`. The logits are made and used up a few hundred tokens at a
+    /// time, so `[tokens, vocab]` never exists.
+    fn cross_entropy(
+        &mut self,
+        x: &Self::Tensor,
+        w: &Self::Tensor,
+        targets: &[Option<u32>],
+        nats: &mut Vec<f64>,
+    );
+
+    /// The same, with the gradients of the *sum* over all targets: `dx` is overwritten, `dw` added to.
+    fn cross_entropy_backward(
+        &mut self,
+        x: &Self::Tensor,
+        w: &Self::Tensor,
+        targets: &[Option<u32>],
+        nats: &mut Vec<f64>,
+        dx: &mut Self::Tensor,
+        dw: &mut Self::Tensor,
+    );
+}

@@ -1,0 +1,287 @@
+//! The plain implementation in `f64`: slow, short, and what every other is tested against.
+
+use ndarray::{Array1, Array2, ArrayView1, Axis, s};
+
+use crate::ops::{Heads, Ops, Write};
+
+/// Plain `f64` on ndarray, one loop for each formula.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Oracle;
+
+impl Ops for Oracle {
+    type Tensor = Array2<f64>;
+
+    fn zeros(&self, rows: usize, cols: usize) -> Array2<f64> {
+        Array2::zeros((rows, cols))
+    }
+
+    fn tensor(&self, rows: usize, cols: usize, values: &[f32]) -> Array2<f64> {
+        assert_eq!(rows * cols, values.len(), "a tensor has rows times columns values");
+        Array2::from_shape_fn((rows, cols), |(row, col)| f64::from(values[row * cols + col]))
+    }
+
+    fn values(&self, tensor: &Array2<f64>) -> Vec<f64> {
+        tensor.iter().copied().collect()
+    }
+
+    fn clear(&self, tensor: &mut Array2<f64>) {
+        tensor.fill(0.0);
+    }
+
+    fn embedding(&mut self, ids: &[u32], table: &Array2<f64>, out: &mut Array2<f64>) {
+        let ids: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
+        *out = table.select(Axis(0), &ids);
+    }
+
+    fn embedding_backward(&mut self, ids: &[u32], dout: &Array2<f64>, dtable: &mut Array2<f64>) {
+        for (&id, row) in ids.iter().zip(dout.rows()) {
+            dtable.row_mut(id as usize).scaled_add(1.0, &row);
+        }
+    }
+
+    fn linear(&mut self, x: &Array2<f64>, w: &Array2<f64>, out: &mut Array2<f64>) {
+        *out = x.dot(&w.t());
+    }
+
+    fn linear_backward(
+        &mut self,
+        x: &Array2<f64>,
+        w: &Array2<f64>,
+        dout: &Array2<f64>,
+        (dx, write): (&mut Array2<f64>, Write),
+        dw: &mut Array2<f64>,
+    ) {
+        let product = dout.dot(w);
+        match write {
+            Write::Replace => *dx = product,
+            Write::Add => *dx += &product,
+        }
+        *dw += &dout.t().dot(x);
+    }
+
+    fn rms_norm(&mut self, x: &Array2<f64>, w: &Array2<f64>, eps: f64, out: &mut Array2<f64>) {
+        *out = x.clone();
+        for mut row in out.rows_mut() {
+            let scale = rms_scale(row.view(), eps);
+            row.zip_mut_with(&w.row(0), |value, weight| *value *= scale * weight);
+        }
+    }
+
+    fn rms_norm_backward(
+        &mut self,
+        x: &Array2<f64>,
+        w: &Array2<f64>,
+        eps: f64,
+        dout: &Array2<f64>,
+        dx: &mut Array2<f64>,
+        dw: &mut Array2<f64>,
+    ) {
+        for ((x, dout), mut dx) in x.rows().into_iter().zip(dout.rows()).zip(dx.rows_mut()) {
+            let scale = rms_scale(x, eps);
+            let weighted: Array1<f64> = &dout * &w.row(0);
+            let along = weighted.dot(&x) * scale.powi(3) / x.len() as f64;
+            dx += &(&weighted * scale - &x * along);
+            dw.row_mut(0).scaled_add(scale, &(&dout * &x));
+        }
+    }
+
+    fn rotary(&mut self, x: &mut Array2<f64>, offsets: &[usize], dim: usize, theta: f64) {
+        turn(x, offsets, dim, theta, 1.0);
+    }
+
+    fn rotary_backward(&mut self, dx: &mut Array2<f64>, offsets: &[usize], dim: usize, theta: f64) {
+        turn(dx, offsets, dim, theta, -1.0);
+    }
+
+    fn attention(
+        &mut self,
+        [q, k, v]: [&Array2<f64>; 3],
+        offsets: &[usize],
+        heads: Heads,
+        out: &mut Array2<f64>,
+        log_sums: &mut Array2<f64>,
+    ) {
+        *out = Array2::zeros(q.dim());
+        *log_sums = Array2::zeros((q.nrows(), heads.query));
+        for_each_head(offsets, heads, |rows, query, key_value, head| {
+            let (q, k, v) = (q.slice(s![rows.0..rows.1, query.0..query.1]), key_value.of(k, rows), key_value.of(v, rows));
+            let (p, sums) = probabilities(&q.dot(&k.t()), heads.dim);
+            out.slice_mut(s![rows.0..rows.1, query.0..query.1]).assign(&p.dot(&v));
+            log_sums.slice_mut(s![rows.0..rows.1, head]).assign(&sums);
+        });
+    }
+
+    fn attention_backward(
+        &mut self,
+        [q, k, v]: [&Array2<f64>; 3],
+        offsets: &[usize],
+        heads: Heads,
+        _out: &Array2<f64>,
+        _log_sums: &Array2<f64>,
+        dout: &Array2<f64>,
+        [dq, dk, dv]: [&mut Array2<f64>; 3],
+    ) {
+        *dq = Array2::zeros(q.dim());
+        *dk = Array2::zeros(k.dim());
+        *dv = Array2::zeros(v.dim());
+        let scale = 1.0 / (heads.dim as f64).sqrt();
+        for_each_head(offsets, heads, |rows, query, key_value, _| {
+            let of_query = s![rows.0..rows.1, query.0..query.1];
+            let of_key_value = s![rows.0..rows.1, key_value.0..key_value.1];
+            let (q, dout) = (q.slice(of_query), dout.slice(of_query));
+            let (k, v) = (k.slice(of_key_value), v.slice(of_key_value));
+            let (p, _) = probabilities(&q.dot(&k.t()), heads.dim);
+            let dp = dout.dot(&v.t());
+            let mean = (&p * &dp).sum_axis(Axis(1)).insert_axis(Axis(1));
+            let ds = &p * &(dp - mean) * scale;
+            dq.slice_mut(of_query).assign(&ds.dot(&k));
+            dk.slice_mut(of_key_value).scaled_add(1.0, &ds.t().dot(&q));
+            dv.slice_mut(of_key_value).scaled_add(1.0, &p.t().dot(&dout));
+        });
+    }
+
+    fn swiglu(&mut self, gate: &Array2<f64>, up: &Array2<f64>, out: &mut Array2<f64>) {
+        *out = gate.mapv(|gate| gate * sigmoid(gate)) * up;
+    }
+
+    fn swiglu_backward(
+        &mut self,
+        gate: &Array2<f64>,
+        up: &Array2<f64>,
+        dout: &Array2<f64>,
+        dgate: &mut Array2<f64>,
+        dup: &mut Array2<f64>,
+    ) {
+        let slope = |gate: f64| sigmoid(gate) * (1.0 + gate * (1.0 - sigmoid(gate)));
+        *dgate = dout * up * gate.mapv(slope);
+        *dup = dout * gate.mapv(|gate| gate * sigmoid(gate));
+    }
+
+    fn add(&mut self, x: &mut Array2<f64>, branch: &Array2<f64>) {
+        *x += branch;
+    }
+
+    fn copy(&mut self, x: &Array2<f64>, out: &mut Array2<f64>) {
+        *out = x.clone();
+    }
+
+    fn last_token(&mut self, x: &Array2<f64>, offsets: &[usize], out: &mut Array2<f64>) {
+        let last: Vec<usize> = offsets[1..].iter().map(|end| end - 1).collect();
+        *out = x.select(Axis(0), &last);
+    }
+
+    fn last_token_backward(&mut self, dout: &Array2<f64>, offsets: &[usize], dx: &mut Array2<f64>) {
+        let tokens = offsets.last().copied().unwrap_or(0);
+        *dx = Array2::zeros((tokens, dout.ncols()));
+        for (end, row) in offsets[1..].iter().zip(dout.rows()) {
+            dx.row_mut(end - 1).assign(&row);
+        }
+    }
+
+    fn cross_entropy(
+        &mut self,
+        x: &Array2<f64>,
+        w: &Array2<f64>,
+        targets: &[Option<u32>],
+        nats: &mut Vec<f64>,
+    ) {
+        let logits = x.dot(&w.t());
+        nats.clear();
+        nats.extend(logits.rows().into_iter().zip(targets).map(|(row, target)| {
+            target.map_or(0.0, |target| log_sum_exp(row) - row[target as usize])
+        }));
+    }
+
+    fn cross_entropy_backward(
+        &mut self,
+        x: &Array2<f64>,
+        w: &Array2<f64>,
+        targets: &[Option<u32>],
+        nats: &mut Vec<f64>,
+        dx: &mut Array2<f64>,
+        dw: &mut Array2<f64>,
+    ) {
+        self.cross_entropy(x, w, targets, nats);
+        let mut dlogits = x.dot(&w.t());
+        for (mut row, target) in dlogits.rows_mut().into_iter().zip(targets) {
+            let Some(target) = target else {
+                row.fill(0.0);
+                continue;
+            };
+            let log_sum = log_sum_exp(row.view());
+            row.mapv_inplace(|logit| (logit - log_sum).exp());
+            row[*target as usize] -= 1.0;
+        }
+        *dx = dlogits.dot(w);
+        *dw += &dlogits.t().dot(x);
+    }
+}
+
+/// `1 / (1 + e^-x)`.
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn log_sum_exp(row: ArrayView1<f64>) -> f64 {
+    let max = row.fold(f64::NEG_INFINITY, |max, &value| max.max(value));
+    max + row.fold(0.0, |sum, &value| sum + (value - max).exp()).ln()
+}
+
+fn rms_scale(row: ArrayView1<f64>, eps: f64) -> f64 {
+    1.0 / (row.dot(&row) / row.len() as f64 + eps).sqrt()
+}
+
+/// Columns of one head, from and to.
+#[derive(Clone, Copy)]
+struct Columns(usize, usize);
+
+impl Columns {
+    fn of<'a>(self, x: &'a Array2<f64>, rows: (usize, usize)) -> ndarray::ArrayView2<'a, f64> {
+        x.slice(s![rows.0..rows.1, self.0..self.1])
+    }
+}
+
+/// Calls `each` with the rows of a sequence, the columns of a query head, those of its key head, and its number.
+fn for_each_head(
+    offsets: &[usize],
+    heads: Heads,
+    mut each: impl FnMut((usize, usize), Columns, Columns, usize),
+) {
+    for bounds in offsets.windows(2) {
+        for head in 0..heads.query {
+            let shared = head * heads.key_value / heads.query;
+            let columns = |head: usize| Columns(head * heads.dim, (head + 1) * heads.dim);
+            each((bounds[0], bounds[1]), columns(head), columns(shared), head);
+        }
+    }
+}
+
+/// Causal softmax of unscaled scores, and the logarithm of each denominator.
+fn probabilities(scores: &Array2<f64>, dim: usize) -> (Array2<f64>, Array1<f64>) {
+    let scale = 1.0 / (dim as f64).sqrt();
+    let seen = |row: usize| s![row, ..=row];
+    let sums: Array1<f64> =
+        (0..scores.nrows()).map(|row| log_sum_exp((&scores.slice(seen(row)) * scale).view())).collect();
+    let p = Array2::from_shape_fn(scores.dim(), |(row, col)| {
+        if col <= row { (scores[[row, col]] * scale - sums[row]).exp() } else { 0.0 }
+    });
+    (p, sums)
+}
+
+fn turn(x: &mut Array2<f64>, offsets: &[usize], dim: usize, theta: f64, direction: f64) {
+    let half = dim / 2;
+    for bounds in offsets.windows(2) {
+        for (position, token) in (bounds[0]..bounds[1]).enumerate() {
+            for pair in 0..half {
+                let angle = position as f64 * theta.powf(-2.0 * pair as f64 / dim as f64);
+                let (sin, cos) = (direction * angle).sin_cos();
+                for head in 0..x.ncols() / dim {
+                    let (first, second) = (head * dim + pair, head * dim + pair + half);
+                    let (a, b) = (x[[token, first]], x[[token, second]]);
+                    x[[token, first]] = a * cos - b * sin;
+                    x[[token, second]] = b * cos + a * sin;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What a model reads: sequences of token ids, one after another, without padding.
+
+use crate::error::{ModelError, Result};
+
+/// Sequences of token ids laid end to end. Attention never crosses from one to the next, and positions start again
+/// at zero in each, so a sequence gives the same bits alone and beside others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sequences {
+    tokens: Vec<u32>,
+    offsets: Vec<usize>,
+}
+
+impl Sequences {
+    /// No sequences.
+    pub fn new() -> Self {
+        Self { tokens: Vec::new(), offsets: vec![0] }
+    }
+
+    /// Adds one sequence at the end.
+    pub fn push(&mut self, tokens: &[u32]) {
+        self.tokens.extend_from_slice(tokens);
+        self.offsets.push(self.tokens.len());
+    }
+
+    /// Forgets the sequences and keeps the memory.
+    pub fn clear(&mut self) {
+        self.tokens.clear();
+        self.offsets.truncate(1);
+    }
+
+    /// All ids, in order.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Where each sequence begins, and the number of tokens at the end: one longer than the number of sequences.
+    pub fn offsets(&self) -> &[usize] {
+        &self.offsets
+    }
+
+    /// Number of sequences.
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether there is no sequence.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Checks every sequence against the vocabulary and the context.
+    ///
+    /// # Errors
+    /// Names the first empty or too long sequence, or the first id outside the vocabulary.
+    pub(crate) fn check(&self, vocab_size: usize, max_len: usize) -> Result<()> {
+        for (sequence, bounds) in self.offsets.windows(2).enumerate() {
+            match bounds[1] - bounds[0] {
+                0 => return Err(ModelError::EmptySequence { sequence }),
+                found if found > max_len => {
+                    return Err(ModelError::SequenceTooLong { sequence, found, expected: max_len });
+                }
+                _ => {}
+            }
+        }
+        match self.tokens.iter().position(|&id| id as usize >= vocab_size) {
+            Some(token) => Err(ModelError::UnknownToken {
+                token,
+                found: self.tokens[token],
+                expected: vocab_size,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Default for Sequences {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: AsRef<[u32]>> FromIterator<S> for Sequences {
+    fn from_iter<I: IntoIterator<Item = S>>(iter: I) -> Self {
+        let mut sequences = Self::new();
+        for tokens in iter {
+            sequences.push(tokens.as_ref());
+        }
+        sequences
+    }
+}
+
+/// Sequences with what is to be predicted at each of their tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CausalBatch {
+    sequences: Sequences,
+    targets: Vec<Option<u32>>,
+}
+
+impl CausalBatch {
+    /// No sequences.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one sequence and a target for each of its tokens; a token without target is read and not counted.
+    ///
+    /// # Errors
+    /// [`ModelError::WrongCount`] when there are more or fewer targets than tokens.
+    pub fn push(&mut self, tokens: &[u32], targets: &[Option<u32>]) -> Result<()> {
+        if tokens.len() != targets.len() {
+            return Err(ModelError::WrongCount {
+                what: "targets",
+                each: "token",
+                found: targets.len(),
+                expected: tokens.len(),
+            });
+        }
+        self.sequences.push(tokens);
+        self.targets.extend_from_slice(targets);
+        Ok(())
+    }
+
+    /// Adds a window of `n + 1` tokens as a sequence of `n`, each with the token after it as target.
+    ///
+    /// A window of fewer than two tokens predicts nothing and adds nothing.
+    pub fn push_window(&mut self, window: &[u32]) {
+        if let Some((_, inputs)) = window.split_last().filter(|(_, inputs)| !inputs.is_empty()) {
+            self.sequences.push(inputs);
+            self.targets.extend(window[1..].iter().copied().map(Some));
+        }
+    }
+
+    /// Forgets the sequences and keeps the memory.
+    pub fn clear(&mut self) {
+        self.sequences.clear();
+        self.targets.clear();
+    }
+
+    /// The sequences that are read.
+    pub fn sequences(&self) -> &Sequences {
+        &self.sequences
+    }
+
+    /// What is predicted at each token of all sequences.
+    pub fn targets(&self) -> &[Option<u32>] {
+        &self.targets
+    }
+
+    /// Number of tokens with a target.
+    pub fn counted(&self) -> usize {
+        self.targets.iter().flatten().count()
+    }
+
+    pub(crate) fn check(&self, vocab_size: usize, max_len: usize) -> Result<()> {
+        self.sequences.check(vocab_size, max_len)?;
+        let outside = |target: &Option<u32>| target.is_some_and(|id| id as usize >= vocab_size);
+        match self.targets.iter().position(outside) {
+            Some(token) => Err(ModelError::UnknownToken {
+                token,
+                found: self.targets[token].unwrap_or_default(),
+                expected: vocab_size,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A sum of losses and over how many it was taken; the caller divides, once, over the whole optimizer step.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LossSum {
+    /// Negative log-likelihood, in nats.
+    pub nats: f64,
+    /// Tokens (or labels) counted.
+    pub counted: usize,
+}
+
+impl LossSum {
+    /// Nats per counted token, or `None` where nothing was counted.
+    pub fn mean(&self) -> Option<f64> {
+        (self.counted > 0).then(|| self.nats / self.counted as f64)
+    }
+}
+
+impl std::ops::AddAssign for LossSum {
+    fn add_assign(&mut self, other: Self) {
+        self.nats += other.nats;
+        self.counted += other.counted;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(sequences: &[&[u32]], expected: &str) {
+        let sequences: Sequences = sequences.iter().collect();
+        assert_eq!(sequences.check(5, 3).map_err(|error| error.to_string()).err().unwrap_or_default(), expected);
+    }
+
+    #[test]
+    fn bad_sequences_are_named() {
+        check(&[], "");
+        check(&[&[0, 1, 4], &[2]], "");
+        check(&[&[0], &[]], "sequence 1 is empty; expected at least one token");
+        check(
+            &[&[0, 1, 2, 3]],
+            "sequence 0 has 4 tokens; the model's context holds 3 (max_position_embeddings)",
+        );
+        check(&[&[0], &[5]], "token 1 is id 5; expected an id below the vocabulary size 5");
+    }
+
+    #[test]
+    fn a_window_predicts_each_next_token() {
+        let mut batch = CausalBatch::new();
+        for window in [&[7][..], &[], &[1, 2, 3]] {
+            batch.push_window(window);
+        }
+        assert_eq!(batch.sequences().tokens(), [1, 2]);
+        assert_eq!(batch.targets(), [Some(2), Some(3)]);
+        assert_eq!((batch.sequences().len(), batch.counted()), (1, 2));
+    }
+}
