@@ -38,7 +38,11 @@ pub fn bytes(bytes: f64) -> String {
 pub fn time(seconds: f64) -> String {
     let whole = std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)).as_secs();
     let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
 }
 
 /// `1 task`, `2 tasks`.

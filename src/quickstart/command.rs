@@ -52,7 +52,8 @@ impl Command {
 fn cargo_home() -> anyhow::Result<PathBuf> {
     let set = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo"));
-    set.or_else(home).context("neither CARGO_HOME nor HOME is set; cargo's sources are the quickstart's data")
+    set.or_else(home)
+        .context("neither CARGO_HOME nor HOME is set; cargo's sources are the quickstart's data")
 }
 
 /// Writes the manifest, unless it stands there, perhaps edited.
