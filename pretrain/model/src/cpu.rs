@@ -44,8 +44,8 @@ impl Ops for Cpu {
         Tensor::new(rows, cols, values.to_vec())
     }
 
-    fn values(&self, tensor: &Tensor) -> Vec<f32> {
-        tensor.values().to_vec()
+    fn values(&self, tensor: &Tensor) -> Vec<f64> {
+        tensor.values().iter().copied().map(f64::from).collect()
     }
 
     fn clear(&self, tensor: &mut Tensor) {

@@ -42,8 +42,8 @@ pub trait Ops {
     /// A tensor of `rows * cols` numbers, row by row.
     fn tensor(&self, rows: usize, cols: usize, values: &[f32]) -> Self::Tensor;
 
-    /// The numbers of a tensor, row by row.
-    fn values(&self, tensor: &Self::Tensor) -> Vec<f32>;
+    /// The numbers of a tensor, row by row, exact.
+    fn values(&self, tensor: &Self::Tensor) -> Vec<f64>;
 
     /// Sets every number to zero and keeps the size.
     fn clear(&self, tensor: &mut Self::Tensor);

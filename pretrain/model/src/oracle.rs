@@ -20,9 +20,8 @@ impl Ops for Oracle {
         Array2::from_shape_fn((rows, cols), |(row, col)| f64::from(values[row * cols + col]))
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "readers of an oracle's values want them in f32")]
-    fn values(&self, tensor: &Array2<f64>) -> Vec<f32> {
-        tensor.iter().map(|&value| value as f32).collect()
+    fn values(&self, tensor: &Array2<f64>) -> Vec<f64> {
+        tensor.iter().copied().collect()
     }
 
     fn clear(&self, tensor: &mut Array2<f64>) {

@@ -3,7 +3,8 @@
 //! `gemm` chooses its blocking of the inner dimension and its code path by shape and cache size. Both are taken from
 //! it: the inner dimension comes in our own chunks of at most [`INNER`], added to the result one after another, and
 //! a product with fewer than two rows or columns or three inner numbers is padded with zeros to that size, below which
-//! other code paths begin.
+//! other code paths begin. One more path, for at most [`DOT_OUTPUTS`] outputs of dot products along memory, is avoided
+//! by laying the right factor out anew.
 
 use gemm::Parallelism;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
@@ -15,6 +16,9 @@ use crate::ops::Write;
 const INNER: usize = 512;
 const MIN_OUTER: usize = 2;
 const MIN_INNER: usize = 3;
+
+/// Outputs up to which `gemm` takes vectors along the inner dimension where both factors lie that way in memory.
+const DOT_OUTPUTS: usize = 256;
 
 /// Multiplications below which a product stays on one thread.
 const TASK_PRODUCTS: usize = 4_000_000;
@@ -52,7 +56,9 @@ pub(super) fn serial(mut out: ArrayViewMut2<f32>, a: ArrayView2<f32>, b: ArrayVi
     for start in (0..a.ncols()).step_by(INNER) {
         let end = (start + INNER).min(a.ncols());
         let (a, b) = (a.slice(s![.., start..end]), b.slice(s![start..end, ..]));
-        if out.nrows() < MIN_OUTER || out.ncols() < MIN_OUTER || end - start < MIN_INNER {
+        let small = out.nrows() < MIN_OUTER || out.ncols() < MIN_OUTER || end - start < MIN_INNER;
+        let dots = out.len() <= DOT_OUTPUTS && a.strides()[1] == 1 && b.strides()[0] == 1;
+        if small || dots {
             padded(out.view_mut(), a, b, write);
         } else {
             call(out.view_mut(), a, b, write);
@@ -61,7 +67,7 @@ pub(super) fn serial(mut out: ArrayViewMut2<f32>, a: ArrayView2<f32>, b: ArrayVi
     }
 }
 
-/// The product by way of larger matrices, with zeros where there is nothing.
+/// The product by way of copies row by row, large enough, with zeros where there is nothing.
 fn padded(mut out: ArrayViewMut2<f32>, a: ArrayView2<f32>, b: ArrayView2<f32>, write: Write) {
     let (rows, cols, inner) = (out.nrows(), out.ncols(), a.ncols());
     let (large_rows, large_cols) = (rows.max(MIN_OUTER), cols.max(MIN_OUTER));
@@ -137,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_row_alone_gives_the_bits_it_gives_in_a_batch() {
-        for (m, n, k) in [(300, 384, 384), (61, 1030, 515), (17, 33, 8), (50, 2, 70), (9, 7, 2), (2049, 96, 40), (300, 1, 9)] {
+        for (m, n, k) in [(300, 384, 384), (61, 1030, 515), (17, 33, 8), (50, 2, 70), (3, 85, 70), (3, 86, 70), (9, 7, 2), (2049, 96, 40), (300, 1, 9)] {
             let (a, b) = (matrix(m, k, 3), matrix(n, k, 4));
             let mut batch = Array2::zeros((m, n));
             threaded(batch.view_mut(), a.view(), b.t(), Write::Replace);

@@ -14,7 +14,7 @@ pub(crate) use layout::specification;
 use crate::{
     checkpoint::Checkpoint,
     config::LlamaConfig,
-    cpu::{Cpu, Tensor, simd::narrow},
+    cpu::{Cpu, simd::narrow},
     error::{ModelError, Result},
     ops::Ops,
     param::{Parameters, matrix_shape},
@@ -77,13 +77,6 @@ impl CpuLlama {
     }
 }
 
-impl Llama<Cpu> {
-    /// Gradient buffers of zeros, one for each weight.
-    pub fn gradients(&self) -> Parameters<Tensor> {
-        self.zero_gradients()
-    }
-}
-
 impl<O: Ops> Llama<O> {
     /// The model of a checkpoint over `ops`.
     ///
@@ -117,7 +110,7 @@ impl<O: Ops> Llama<O> {
     }
 
     /// Gradient buffers of zeros, one for each weight.
-    pub fn zero_gradients(&self) -> Parameters<O::Tensor> {
+    pub fn gradients(&self) -> Parameters<O::Tensor> {
         self.weights.map(|entry| {
             let (rows, cols) = matrix_shape(&entry.shape);
             self.ops.zeros(rows, cols)
@@ -137,7 +130,7 @@ impl<O: Ops> Llama<O> {
         self.check_causal(batch)?;
         self.weights.check_same(gradients)?;
         self.forward(batch.sequences(), Pass::ForwardAndBackward);
-        let Self { config, layout, weights, ops, work, .. } = self;
+        let Self { config, layout, weights, ops, work } = self;
         let (norm, output) = (weights.value(layout.norm), weights.value(layout.output));
         ops.rms_norm(&work.x, norm, config.rms_norm_eps, &mut work.normed);
         ops.cross_entropy_backward(
@@ -205,7 +198,7 @@ impl<O: Ops> Llama<O> {
         ops.rms_norm(&work.x, weights.value(layout.norm), config.rms_norm_eps, &mut work.normed);
         let mut logits = ops.zeros(0, 0);
         ops.linear(&work.normed, weights.value(layout.output), &mut logits);
-        Ok(ops.values(&logits))
+        Ok(ops.values(&logits).into_iter().map(narrow).collect())
     }
 
     /// Adds the gradients of the *sum* of the losses of `labels`, one for each sequence, to `gradients`.
@@ -270,7 +263,8 @@ impl<O: Ops> Llama<O> {
         let Self { layout, weights, ops, work, .. } = self;
         let mut logits = ops.zeros(0, 0);
         ops.linear(&work.normed, weights.value(layout.output), &mut logits);
-        Ok(ops.values(&logits).chunks_exact(num_labels).map(<[f32]>::to_vec).collect())
+        let logits: Vec<f32> = ops.values(&logits).into_iter().map(narrow).collect();
+        Ok(logits.chunks_exact(num_labels).map(<[f32]>::to_vec).collect())
     }
 
     /// Probability of every class for each sequence.

@@ -1,0 +1,329 @@
+//! Every pair of passes against finite differences in `f64`, and the CPU against the oracle.
+
+use model::{
+    CausalBatch, Checkpoint, Head, Llama, LlamaConfig, Parameters, Sequences,
+    cpu::Cpu,
+    ops::{Heads, Ops, Write},
+    oracle::Oracle,
+};
+use ndarray::Array2;
+
+/// One pair of passes, with what it takes besides tensors.
+enum Pair {
+    Embedding(Vec<u32>),
+    /// With this many outputs.
+    Linear(usize),
+    RmsNorm,
+    Rotary(Vec<usize>, usize),
+    Attention(Vec<usize>, Heads),
+    Swiglu,
+    LastToken(Vec<usize>),
+    CrossEntropy(Vec<Option<u32>>),
+}
+
+/// Outputs, and gradients of the inputs for the gradient `dout` of the outputs.
+type Ran = (Vec<f64>, Vec<Vec<f64>>);
+
+impl Pair {
+    fn run<O: Ops>(&self, ops: &mut O, inputs: &[O::Tensor], dout: &[f32]) -> Ran {
+        let mut out = ops.zeros(0, 0);
+        let zeros = |ops: &O, like: &O::Tensor| {
+            let mut zeros = like.clone();
+            ops.clear(&mut zeros);
+            zeros
+        };
+        let mut grads: Vec<O::Tensor> = inputs.iter().map(|input| zeros(ops, input)).collect();
+        let like = |ops: &O, out: &O::Tensor, cols: usize| {
+            let rows = ops.values(out).len() / cols;
+            ops.tensor(rows, cols, &dout[..rows * cols])
+        };
+        match self {
+            Self::Embedding(ids) => {
+                ops.embedding(ids, &inputs[0], &mut out);
+                let dout = like(ops, &out, ops.values(&out).len() / ids.len());
+                ops.embedding_backward(ids, &dout, &mut grads[0]);
+            }
+            Self::Linear(outputs) => {
+                ops.linear(&inputs[0], &inputs[1], &mut out);
+                let dout = like(ops, &out, *outputs);
+                let [dx, dw] = grads.as_mut_slice() else { unreachable!() };
+                ops.linear_backward(&inputs[0], &inputs[1], &dout, (dx, Write::Replace), dw);
+            }
+            Self::RmsNorm => {
+                ops.rms_norm(&inputs[0], &inputs[1], 1e-3, &mut out);
+                let dout = like(ops, &out, ops.values(&inputs[1]).len());
+                let [dx, dw] = grads.as_mut_slice() else { unreachable!() };
+                ops.rms_norm_backward(&inputs[0], &inputs[1], 1e-3, &dout, dx, dw);
+            }
+            Self::Rotary(offsets, dim) => {
+                out = inputs[0].clone();
+                ops.rotary(&mut out, offsets, *dim, 100.0);
+                grads[0] = like(ops, &out, ops.values(&out).len() / offsets[offsets.len() - 1]);
+                ops.rotary_backward(&mut grads[0], offsets, *dim, 100.0);
+            }
+            Self::Attention(offsets, heads) => {
+                let mut sums = ops.zeros(0, 0);
+                let qkv = [&inputs[0], &inputs[1], &inputs[2]];
+                ops.attention(qkv, offsets, *heads, &mut out, &mut sums);
+                let dout = like(ops, &out, heads.query * heads.dim);
+                let [dq, dk, dv] = grads.as_mut_slice() else { unreachable!() };
+                ops.attention_backward(qkv, offsets, *heads, &out, &sums, &dout, [dq, dk, dv]);
+            }
+            Self::Swiglu => {
+                ops.swiglu(&inputs[0], &inputs[1], &mut out);
+                let dout = like(ops, &out, 5);
+                let [dgate, dup] = grads.as_mut_slice() else { unreachable!() };
+                ops.swiglu_backward(&inputs[0], &inputs[1], &dout, dgate, dup);
+            }
+            Self::LastToken(offsets) => {
+                ops.last_token(&inputs[0], offsets, &mut out);
+                let dout = like(ops, &out, ops.values(&out).len() / (offsets.len() - 1));
+                ops.last_token_backward(&dout, offsets, &mut grads[0]);
+            }
+            Self::CrossEntropy(targets) => {
+                let (mut nats, mut again) = (Vec::new(), Vec::new());
+                ops.cross_entropy(&inputs[0], &inputs[1], targets, &mut nats);
+                let [dx, dw] = grads.as_mut_slice() else { unreachable!() };
+                ops.cross_entropy_backward(&inputs[0], &inputs[1], targets, &mut again, dx, dw);
+                assert_eq!(nats, again);
+                return (nats, grads.iter().map(|grad| ops.values(grad)).collect());
+            }
+        }
+        (ops.values(&out), grads.iter().map(|grad| ops.values(grad)).collect())
+    }
+
+    /// Gradient of the loss by the outputs: the loss is the weighted sum of the outputs.
+    fn weights(&self) -> Vec<f32> {
+        match self {
+            Self::CrossEntropy(_) => vec![1.0; 100_000],
+            _ => noise(100_000, 99),
+        }
+    }
+}
+
+/// Numbers in `[-1, 1)` that an f32 holds exactly.
+fn noise(len: usize, salt: u64) -> Vec<f32> {
+    let seed = pipelines::seed::Seed::new(salt, "test");
+    let whole = |at| i16::try_from(seed.below(4096, 0, at)).unwrap() - 2048;
+    (0..len as u64).map(|at| f32::from(whole(at)) / 2048.0).collect()
+}
+
+/// Checks a pair on inputs of these shapes.
+#[track_caller]
+fn check(pair: &Pair, shapes: &[(usize, usize)]) {
+    let weights = pair.weights();
+    let values: Vec<Vec<f32>> =
+        shapes.iter().zip(0..).map(|(&(rows, cols), salt)| noise(rows * cols, salt)).collect();
+    let tensors = |ops: &Oracle| -> Vec<Array2<f64>> {
+        shapes.iter().zip(&values).map(|(&(rows, cols), values)| ops.tensor(rows, cols, values)).collect()
+    };
+    let mut oracle = Oracle;
+    let inputs = tensors(&oracle);
+    let (out, grads) = pair.run(&mut oracle, &inputs, &weights);
+    let loss = |inputs: &[Array2<f64>]| -> f64 {
+        let (out, _) = pair.run(&mut Oracle, inputs, &weights);
+        out.iter().zip(&weights).map(|(out, &weight)| out * f64::from(weight)).sum()
+    };
+    for (input, grad) in grads.iter().enumerate() {
+        for at in (0..grad.len()).step_by(grad.len() / 40 + 1) {
+            let numeric = slope(|step| {
+                let mut moved = inputs.clone();
+                moved[input].as_slice_mut().unwrap()[at] += step;
+                loss(&moved)
+            });
+            // Central differences with a step of 1e-5 are good to about 1e-8 here, most of it rounding of large losses.
+            assert!((numeric - grad[at]).abs() < 1e-6 * grad[at].abs().max(1.0), "input {input}, {at}: {numeric} {}", grad[at]);
+        }
+    }
+    let mut cpu = Cpu::new();
+    let inputs: Vec<_> =
+        shapes.iter().zip(&values).map(|(&(rows, cols), values)| cpu.tensor(rows, cols, values)).collect();
+    let (cpu_out, cpu_grads) = pair.run(&mut cpu, &inputs, &weights);
+    assert_close(&cpu_out, &out, OF_A_PASS, "output");
+    for (input, (found, expected)) in cpu_grads.iter().zip(&grads).enumerate() {
+        assert_close(found, expected, OF_A_PASS, &format!("gradient {input}"));
+    }
+}
+
+fn slope(loss: impl Fn(f64) -> f64) -> f64 {
+    (loss(1e-5) - loss(-1e-5)) / 2e-5
+}
+
+/// Relative rounding of f32 over sums of at most a few hundred products.
+const OF_A_PASS: f64 = 2e-6;
+/// The same through all passes of a model.
+const OF_A_MODEL: f64 = 2e-5;
+
+#[track_caller]
+fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+    let difference = norm(&mut found.iter().zip(expected).map(|(found, expected)| found - expected));
+    let size = norm(&mut expected.iter().copied());
+    assert!(difference <= tolerance * size.max(1e-3), "{what}: {difference:e} of {size:e}");
+}
+
+#[test]
+fn embeddings() {
+    check(&Pair::Embedding(vec![2]), &[(3, 1)]);
+    check(&Pair::Embedding(vec![4, 0, 4, 4, 1]), &[(5, 7)]);
+    check(&Pair::Embedding((0..300).map(|at| at % 11).collect()), &[(13, 70)]);
+}
+
+#[test]
+fn linears() {
+    for (tokens, inputs, outputs) in [(1, 1, 1), (1, 5, 3), (7, 2, 5), (3, 33, 1), (65, 9, 17), (600, 3, 2)] {
+        check(&Pair::Linear(outputs), &[(tokens, inputs), (outputs, inputs)]);
+    }
+}
+
+#[test]
+fn rms_norms() {
+    for (tokens, channels) in [(1, 1), (1, 17), (5, 3), (40, 33), (700, 48)] {
+        check(&Pair::RmsNorm, &[(tokens, channels), (1, channels)]);
+    }
+}
+
+#[test]
+fn rotaries() {
+    check(&Pair::Rotary(vec![0, 1], 2), &[(1, 2)]);
+    check(&Pair::Rotary(vec![0, 1, 4, 9], 6), &[(9, 18)]);
+}
+
+#[test]
+fn attentions() {
+    let heads = |query, key_value, dim| Heads { query, key_value, dim };
+    for (offsets, heads) in [
+        (vec![0, 1], heads(1, 1, 2)),
+        (vec![0, 1, 2, 5], heads(3, 3, 2)),
+        (vec![0, 2, 9], heads(6, 2, 4)),
+        (vec![0, 70, 71, 135, 201], heads(3, 1, 6)),
+    ] {
+        let tokens = offsets[offsets.len() - 1];
+        let widths = [heads.query, heads.key_value, heads.key_value];
+        let shapes = widths.map(|width| (tokens, width * heads.dim));
+        check(&Pair::Attention(offsets, heads), &shapes);
+    }
+}
+
+#[test]
+fn swiglus() {
+    check(&Pair::Swiglu, &[(1, 5), (1, 5)]);
+    check(&Pair::Swiglu, &[(9, 5), (9, 5)]);
+}
+
+#[test]
+fn last_tokens() {
+    check(&Pair::LastToken(vec![0, 1]), &[(1, 3)]);
+    check(&Pair::LastToken(vec![0, 3, 4, 9]), &[(9, 5)]);
+}
+
+#[test]
+fn cross_entropies() {
+    check(&Pair::CrossEntropy(vec![Some(0)]), &[(1, 3), (1, 3)]);
+    check(&Pair::CrossEntropy(vec![Some(4), None, Some(0)]), &[(3, 7), (5, 7)]);
+    check(&Pair::CrossEntropy((0..530).map(|at| (at % 7 != 0).then_some(at % 23)).collect()), &[(530, 6), (23, 6)]);
+}
+
+fn tiny(head: Head, tie_word_embeddings: bool) -> Checkpoint {
+    let config = LlamaConfig {
+        vocab_size: 11,
+        hidden_size: 6,
+        intermediate_size: 7,
+        num_hidden_layers: 2,
+        num_attention_heads: 3,
+        num_key_value_heads: 1,
+        head_dim: 4,
+        max_position_embeddings: 80,
+        rope_theta: 50.0,
+        rms_norm_eps: 1e-4,
+        initializer_range: 0.5,
+        tie_word_embeddings,
+        bos_token_id: None,
+        eos_token_id: vec![],
+        pad_token_id: None,
+        head,
+    };
+    Checkpoint::fresh(config, 5).unwrap()
+}
+
+fn sequences() -> Sequences {
+    [vec![3], vec![1, 4, 1, 5, 9], vec![2, 6], (0..67).map(|at| at * at % 11).collect()].iter().collect()
+}
+
+fn batch() -> CausalBatch {
+    let mut batch = CausalBatch::new();
+    let sequences = sequences();
+    for bounds in sequences.offsets().windows(2) {
+        let tokens = &sequences.tokens()[bounds[0]..bounds[1]];
+        let targets: Vec<_> = tokens.iter().map(|id| (id % 5 != 1).then_some((id * 3 + 1) % 11)).collect();
+        batch.push(tokens, &targets).unwrap();
+    }
+    batch
+}
+
+/// Loss and gradients of a whole model, as a function of it.
+trait Objective {
+    fn loss<O: Ops>(&self, model: &mut Llama<O>) -> f64;
+    fn accumulate<O: Ops>(&self, model: &mut Llama<O>, gradients: &mut Parameters<O::Tensor>) -> f64;
+}
+
+struct NextToken;
+
+impl Objective for NextToken {
+    fn loss<O: Ops>(&self, model: &mut Llama<O>) -> f64 {
+        model.causal_loss(&batch()).unwrap().nats
+    }
+
+    fn accumulate<O: Ops>(&self, model: &mut Llama<O>, gradients: &mut Parameters<O::Tensor>) -> f64 {
+        model.accumulate_causal(&batch(), gradients).unwrap().nats
+    }
+}
+
+struct Classes;
+
+impl Objective for Classes {
+    fn loss<O: Ops>(&self, model: &mut Llama<O>) -> f64 {
+        model.class_loss(&sequences(), &[2, 0, 1, 2]).unwrap().nats
+    }
+
+    fn accumulate<O: Ops>(&self, model: &mut Llama<O>, gradients: &mut Parameters<O::Tensor>) -> f64 {
+        model.accumulate_classes(&sequences(), &[2, 0, 1, 2], gradients).unwrap().nats
+    }
+}
+
+fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
+    let mut model = Llama::new(checkpoint.clone(), Oracle).unwrap();
+    let mut gradients = model.gradients();
+    let nats = objective.accumulate(&mut model, &mut gradients);
+    assert!((nats - objective.loss(&mut model)).abs() < 1e-9);
+    for (idx, entry) in gradients.iter().enumerate() {
+        assert!(entry.value.iter().any(|&value| value != 0.0), "{}", entry.name);
+        for at in 0..entry.value.len() {
+            let numeric = slope(|step| {
+                let mut moved = Llama::new(checkpoint.clone(), Oracle).unwrap();
+                moved.weights_mut().iter_mut().nth(idx).unwrap().value.as_slice_mut().unwrap()[at] += step;
+                objective.loss(&mut moved)
+            });
+            let found = entry.value.as_slice().unwrap()[at];
+            // Third derivatives of a whole model cost a few digits.
+            assert!((numeric - found).abs() < 1e-5 * found.abs().max(1.0), "{} {at}: {numeric} {found}", entry.name);
+        }
+    }
+    let mut cpu = Llama::new(checkpoint.clone(), Cpu::new()).unwrap();
+    let mut cpu_gradients = cpu.gradients();
+    let cpu_nats = objective.accumulate(&mut cpu, &mut cpu_gradients);
+    assert!((cpu_nats - nats).abs() < 1e-5 * nats, "{cpu_nats} {nats}");
+    for (found, expected) in cpu_gradients.iter().zip(gradients.iter()) {
+        let found_values: Vec<f64> = found.value.values().iter().copied().map(f64::from).collect();
+        assert_close(&found_values, expected.value.as_slice().unwrap(), OF_A_MODEL, &found.name);
+    }
+}
+
+#[test]
+fn whole_models() {
+    check_model(&tiny(Head::CausalLm, false), &NextToken);
+    check_model(&tiny(Head::CausalLm, true), &NextToken);
+    let labels = ["a", "b", "c"].map(str::to_owned).to_vec();
+    check_model(&tiny(Head::SequenceClassification { labels }, false), &Classes);
+}

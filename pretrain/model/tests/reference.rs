@@ -1,0 +1,159 @@
+//! Logits, gradients and training against PyTorch; fixtures by `tests/reference/llama.py`.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use model::{
+    AdamW, AdamWConfig, CausalBatch, Checkpoint, CpuLlama, LossSum, Parameters, Sequences, cpu::Tensor,
+};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Inputs {
+    windows: Vec<Vec<u32>>,
+    #[serde(default)]
+    labels: Vec<u32>,
+    loss: f64,
+    optimizer: Optimizer,
+}
+
+#[derive(Deserialize)]
+struct Optimizer {
+    lr: f64,
+    #[serde(flatten)]
+    config: AdamWConfig,
+}
+
+struct Fixture {
+    model: CpuLlama,
+    inputs: Inputs,
+    /// Logits, gradients and losses by name.
+    expected: BTreeMap<String, Vec<f64>>,
+}
+
+fn fixture(name: &str) -> Fixture {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(name);
+    let bytes = fs::read(dir.join("expected.safetensors")).unwrap();
+    let expected = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let wide = |view: safetensors::tensor::TensorView| -> Vec<f64> {
+        match view.dtype() {
+            safetensors::Dtype::F64 => {
+                view.data().as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
+            }
+            _ => view.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes).into()).collect(),
+        }
+    };
+    Fixture {
+        model: CpuLlama::from_checkpoint(Checkpoint::read(&dir).unwrap()).unwrap(),
+        inputs: serde_json::from_slice(&fs::read(dir.join("inputs.json")).unwrap()).unwrap(),
+        expected: expected.tensors().into_iter().map(|(name, view)| (name, wide(view))).collect(),
+    }
+}
+
+impl Fixture {
+    fn sequences(&self) -> Sequences {
+        self.inputs.windows.iter().collect()
+    }
+
+    fn batch(&self, windows: std::ops::Range<usize>) -> CausalBatch {
+        let mut batch = CausalBatch::new();
+        self.inputs.windows[windows].iter().for_each(|window| batch.push_window(window));
+        batch
+    }
+
+    fn accumulate(&mut self, gradients: &mut Parameters<Tensor>) -> LossSum {
+        if self.inputs.labels.is_empty() {
+            let batch = self.batch(0..self.inputs.windows.len());
+            self.model.accumulate_causal(&batch, gradients).unwrap()
+        } else {
+            self.model.accumulate_classes(&self.sequences(), &self.inputs.labels, gradients).unwrap()
+        }
+    }
+
+    fn logits(&mut self) -> Vec<f32> {
+        if self.inputs.labels.is_empty() {
+            let inputs: Sequences =
+                self.inputs.windows.iter().map(|window| &window[..window.len() - 1]).collect();
+            self.model.logits(&inputs).unwrap()
+        } else {
+            self.model.class_logits(&self.sequences()).unwrap().concat()
+        }
+    }
+}
+
+const FIXTURES: [&str; 3] = ["untied", "tied", "classifier"];
+
+#[test]
+fn logits_agree() {
+    for name in FIXTURES {
+        let mut fixture = fixture(name);
+        let logits = fixture.logits();
+        let expected = &fixture.expected["logits"];
+        assert_eq!(logits.len(), expected.len(), "{name}");
+        for (found, expected) in logits.iter().zip(expected) {
+            assert!((f64::from(*found) - expected).abs() <= 1e-5, "{name}: {found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn every_gradient_agrees() {
+    for name in FIXTURES {
+        let mut fixture = fixture(name);
+        let mut gradients = fixture.model.gradients();
+        let loss = fixture.accumulate(&mut gradients);
+        assert!((loss.mean().unwrap() / fixture.inputs.loss - 1.0).abs() < 1e-6, "{name}");
+        let promised = fixture.expected.keys().filter(|key| key.starts_with("gradient.")).count();
+        assert_eq!(gradients.iter().len(), promised, "{name}");
+        for entry in gradients.iter() {
+            let expected = &fixture.expected[&format!("gradient.{}", entry.name)];
+            let found = entry.value.values().iter().map(|&sum| f64::from(sum) / loss.counted as f64);
+            let difference: f64 = found.zip(expected).map(|(found, expected)| (found - expected).powi(2)).sum();
+            let size: f64 = expected.iter().map(|value| value * value).sum();
+            assert!(difference.sqrt() <= 1e-4 * size.sqrt(), "{name}: {}", entry.name);
+        }
+    }
+}
+
+#[test]
+fn twenty_steps_of_training_agree() {
+    for name in FIXTURES {
+        let mut fixture = fixture(name);
+        let mut optimizer =
+            AdamW::new(fixture.inputs.optimizer.config.clone(), fixture.model.weights()).unwrap();
+        let mut gradients = fixture.model.gradients();
+        for (step, expected) in fixture.expected["losses"].clone().into_iter().enumerate() {
+            gradients.clear();
+            let loss = fixture.accumulate(&mut gradients);
+            let found = loss.mean().unwrap();
+            assert!((found / expected - 1.0).abs() <= 1e-5, "{name}, step {step}: {found} {expected}");
+            let lr = fixture.inputs.optimizer.lr;
+            optimizer.step(fixture.model.weights_mut(), &gradients, loss.counted, lr).unwrap();
+        }
+    }
+}
+
+#[test]
+fn accumulated_micro_batches_give_the_step_of_one_batch() {
+    let steps = |cuts: &[usize]| -> Vec<f64> {
+        let mut fixture = fixture("untied");
+        let config = fixture.inputs.optimizer.config.clone();
+        let mut optimizer = AdamW::new(config, fixture.model.weights()).unwrap();
+        let mut gradients = fixture.model.gradients();
+        (0..10)
+            .map(|_| {
+                gradients.clear();
+                let mut loss = LossSum::default();
+                for cut in cuts.windows(2) {
+                    let batch = fixture.batch(cut[0]..cut[1]);
+                    loss += fixture.model.accumulate_causal(&batch, &mut gradients).unwrap();
+                }
+                optimizer.step(fixture.model.weights_mut(), &gradients, loss.counted, 3e-3).unwrap();
+                loss.mean().unwrap()
+            })
+            .collect()
+    };
+    // The micro-batches hold 1, 7, 70 and 15 tokens: a mean of means would be far off.
+    for (one, four) in steps(&[0, 5]).iter().zip(steps(&[0, 1, 2, 3, 5])) {
+        assert!((one / four - 1.0).abs() < 1e-6, "{one} {four}");
+    }
+}
