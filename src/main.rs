@@ -1,7 +1,35 @@
 //! From raw text to a measured language model, from one manifest.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the command `quickstart` calls it"))]
-#[expect(unused_imports, reason = "the command `quickstart` calls it")]
+mod alone;
+mod cli;
+mod explain;
+mod import;
+mod plan;
+mod progress;
 mod quickstart;
+mod run;
+mod show;
+mod stages;
+mod status;
+mod worker;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// What a program that was interrupted exits with.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match cli.command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let cancelled = |cause: &(dyn std::error::Error + 'static)| {
+                matches!(cause.downcast_ref(), Some(pipelines::error::Error::Cancelled))
+            };
+            if error.chain().any(cancelled) { ExitCode::from(INTERRUPTED) } else { ExitCode::FAILURE }
+        }
+    }
+}

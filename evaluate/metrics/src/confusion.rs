@@ -36,11 +36,10 @@ impl Confusion {
         let labels = rows.num_labels() as usize;
         let mut counts = vec![vec![0; labels]; labels];
         for (row, (&truth, &found)) in rows.truth().iter().zip(predicted).enumerate() {
-            *counts[truth as usize].get_mut(found as usize).ok_or(MetricsError::UnknownLabel {
-                row,
-                found,
-                expected: rows.num_labels(),
-            })? += 1;
+            *counts[truth as usize]
+                .get_mut(found as usize)
+                .ok_or(MetricsError::UnknownLabel { row, found, expected: rows.num_labels() })? +=
+                1;
         }
         Ok(Self { counts })
     }
@@ -92,7 +91,8 @@ impl Tally {
 
     pub(crate) fn macro_f1(&self) -> f64 {
         let labels = || (0..self.right.len()).filter(|&at| self.predicted[at] + self.truth[at] > 0);
-        let sum: f64 = labels().map(|at| f1(self.right[at], self.predicted[at], self.truth[at])).sum();
+        let sum: f64 =
+            labels().map(|at| f1(self.right[at], self.predicted[at], self.truth[at])).sum();
         sum / labels().count() as f64
     }
 }

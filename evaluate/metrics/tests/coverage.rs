@@ -1,4 +1,5 @@
 //! How often intervals at level 0.95 hold the true number, over simulated data sets.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use metrics::{Bootstrap, Metric, Rows, Runs, wilson};
 use pipelines::seed::Seed;

@@ -1,4 +1,5 @@
 //! What holds for any model and any rows.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use metrics::{
     Bootstrap, IntervalMethod, Metric, MetricsError, Randomisation, Rows, Runs, TestMethod,
@@ -185,10 +186,10 @@ fn what_cannot_be_measured_is_named() {
         message(quick().bits_per_byte(&[1.0], &[0]).unwrap_err()),
         "bits_per_byte has no finite value"
     );
+    assert_eq!(message(wilson(1, 2, 1.0).unwrap_err()), "level is 1, expected above 0 and below 1");
     assert_eq!(
-        message(wilson(1, 2, 1.0).unwrap_err()),
-        "level is 1, expected above 0 and below 1"
+        message(wilson(3, 2, 0.9).unwrap_err()),
+        "successes is 3, expected at most the trials"
     );
-    assert_eq!(message(wilson(3, 2, 0.9).unwrap_err()), "successes is 3, expected at most the trials");
     assert_eq!(message(holm(&[f64::NAN]).unwrap_err()), "p-value is NaN, expected from 0 to 1");
 }

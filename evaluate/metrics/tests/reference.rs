@@ -1,4 +1,5 @@
 //! Numbers of scikit-learn and SciPy, from `reference/sklearn_scipy.py`.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{num::NonZeroU64, sync::LazyLock};
 

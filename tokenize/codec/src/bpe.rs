@@ -6,7 +6,7 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
-use crate::{cache::Cache, pretokens};
+use crate::{cache::Cache, pretokens, train::Pair};
 
 /// Symbols and candidates kept allocated between texts; longer pre-tokens give their memory back.
 const KEPT_SYMBOLS: usize = 1 << 16;
@@ -57,10 +57,7 @@ impl Scratch {
 
 impl Bpe {
     /// An engine from the id of every byte and the merges of token pairs; a pair that comes twice keeps its last merge.
-    pub(crate) fn new(
-        byte_ids: [u32; 256],
-        merges: impl Iterator<Item = ((u32, u32), Merge)>,
-    ) -> Self {
+    pub(crate) fn new(byte_ids: [u32; 256], merges: impl Iterator<Item = (Pair, Merge)>) -> Self {
         let merges = merges.map(|((left, right), merge)| (key(left, right), merge)).collect();
         Self { byte_ids, merges }
     }

@@ -83,13 +83,15 @@ impl Codec {
     /// If either is not what its name promises, or a role names a token that the vocabulary lacks.
     pub fn load(tokenizer_json: &[u8], config_json: Option<&[u8]>) -> Result<Self, CodecError> {
         let bad = |problem: String| CodecError::BadVocabulary { file: TOKENIZER_JSON, problem };
-        let file: Value = serde_json::from_slice(tokenizer_json).map_err(|error| bad(error.to_string()))?;
+        let file: Value =
+            serde_json::from_slice(tokenizer_json).map_err(|error| bad(error.to_string()))?;
         let tokenizer = plain_tokenizer(tokenizer_json).map_err(bad)?;
         let special = match config_json {
             Some(config) => Special::read(config, &tokenizer)?,
             None => Special::default(),
         };
-        let vocab_size = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
+        let vocab_size =
+            tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
         let control_ids = control_ids(&tokenizer, &file["model"]);
         let mut codec = Self {
             tokenizer,
@@ -132,7 +134,8 @@ impl Codec {
     /// # Errors
     /// As for [`encode`](Self::encode).
     pub fn encode_with_offsets(&self, text: &str) -> Result<Vec<TokenSpan>, CodecError> {
-        let encoding = self.tokenizer.encode(text, false).map_err(|error| encode_error(text, &error))?;
+        let encoding =
+            self.tokenizer.encode(text, false).map_err(|error| encode_error(text, &error))?;
         self.refuse_control(encoding.get_ids())?;
         let spans = encoding.get_ids().iter().zip(encoding.get_offsets());
         Ok(spans.map(|(&id, &(start, end))| TokenSpan { id, start, end }).collect())
@@ -260,16 +263,18 @@ fn control_ids(tokenizer: &Tokenizer, model: &Value) -> Vec<u32> {
 
 impl Special {
     fn read(config_json: &[u8], tokenizer: &Tokenizer) -> Result<Self, CodecError> {
-        let bad = |problem: String| CodecError::BadVocabulary { file: TOKENIZER_CONFIG_JSON, problem };
-        let config: Value = serde_json::from_slice(config_json).map_err(|error| bad(error.to_string()))?;
+        let bad =
+            |problem: String| CodecError::BadVocabulary { file: TOKENIZER_CONFIG_JSON, problem };
+        let config: Value =
+            serde_json::from_slice(config_json).map_err(|error| bad(error.to_string()))?;
         let id = |role: &str| {
             // A plain string, or an object that also says how the token matches.
             let token = config[role].as_str().or_else(|| config[role]["content"].as_str());
             token
                 .map(|token| {
-                    tokenizer
-                        .token_to_id(token)
-                        .ok_or_else(|| bad(format!("{role} is {token:?}, which {TOKENIZER_JSON} lacks")))
+                    tokenizer.token_to_id(token).ok_or_else(|| {
+                        bad(format!("{role} is {token:?}, which {TOKENIZER_JSON} lacks"))
+                    })
                 })
                 .transpose()
         };

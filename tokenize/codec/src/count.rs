@@ -67,7 +67,8 @@ impl PretokenCounts {
 
     /// Pre-tokens and their counts, by the bytes of the pre-token.
     pub fn sorted(&self) -> Vec<(&str, u64)> {
-        let mut sorted: Vec<_> = self.counts.iter().map(|(text, &count)| (&**text, count)).collect();
+        let mut sorted: Vec<_> =
+            self.counts.iter().map(|(text, &count)| (&**text, count)).collect();
         sorted.sort_unstable();
         sorted
     }

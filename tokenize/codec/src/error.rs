@@ -52,7 +52,9 @@ pub enum CodecError {
         expected: u64,
     },
     /// No room for the bytes and the end-of-text token.
-    #[error("a vocabulary of {found} tokens; expected at least {expected} (every byte and the end of text)")]
+    #[error(
+        "a vocabulary of {found} tokens; expected at least {expected} (every byte and the end of text)"
+    )]
     TooSmall {
         /// The size asked for.
         found: usize,
@@ -76,7 +78,9 @@ pub enum CodecError {
         problem: String,
     },
     /// A fallback engine answered text with a control token.
-    #[error("the text holds {token:?}, which this vocabulary can only encode as the special token {id}")]
+    #[error(
+        "the text holds {token:?}, which this vocabulary can only encode as the special token {id}"
+    )]
     SpecialInText {
         /// The special token's text.
         token: String,

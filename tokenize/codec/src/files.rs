@@ -24,7 +24,10 @@ impl Vocabulary {
     pub fn files(&self) -> [VocabularyFile; 2] {
         [
             VocabularyFile { name: TOKENIZER_JSON, bytes: json(&TokenizerFile::of(self)) },
-            VocabularyFile { name: TOKENIZER_CONFIG_JSON, bytes: json(&TokenizerConfig::default()) },
+            VocabularyFile {
+                name: TOKENIZER_CONFIG_JSON,
+                bytes: json(&TokenizerConfig::default()),
+            },
         ]
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     alphabet,
     bpe::{Bpe, Merge},
+    train::Pair,
 };
 
 /// A byte-level BPE vocabulary found in a `tokenizer.json`.
@@ -53,7 +54,10 @@ pub(crate) fn recognise(file: &Value) -> Result<Recognised, String> {
     require(model.dropout.unwrap_or(0.0) == 0.0, "its merges have dropout")?;
     require(model.unk_token.is_none(), "it has an unknown token")?;
     let affixes = [&model.continuing_subword_prefix, &model.end_of_word_suffix];
-    require(affixes.iter().all(|affix| affix.as_ref().is_none_or(String::is_empty)), "it marks subwords")?;
+    require(
+        affixes.iter().all(|affix| affix.as_ref().is_none_or(String::is_empty)),
+        "it marks subwords",
+    )?;
     require(!model.byte_fallback, "it falls back to bytes")?;
     require(!model.ignore_merges, "it ignores merges")?;
     let bpe = Bpe::new(byte_ids(&model.vocab)?, merges(&model)?.into_iter());
@@ -67,7 +71,10 @@ fn require(holds: bool, otherwise: &str) -> Result<(), String> {
 /// Ids of the added tokens, all of which have to be special: others are looked for in text.
 fn special_tokens(added: &Value) -> Result<Vec<u64>, String> {
     let added = added.as_array().map_or(&[][..], Vec::as_slice);
-    require(added.iter().all(|token| token["special"] == true), "it adds tokens to be found in text")?;
+    require(
+        added.iter().all(|token| token["special"] == true),
+        "it adds tokens to be found in text",
+    )?;
     Ok(added.iter().filter_map(|token| token["id"].as_u64()).collect())
 }
 
@@ -86,17 +93,24 @@ fn byte_ids(vocab: &HashMap<String, u32>) -> Result<[u32; 256], String> {
     Ok(ids)
 }
 
-fn merges(model: &Model) -> Result<Vec<((u32, u32), Merge)>, String> {
+/// Pairs of ids and what joining them gives, by rank.
+fn merges(model: &Model) -> Result<Vec<(Pair, Merge)>, String> {
     let pairs: Vec<(&str, &str)> = match &model.merges {
         Merges::Pairs(pairs) => pairs.iter().map(|(left, right)| (&**left, &**right)).collect(),
         Merges::Joined(lines) => lines
             .iter()
             .filter(|line| !line.starts_with("#version"))
-            .map(|line| line.split_once(' ').ok_or_else(|| format!("its merge {line:?} is no pair")))
+            .map(|line| {
+                line.split_once(' ').ok_or_else(|| format!("its merge {line:?} is no pair"))
+            })
             .collect::<Result<_, _>>()?,
     };
     let id = |token: &str| {
-        model.vocab.get(token).copied().ok_or_else(|| format!("its merges need {token:?}, which it lacks"))
+        model
+            .vocab
+            .get(token)
+            .copied()
+            .ok_or_else(|| format!("its merges need {token:?}, which it lacks"))
     };
     (0..)
         .zip(pairs)

@@ -224,7 +224,10 @@ mod tests {
 
     #[test]
     fn of_equally_frequent_pairs_the_smallest_is_merged() {
-        assert_eq!(merges(&[("xy", 2), ("ab", 2), ("ac", 2)], 3), [('a', 'b'), ('a', 'c'), ('x', 'y')]);
+        assert_eq!(
+            merges(&[("xy", 2), ("ab", 2), ("ac", 2)], 3),
+            [('a', 'b'), ('a', 'c'), ('x', 'y')]
+        );
     }
 
     #[test]

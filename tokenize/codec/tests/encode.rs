@@ -1,4 +1,5 @@
 //! Encoding and decoding against tokenizers.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use codec::{Codec, CodecError, Engine, PretokenCounts, Vocabulary};
 use proptest::prelude::*;
@@ -73,7 +74,8 @@ fn special_tokens_in_text_are_text() {
     let ids = CODEC.encode(text).unwrap();
     assert!(!ids.contains(&0), "{ids:?}");
     assert_eq!(CODEC.decode(&ids).unwrap(), text);
-    let fallback = check_fallback("it has a normalizer", |file| file["normalizer"] = json!({"type": "NFC"}));
+    let fallback =
+        check_fallback("it has a normalizer", |file| file["normalizer"] = json!({"type": "NFC"}));
     assert_eq!(fallback.encode(text).unwrap(), ids);
     assert!(fallback.encode_with_offsets(text).unwrap().iter().all(|token| token.id != 0));
 }
@@ -147,7 +149,8 @@ fn what_is_not_recognised_falls_back() {
 fn merges_of_older_files_are_read() {
     let codec = changed(|file| {
         for merge in file["model"]["merges"].as_array_mut().unwrap() {
-            *merge = json!(format!("{} {}", merge[0].as_str().unwrap(), merge[1].as_str().unwrap()));
+            *merge =
+                json!(format!("{} {}", merge[0].as_str().unwrap(), merge[1].as_str().unwrap()));
         }
     });
     assert_eq!(codec.engine(), &Engine::ByteLevelBpe);

@@ -1,4 +1,5 @@
 //! The trainer against `BpeTrainer` of tokenizers, and the counts it learns from.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashSet;
 
@@ -31,7 +32,8 @@ fn reference(text: &str, size: usize) -> (Vec<String>, Vec<(String, String)>) {
         .initial_alphabet(alphabet)
         .build();
     let words = pretokens(text).map(spell).collect::<Vec<_>>();
-    tokenizers::Trainer::feed(&mut trainer, words.iter(), |word| Ok(vec![word.to_owned()])).unwrap();
+    tokenizers::Trainer::feed(&mut trainer, words.iter(), |word| Ok(vec![word.to_owned()]))
+        .unwrap();
     let mut model = BPE::default();
     tokenizers::Trainer::train(&trainer, &mut model).unwrap();
     let tokens = (0u32..).map_while(|id| model.id_to_token(id)).collect();

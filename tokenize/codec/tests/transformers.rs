@@ -1,4 +1,5 @@
 //! The files of a vocabulary, and what `transformers` makes of them: numbers of `reference/transformers_ids.py`.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use codec::{Codec, CodecError, PretokenCounts, Vocabulary};
 use serde::Deserialize;

@@ -1,0 +1,105 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{alone, explain, import, plan, quickstart, run, status, worker};
+
+/// From raw text to a measured language model, from one manifest.
+#[derive(Parser)]
+#[command(name = "seedbed", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make a model from this program's own documentation, step by step, and see whether pre-training paid
+    Quickstart(quickstart::Command),
+    /// Make everything that a manifest names and that is not made yet
+    Run(run::Command),
+    /// Say what `run` would do, and why
+    Plan(plan::Command),
+    /// Say why the tasks of a step will run, or will not
+    Explain(explain::Command),
+    /// Say what is done, what runs, and what is left
+    Status(status::Command),
+    /// Bring a published artifact into a store, for `[pins]`
+    Import(import::Command),
+    /// Run the stage corpus-prep alone
+    CorpusPrep(alone::Command),
+    /// Run the stage tokenize alone
+    Tokenize(alone::Command),
+    /// Run the stage pretrain alone
+    Pretrain(alone::Command),
+    /// Run the stage finetune alone
+    Finetune(alone::Command),
+    /// Run the stage evaluate alone
+    Evaluate(alone::Command),
+    /// Run one group of a frozen task list: what workers are started with
+    #[command(hide = true)]
+    RunTasks(worker::Command),
+}
+
+impl Command {
+    /// Does what the command says.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self {
+            Command::Quickstart(command) => command.run(),
+            Command::Run(command) => command.run(),
+            Command::Plan(command) => command.run(),
+            Command::Explain(command) => command.run(),
+            Command::Status(command) => command.run(),
+            Command::Import(command) => command.run(),
+            Command::CorpusPrep(command) => command.run("corpus-prep"),
+            Command::Tokenize(command) => command.run("tokenize"),
+            Command::Pretrain(command) => command.run("pretrain"),
+            Command::Finetune(command) => command.run("finetune"),
+            Command::Evaluate(command) => command.run("evaluate"),
+            Command::RunTasks(command) => command.run(),
+        }
+    }
+}
+
+/// A manifest, and where its results go.
+#[derive(Args)]
+pub struct Place {
+    /// The manifest
+    #[arg(default_value = "pipeline.toml")]
+    pub manifest: PathBuf,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+/// Where results go.
+#[derive(Args)]
+pub struct Out {
+    /// Where results go [default: `out` beside the manifest]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
+impl Out {
+    /// The directory of results for `manifest`.
+    pub fn for_manifest(&self, manifest: &std::path::Path) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| base_of(manifest).join("out"))
+    }
+}
+
+/// What a manifest's paths are relative to.
+pub fn base_of(manifest: &std::path::Path) -> PathBuf {
+    manifest.parent().map_or_else(PathBuf::new, std::path::Path::to_owned)
+}
+
+/// How much is said, and in what form.
+#[derive(Args, Clone, Copy)]
+pub struct Voice {
+    /// Say nothing but errors
+    #[arg(long, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Say everything as JSON, an object a line
+    #[arg(long)]
+    pub json: bool,
+}

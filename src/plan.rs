@@ -1,0 +1,192 @@
+//! `seedbed plan`: says what `run` would do, and why.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use pipelines::explain::LastRun;
+use pipelines::manifest::Manifest;
+use pipelines::plan::{Plan, PlannedPhase, PlannedStep, PlannedTask, State};
+use pipelines::publish::OutDir;
+use pipelines::run::Run;
+use pipelines::store::Store;
+use serde_json::{Value, json};
+
+use crate::cli::{Place, base_of};
+use crate::show;
+use crate::stages::Stage;
+
+/// Reasons that are shown of a phase; `explain` shows all.
+const MAX_REASONS: usize = 3;
+
+#[derive(Args)]
+pub struct Command {
+    #[command(flatten)]
+    place: Place,
+    /// Say it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Command {
+    pub fn run(self) -> anyhow::Result<()> {
+        let (plan, out) = load(&self.place)?;
+        if self.json {
+            let steps: Vec<Value> = plan.steps.iter().map(|step| describe(step, &out.store)).collect();
+            return show::line(serde_json::to_string_pretty(&json!({ "steps": steps }))?);
+        }
+        let mut left = Tally::default();
+        for step in &plan.steps {
+            say_step(step, &out.store)?;
+            if step.pin.is_none() {
+                left.add(&Tally::of(step.tasks().map(|(_, task)| task)));
+            }
+        }
+        match (left.ready, left.waits) {
+            (0, 0) => show::line("nothing to do: everything is made"),
+            (ready, 0) => show::line(format!("{} to run", show::tasks(ready))),
+            (ready, waits) => show::line(format!("{} to run now, at most {waits} after them", show::tasks(ready))),
+        }
+    }
+}
+
+/// The plan of the manifest at `place`, and its results.
+pub fn load(place: &Place) -> anyhow::Result<(Plan, OutDir)> {
+    let manifest = Manifest::<Stage>::read(&place.manifest)?;
+    let out = OutDir::open(&place.out.for_manifest(&place.manifest))?;
+    let plan = Run { manifest: &manifest, base: &base_of(&place.manifest), out: &out }.plan()?;
+    Ok((plan, out))
+}
+
+/// How many tasks are in which state.
+#[derive(Clone, Copy, Default)]
+pub struct Tally {
+    pub done: usize,
+    pub ready: usize,
+    pub waits: usize,
+}
+
+impl Tally {
+    pub fn of<'a>(tasks: impl Iterator<Item = &'a PlannedTask>) -> Self {
+        let mut tally = Self::default();
+        for task in tasks {
+            match task.state {
+                State::Done(_) => tally.done += 1,
+                State::Ready => tally.ready += 1,
+                State::Waits(_) => tally.waits += 1,
+            }
+        }
+        tally
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.done += other.done;
+        self.ready += other.ready;
+        self.waits += other.waits;
+    }
+}
+
+fn say_step(step: &PlannedStep, store: &Store) -> anyhow::Result<()> {
+    show::line(format!("{} ({})", step.name, step.stage))?;
+    if let Some(pin) = &step.pin {
+        let hidden = Tally::of(step.tasks().map(|(_, task)| task));
+        return match hidden.ready + hidden.waits {
+            0 => show::line(format!("  pinned to {pin}; without the pin nothing would run either")),
+            hidden => show::line(format!("  pinned to {pin}; that hides {} that would run", show::tasks(hidden))),
+        };
+    }
+    let last = LastRun::load(store, &step.name);
+    for phase in &step.phases {
+        show::line(format!("  {:<14} {}", phase.name, phase_line(phase)))?;
+        for reason in reasons(phase, last.as_ref()) {
+            show::line(format!("  {:<14} because {reason}", ""))?;
+        }
+    }
+    if let Some(line) = training_line(step, store)? {
+        show::line(format!("  {line}"))?;
+    }
+    Ok(())
+}
+
+fn phase_line(phase: &PlannedPhase) -> String {
+    let tally = Tally::of(phase.tasks.iter());
+    let mut words = Vec::new();
+    if tally.done > 0 {
+        words.push(format!("{} done", tally.done));
+    }
+    if tally.ready > 0 {
+        words.push(format!("{} will run", tally.ready));
+    }
+    if tally.waits > 0 {
+        let after = phase.tasks.iter().find_map(|task| match &task.state {
+            State::Waits(phase) => Some(phase.as_str()),
+            _ => None,
+        });
+        words.push(format!("decided after {} (at most {})", after.unwrap_or("an earlier phase"), show::tasks(tally.waits)));
+    }
+    if words.is_empty() { "no tasks".into() } else { words.join(", ") }
+}
+
+/// Why tasks of the phase will run: the most frequent reasons first.
+fn reasons(phase: &PlannedPhase, last: Option<&LastRun>) -> Vec<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for task in phase.tasks.iter().filter(|task| matches!(task.state, State::Ready)) {
+        for reason in LastRun::reasons(last, phase.name, task) {
+            *counts.entry(reason).or_default() += 1;
+        }
+    }
+    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let more = counts.len().saturating_sub(MAX_REASONS);
+    let mut reasons: Vec<String> = counts.into_iter().take(MAX_REASONS).map(|(reason, _)| reason).collect();
+    if more > 0 {
+        reasons.push(format!("of {more} more reasons: see `explain`"));
+    }
+    reasons
+}
+
+/// From which optimizer step training goes on, and how many are left.
+fn training_line(step: &PlannedStep, store: &Store) -> anyhow::Result<Option<String>> {
+    let mut left = 0;
+    let mut start = None;
+    let mut end = 0;
+    for (_, task) in step.tasks() {
+        let Some(training) = &task.task.training else { continue };
+        end = end.max(training.to);
+        if matches!(task.state, State::Done(_)) {
+            continue;
+        }
+        let resumed = match task.training_prefix() {
+            Some(prefix) => store.latest_state(&prefix, training.to)?.map(|(step, _)| step),
+            None => None,
+        };
+        let from = resumed.unwrap_or(0).max(training.from);
+        start.get_or_insert(from);
+        left += training.to - from;
+    }
+    Ok(match start {
+        Some(0) => Some(format!("starts from nothing, trains {left} optimizer steps")),
+        Some(from) if left > 0 => Some(format!("resumes at {from} of {end}, trains {left} optimizer steps")),
+        _ => None,
+    })
+}
+
+fn describe(step: &PlannedStep, store: &Store) -> Value {
+    let last = LastRun::load(store, &step.name);
+    let phase = |phase: &PlannedPhase| {
+        let tally = Tally::of(phase.tasks.iter());
+        json!({
+            "phase": phase.name,
+            "done": tally.done,
+            "will_run": tally.ready,
+            "undecided": tally.waits,
+            "because": reasons(phase, last.as_ref()),
+        })
+    };
+    json!({
+        "step": step.name,
+        "stage": step.stage,
+        "pin": step.pin,
+        "phases": step.phases.iter().map(phase).collect::<Vec<_>>(),
+        "training": training_line(step, store).ok().flatten(),
+    })
+}

@@ -1,0 +1,102 @@
+//! `seedbed run`: makes what a manifest names.
+
+use std::path::Path;
+
+use anyhow::Context;
+use clap::Args;
+use pipelines::engine::Local;
+use pipelines::kind::Kind;
+use pipelines::manifest::Manifest;
+use pipelines::publish::OutDir;
+use pipelines::run::{Run, Summary};
+
+use crate::cli::{Place, Voice, base_of};
+use crate::progress::Progress;
+use crate::show;
+use crate::stages::Stage;
+use crate::worker::stop_on_signals;
+
+#[derive(Args)]
+pub struct Command {
+    #[command(flatten)]
+    place: Place,
+    /// Run this step alone; what it reads must be made
+    #[arg(long, value_name = "STEP")]
+    only: Option<String>,
+    #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
+    voice: Voice,
+}
+
+/// How tasks are run on this machine.
+#[derive(Args, Clone, Copy)]
+pub struct EngineArgs {
+    /// Worker processes at once [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    workers: Option<u16>,
+}
+
+impl EngineArgs {
+    fn local(self) -> anyhow::Result<Local> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        Ok(Local { program, workers: self.workers.map_or(cores, usize::from) })
+    }
+}
+
+impl Command {
+    pub fn run(self) -> anyhow::Result<()> {
+        let manifest = Manifest::<Stage>::read(&self.place.manifest)?;
+        let out = self.place.out.for_manifest(&self.place.manifest);
+        let base = base_of(&self.place.manifest);
+        make(&manifest, &base, &out, self.only.as_deref(), self.engine, self.voice)
+    }
+}
+
+/// Runs `manifest` and says what came of it.
+pub fn make(
+    manifest: &Manifest<Stage>,
+    base: &Path,
+    out: &Path,
+    only: Option<&str>,
+    engine: EngineArgs,
+    voice: Voice,
+) -> anyhow::Result<()> {
+    let cancel = stop_on_signals()?;
+    let out = OutDir::open(out)?;
+    let mut progress = Progress::new(voice);
+    let run = Run { manifest, base, out: &out };
+    let summary = run.run(&engine.local()?, only, &cancel, &mut progress);
+    progress.end();
+    let summary = summary?;
+    if voice.json {
+        return show::line(serde_json::to_string(&serde_json::json!({ "summary": summary }))?);
+    }
+    if !voice.quiet {
+        say(manifest, &out, &summary)?;
+    }
+    Ok(())
+}
+
+/// What ran, where it stands, and the results of every evaluation.
+fn say(manifest: &Manifest<Stage>, out: &OutDir, summary: &Summary) -> anyhow::Result<()> {
+    let ran: usize = summary.ran.values().sum();
+    match ran {
+        0 => show::line("nothing to do: everything is made")?,
+        ran => show::line(format!("{} ran", show::tasks(ran)))?,
+    }
+    for (artifact, identity) in &summary.artifacts {
+        show::line(format!("  {}  {identity:?}", out.root.join(artifact).display()))?;
+    }
+    for step in manifest.steps.keys() {
+        let results = out.root.join(step).join(Kind::Results.name()).join("results.json");
+        if results.exists() {
+            let text = std::fs::read(&results).with_context(|| format!("cannot read {}", results.display()))?;
+            let results: evaluate::Results = serde_json::from_slice(&text)
+                .with_context(|| format!("{}: not the results of an evaluation", results.display()))?;
+            show::line(format!("\n{step}\n{}", evaluate::table(&results)))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! The hidden command that runs one group of a frozen task list: the same for a worker of this machine and a cluster job.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use pipelines::context::Cancel;
+use pipelines::task::{Report, TaskArray};
+
+use crate::stages::Stage;
+
+/// How long tasks may take to stop before the process ends under them.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+#[derive(Args)]
+pub struct Command {
+    /// The frozen task list
+    list: PathBuf,
+    /// Which group of it
+    index: usize,
+    /// Stop when standard input closes: then whoever started this is gone
+    #[arg(long)]
+    attended: bool,
+}
+
+impl Command {
+    pub fn run(self) -> anyhow::Result<()> {
+        let cancel = stop_on_signals()?;
+        if self.attended {
+            stop_when_left_alone(cancel.clone());
+        }
+        let array = TaskArray::<Stage>::read(&self.list)?;
+        let report: Report = Arc::new(|event| {
+            let Ok(line) = serde_json::to_string(&event) else { return };
+            // Nobody may be listening; the store tells what was done.
+            let _ = writeln!(io::stdout(), "{line}");
+        });
+        let went_well = array.run_group(self.index, &report, &cancel)?;
+        anyhow::ensure!(went_well, "group {} did not come to its end", self.index);
+        Ok(())
+    }
+}
+
+/// A flag that SIGINT and SIGTERM raise.
+pub fn stop_on_signals() -> anyhow::Result<Cancel> {
+    let cancel = Cancel::default();
+    let raised = cancel.clone();
+    ctrlc::set_handler(move || raised.cancel()).context("cannot listen for signals")?;
+    Ok(cancel)
+}
+
+fn stop_when_left_alone(cancel: Cancel) {
+    std::thread::spawn(move || {
+        let mut nothing = [0u8; 64];
+        while io::stdin().read(&mut nothing).is_ok_and(|read| read > 0) {}
+        cancel.cancel();
+        std::thread::sleep(PATIENCE);
+        // A task that does not look at the flag: what it has written is not visible to anyone.
+        std::process::exit(1);
+    });
+}
