@@ -1,0 +1,218 @@
+//! The training loop.
+
+use std::num::NonZeroU64;
+use std::path::Path;
+
+use codec::Codec;
+use model::{AdamW, CausalBatch, Checkpoint, CpuLlama, LossSum, Parameters, cpu::Tensor};
+use pipelines::context::{Context, Unit};
+use pipelines::error::TaskError;
+use pipelines::input::TaskInputs;
+use pipelines::output::OutputFile;
+use pipelines::seed::Seed;
+use pipelines::stream::TokenStream;
+
+use crate::data::{self, Validation};
+use crate::error::PretrainError;
+use crate::metrics::{self, EvaluationLine, StepLine};
+use crate::recipe::Recipe;
+use crate::state;
+
+/// A model in training.
+///
+/// What it holds after `n` steps is a function of recipe, data, `n` and the learning rates so far.
+pub struct Trainer<'a> {
+    recipe: &'a Recipe,
+    order: Seed,
+    stream: TokenStream,
+    validation: Option<Validation>,
+    model: CpuLlama,
+    optimizer: AdamW,
+    gradients: Parameters<Tensor>,
+    batch: CausalBatch,
+    metrics: Vec<u8>,
+}
+
+/// A stretch of a run.
+pub struct Stretch<F> {
+    /// Steps done when it ends.
+    pub to: u64,
+    /// Whether the model is finished then, and so evaluated.
+    pub is_end: bool,
+    /// Learning rate of a step, counted from zero.
+    pub lr: F,
+    /// Steps from one stored state to the next.
+    pub save_every: NonZeroU64,
+}
+
+impl<'a> Trainer<'a> {
+    /// A fresh model over the shards that the task reads.
+    ///
+    /// # Errors
+    /// When the shards cannot be read or do not fit the recipe, or this machine lacks the numeric profile.
+    pub fn new(recipe: &'a Recipe, inputs: &TaskInputs) -> Result<Self, TaskError> {
+        recipe.numeric_profile.require()?;
+        let codec: Codec = data::codec(inputs)?;
+        let seq_len = recipe.seq_len.get();
+        let stream = data::training(inputs, seq_len, codec.vocab_size())?;
+        let validation = data::validation(inputs, seq_len, codec.vocab_size())?;
+        let model = CpuLlama::from_checkpoint(Checkpoint::fresh(recipe.llama(&codec), recipe.seed)?)?;
+        let optimizer = AdamW::new(recipe.optimizer.clone(), model.weights())?;
+        let (gradients, batch) = (model.gradients(), CausalBatch::new());
+        let order = Seed::new(recipe.seed, "pretrain/order");
+        Ok(Self { recipe, order, stream, validation, model, optimizer, gradients, batch, metrics: Vec::new() })
+    }
+
+    /// Goes to the state in `bytes`, reached after `step` steps; `file` names it in errors.
+    ///
+    /// # Errors
+    /// When it is no state of such a model, or of another step.
+    pub fn load(&mut self, bytes: &[u8], file: &Path, step: u64) -> Result<(), TaskError> {
+        let (metrics, tensors) = state::split(bytes, file)?;
+        model::read_state(tensors, file, &mut self.model, &mut self.optimizer)?;
+        self.metrics = metrics.to_vec();
+        let found = self.steps();
+        if found != step {
+            let name = file.display().to_string();
+            return Err(PretrainError::WrongStep { name, found, expected: step }.into());
+        }
+        Ok(())
+    }
+
+    /// Steps done.
+    pub fn steps(&self) -> u64 {
+        self.optimizer.steps()
+    }
+
+    /// The lines of `metrics.jsonl` so far.
+    pub fn metrics(&self) -> &[u8] {
+        &self.metrics
+    }
+
+    /// The model as it is now.
+    pub fn checkpoint(&self) -> Checkpoint {
+        self.model.to_checkpoint()
+    }
+
+    /// Writes the state.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn write_state(&self, out: &mut OutputFile) -> std::io::Result<()> {
+        state::write(out, &self.metrics, &self.model, &self.optimizer)
+    }
+
+    /// Trains to the end of `stretch`, from the latest state that `ctx` has. A run that is told to stop stores its
+    /// state first.
+    ///
+    /// # Errors
+    /// When a loss or gradient is not finite, a state cannot be read or written, or the run is told to stop.
+    pub fn run(&mut self, stretch: &Stretch<impl Fn(u64) -> f64>, ctx: &Context) -> Result<(), TaskError> {
+        let start = self.steps();
+        ctx.begin(stretch.to - start, Unit::Steps);
+        if let Some((step, bytes)) = ctx.latest_state()? {
+            ctx.advance(step - start);
+            self.load(&bytes, bytes.path(), step)?;
+        }
+        loop {
+            if ctx.is_cancelled() || self.evaluate_if_due(stretch, ctx)?.is_none() {
+                // The state at the start is an input, and its file is not ours to keep or let go.
+                if self.steps() > start {
+                    ctx.save_state(self.steps(), |out| self.write_state(out))?;
+                }
+                ctx.check_cancelled()?;
+            }
+            if self.steps() >= stretch.to {
+                return Ok(());
+            }
+            self.step((stretch.lr)(self.steps()), ctx)?;
+            ctx.advance(1);
+            if self.steps().is_multiple_of(stretch.save_every.get()) && self.steps() < stretch.to {
+                ctx.save_state(self.steps(), |out| self.write_state(out))?;
+            }
+        }
+    }
+
+    fn step(&mut self, lr: f64, ctx: &Context) -> Result<(), TaskError> {
+        let (done, step) = (self.steps(), self.steps() + 1);
+        let failed = |source| PretrainError::Step { step, source };
+        self.gradients.clear();
+        let mut loss = LossSum::default();
+        let mut sample = done * self.recipe.sequences_per_step();
+        for _ in 0..self.recipe.micro_batches_per_step.get() {
+            self.batch.clear();
+            for _ in 0..self.recipe.micro_batch_size.get() {
+                self.batch.push_window(&self.stream.sample(self.order, sample));
+                sample += 1;
+            }
+            loss += self.model.accumulate_causal(&self.batch, &mut self.gradients).map_err(failed)?;
+        }
+        let train_loss = loss.mean().unwrap_or(f64::NAN);
+        if !train_loss.is_finite() {
+            return Err(PretrainError::LossDiverged { step, found: train_loss }.into());
+        }
+        if done == 0 {
+            model::assert_gradients(&self.gradients)?;
+        }
+        let stepped = self.optimizer.step(self.model.weights_mut(), &self.gradients, loss.counted, lr);
+        let grad_norm = stepped.map_err(failed)?;
+        if step.is_multiple_of(self.recipe.log_every.get()) {
+            let tokens = step * self.recipe.tokens_per_step();
+            metrics::push(&mut self.metrics, &StepLine { step, train_loss, lr, grad_norm, tokens });
+            ctx.note(&format!("step {step}: loss {train_loss:.4} nats/token, lr {lr:.2e}, grad norm {grad_norm:.3}"));
+        }
+        Ok(())
+    }
+
+    /// Evaluates if it is time to; `None` if the run is told to stop meanwhile.
+    fn evaluate_if_due(&mut self, stretch: &Stretch<impl Fn(u64) -> f64>, ctx: &Context) -> Result<Option<()>, TaskError> {
+        let step = self.steps();
+        let is_last = stretch.is_end && step == stretch.to;
+        let due = is_last || step.is_multiple_of(self.recipe.eval_every.get());
+        if !due || metrics::ends_with_evaluation(&self.metrics, step) {
+            return Ok(Some(()));
+        }
+        let Some(validation) = &self.validation else { return Ok(Some(())) };
+        let windows = validation.stream.windows();
+        let sequences = windows.min(self.recipe.eval_sequences.get());
+        let mut loss = LossSum::default();
+        for sequence in 0..sequences {
+            if ctx.is_cancelled() {
+                return Ok(None);
+            }
+            self.batch.clear();
+            self.batch.push_window(&validation.stream.window(spread(sequence, sequences, windows)));
+            loss += self.model.causal_loss(&self.batch).map_err(|source| PretrainError::Step { step, source })?;
+        }
+        let mean = loss.mean().unwrap_or(f64::NAN);
+        if !mean.is_finite() {
+            return Err(PretrainError::LossDiverged { step, found: mean }.into());
+        }
+        let line = EvaluationLine::new(step, mean, loss.counted as u64, validation.tokens_per_byte);
+        ctx.note(&format!(
+            "step {step}: validation loss {mean:.4} nats/token, {:.4} bits/byte",
+            line.validation_bits_per_byte
+        ));
+        metrics::push(&mut self.metrics, &line);
+        Ok(Some(()))
+    }
+}
+
+/// The window of sequence `at` of `sequences`, which are spread evenly over `windows`.
+fn spread(at: u64, sequences: u64, windows: u64) -> u64 {
+    let wide = u128::from(at) * u128::from(windows) / u128::from(sequences);
+    u64::try_from(wide).expect("a place below the number of windows is a u64")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_evaluation_is_spread_over_the_whole_split() {
+        let places = |sequences, windows| (0..sequences).map(|at| spread(at, sequences, windows)).collect::<Vec<_>>();
+        assert_eq!(places(3, 3), [0, 1, 2]);
+        assert_eq!(places(3, 10), [0, 3, 6]);
+        assert_eq!(places(1, u64::MAX), [0]);
+    }
+}
