@@ -71,6 +71,8 @@ impl LastLog {
                     log.open.remove(&task);
                     log.finished += 1;
                 }
+                // Its process goes on to its end, and the task stays open.
+                Event::Failed { cancelled: true, .. } => {}
                 Event::Failed { task, message, .. } => {
                     log.open.remove(&task);
                     log.failed.push((task, message));
