@@ -124,8 +124,18 @@ impl Config {
         for (field, found, holds, expected) in [
             ("peak_lr", self.peak_lr, positive(self.peak_lr), "a positive number"),
             ("warmup_ratio", self.warmup_ratio, (0.0..=1.0).contains(&self.warmup_ratio), "0 to 1"),
-            ("weight_decay", self.weight_decay, self.weight_decay == 0.0 || positive(self.weight_decay), "0 or more"),
-            ("max_grad_norm", self.max_grad_norm, positive(self.max_grad_norm), "a positive number"),
+            (
+                "weight_decay",
+                self.weight_decay,
+                self.weight_decay == 0.0 || positive(self.weight_decay),
+                "0 or more",
+            ),
+            (
+                "max_grad_norm",
+                self.max_grad_norm,
+                positive(self.max_grad_norm),
+                "a positive number",
+            ),
         ] {
             if !holds {
                 return Err(format!("`{field}` is {found}, expected {expected}"));
@@ -172,6 +182,9 @@ mod tests {
     fn a_misspelt_value_is_an_error_that_lists_the_right_ones() {
         let text = r#"{"examples":"labels","model":"base","init":"random"}"#;
         let error = serde_json::from_str::<Config>(text).unwrap_err().to_string();
-        assert!(error.contains("unknown variant `random`, expected `pretrained` or `scratch`"), "{error}");
+        assert!(
+            error.contains("unknown variant `random`, expected `pretrained` or `scratch`"),
+            "{error}"
+        );
     }
 }

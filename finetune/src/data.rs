@@ -21,7 +21,10 @@ pub const VOCABULARY_FILES: [&str; 2] = [TOKENIZER_JSON, TOKENIZER_CONFIG_JSON];
 ///
 /// # Errors
 /// When it names none.
-pub fn artifact<'a>(view: &'a View, field: &'static str) -> Result<&'a ArtifactView, FinetuneError> {
+pub fn artifact<'a>(
+    view: &'a View,
+    field: &'static str,
+) -> Result<&'a ArtifactView, FinetuneError> {
     view.artifacts(field).first().ok_or(FinetuneError::MissingInput { field })
 }
 
@@ -31,7 +34,8 @@ pub fn artifact<'a>(view: &'a View, field: &'static str) -> Result<&'a ArtifactV
 /// When the checkpoint lacks a file.
 pub fn inputs(view: &View, init: Init) -> Result<Vec<Input>, FinetuneError> {
     let examples = artifact(view, EXAMPLES)?.files_ending(".parquet");
-    let mut inputs: Vec<Input> = examples.map(|file| Input::new(EXAMPLES, file.source.clone())).collect();
+    let mut inputs: Vec<Input> =
+        examples.map(|file| Input::new(EXAMPLES, file.source.clone())).collect();
     let model = artifact(view, MODEL)?;
     let weights = (init == Init::Pretrained).then_some(WEIGHTS_FILE);
     for name in VOCABULARY_FILES.into_iter().chain([CONFIG_FILE]).chain(weights) {
@@ -68,7 +72,12 @@ pub fn shape(inputs: &TaskInputs) -> Result<LlamaConfig, TaskError> {
 ///
 /// # Errors
 /// When the checkpoint cannot be read, or is no causal model.
-pub fn classifier(inputs: &TaskInputs, init: Init, labels: &[String], seed: u64) -> Result<Checkpoint, TaskError> {
+pub fn classifier(
+    inputs: &TaskInputs,
+    init: Init,
+    labels: &[String],
+    seed: u64,
+) -> Result<Checkpoint, TaskError> {
     let body = match init {
         Init::Scratch => Checkpoint::fresh(shape(inputs)?, seed)?,
         Init::Pretrained => {
@@ -80,7 +89,8 @@ pub fn classifier(inputs: &TaskInputs, init: Init, labels: &[String], seed: u64)
     let mut classifier = body.into_classifier(labels.to_vec(), seed)?;
     // transformers pools the last token that is not padding: were the end of text that too, it would pass over it.
     let pad = classifier.config.pad_token_id;
-    classifier.config.pad_token_id = pad.filter(|pad| !classifier.config.eos_token_id.contains(pad));
+    classifier.config.pad_token_id =
+        pad.filter(|pad| !classifier.config.eos_token_id.contains(pad));
     Ok(classifier)
 }
 

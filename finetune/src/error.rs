@@ -11,9 +11,13 @@ pub enum FinetuneError {
     MissingFile { name: String, file: &'static str },
     #[error("{name}: the vocabulary cannot be loaded")]
     Vocabulary { name: String, source: codec::CodecError },
-    #[error("{name}: the vocabulary names no end-of-text token (eos_token), expected one to stand behind each text")]
+    #[error(
+        "{name}: the vocabulary names no end-of-text token (eos_token), expected one to stand behind each text"
+    )]
     NoEndOfText { name: String },
-    #[error("`max_length` is {found} tokens, expected at most {expected}, the model's context (max_position_embeddings)")]
+    #[error(
+        "`max_length` is {found} tokens, expected at most {expected}, the model's context (max_position_embeddings)"
+    )]
     MaxLength { found: usize, expected: usize },
     #[error("{name}: row {row} cannot be encoded")]
     Encode { name: String, row: String, source: codec::CodecError },
@@ -26,13 +30,17 @@ pub enum FinetuneError {
     Labels { name: String, row: String, found: usize },
     #[error("{name}: row {row} has a second text, expected one text a row; pairs cannot be learnt")]
     TextPair { name: String, row: String },
-    #[error("{name}: the label `{label}` of row {row} is in {split} and on no row of train; found in train: {known}")]
+    #[error(
+        "{name}: the label `{label}` of row {row} is in {split} and on no row of train; found in train: {known}"
+    )]
     UnseenLabel { name: String, row: String, split: &'static str, label: String, known: String },
     #[error("the train split has {found} labels ({known}), expected at least two")]
     TooFewLabels { found: usize, known: String },
     #[error("the task's seed is `{found}`, expected a number; this is a bug in seedbed")]
     Seed { found: String },
-    #[error("the loss of step {step} is {found} nats a row, expected a finite number; a lower `peak_lr` may help")]
+    #[error(
+        "the loss of step {step} is {found} nats a row, expected a finite number; a lower `peak_lr` may help"
+    )]
     LossDiverged { step: u64, found: f64 },
     #[error("step {step} cannot be taken")]
     Step { step: u64, source: model::ModelError },

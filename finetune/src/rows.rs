@@ -64,7 +64,11 @@ impl Named {
     fn label(&self) -> Result<&str, FinetuneError> {
         match self.example.labels.as_slice() {
             [label] => Ok(label),
-            labels => Err(FinetuneError::Labels { name: self.file.clone(), row: self.row(), found: labels.len() }),
+            labels => Err(FinetuneError::Labels {
+                name: self.file.clone(),
+                row: self.row(),
+                found: labels.len(),
+            }),
         }
     }
 }
@@ -78,7 +82,8 @@ impl Dataset {
     pub fn read(inputs: &TaskInputs, encoder: &Encoder<'_>) -> Result<Self, TaskError> {
         let rows = named(inputs)?;
         let labels = labels(&rows)?;
-        let mut dataset = Self { labels, train: Rows::default(), validation: Rows::default(), num_truncated: 0 };
+        let mut dataset =
+            Self { labels, train: Rows::default(), validation: Rows::default(), num_truncated: 0 };
         let encoded: Vec<Encoded> =
             rows.par_iter().map(|row| encoder.encode(row)).collect::<Result<_, FinetuneError>>()?;
         for (row, encoded) in rows.iter().zip(encoded) {
@@ -98,12 +103,14 @@ impl Dataset {
     fn place(&self, row: &Named) -> Result<u32, FinetuneError> {
         let label = row.label()?;
         let place = self.labels.binary_search_by(|known| known.as_str().cmp(label)).ok();
-        place.and_then(|place| u32::try_from(place).ok()).ok_or_else(|| FinetuneError::UnseenLabel {
-            name: row.file.clone(),
-            row: row.row(),
-            split: row.example.split.name(),
-            label: label.to_owned(),
-            known: quoted(&self.labels),
+        place.and_then(|place| u32::try_from(place).ok()).ok_or_else(|| {
+            FinetuneError::UnseenLabel {
+                name: row.file.clone(),
+                row: row.row(),
+                split: row.example.split.name(),
+                label: label.to_owned(),
+                known: quoted(&self.labels),
+            }
         })
     }
 }
@@ -153,7 +160,12 @@ impl Encoder<'_> {
         let is_truncated = found > expected;
         match self.too_long {
             TooLong::Refuse if is_truncated => {
-                return Err(FinetuneError::TooLong { name: name(), row: row.row(), found, expected });
+                return Err(FinetuneError::TooLong {
+                    name: name(),
+                    row: row.row(),
+                    found,
+                    expected,
+                });
             }
             _ => sequence.truncate(expected - 1),
         }

@@ -29,7 +29,10 @@ impl Stage for Config {
             field,
             wanted: Wanted::Artifacts { kind, references: vec![reference.clone()] },
         };
-        vec![artifact(EXAMPLES, Kind::Examples, &self.examples), artifact(MODEL, Kind::Checkpoint, &self.model)]
+        vec![
+            artifact(EXAMPLES, Kind::Examples, &self.examples),
+            artifact(MODEL, Kind::Checkpoint, &self.model),
+        ]
     }
 
     fn kinds(&self) -> Vec<Kind> {
@@ -58,12 +61,17 @@ impl Stage for Config {
         let model = data::artifact(view, MODEL)?;
         let mut files = Vec::new();
         for seed in view.tasks(train::NAME) {
-            let file = |name: &str, source| ArtifactFile { path: format!("{seed}/{name}"), part: seed.clone(), source };
+            let file = |name: &str, source| ArtifactFile {
+                path: format!("{seed}/{name}"),
+                part: seed.clone(),
+                source,
+            };
             files.extend(FILES.map(|name| file(name, view.output(train::NAME, seed, name))));
             let vocabulary = VOCABULARY_FILES.iter().filter_map(|name| model.file(name));
             files.extend(vocabulary.map(|found| file(&found.path, found.source.clone())));
         }
-        let details = view.tasks(train::NAME).first().map(|first| (train::NAME.to_owned(), first.clone()));
+        let details =
+            view.tasks(train::NAME).first().map(|first| (train::NAME.to_owned(), first.clone()));
         Ok(vec![Assembly { kind: Kind::Checkpoint, files, details }])
     }
 

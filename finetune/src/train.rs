@@ -3,8 +3,8 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use model::CONFIG_FILE;
-use model::checkpoint::WEIGHTS_FILE;
 use model::NumericProfile;
+use model::checkpoint::WEIGHTS_FILE;
 use pipelines::context::Context;
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
@@ -72,7 +72,12 @@ impl Phase for Train {
         self.seeds.iter().map(task).collect()
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         self.numeric_profile.require()?;
         let seed = seed(inputs)?;
         let (codec, eos) = data::codec(inputs)?;
@@ -113,6 +118,8 @@ fn seed(inputs: &TaskInputs) -> Result<u64, TaskError> {
 }
 
 fn jsonl(lines: &[EpochLine]) -> Vec<u8> {
-    let line = |line| serde_json::to_string(line).expect("a line has string keys and finite numbers only") + "\n";
+    let line = |line| {
+        serde_json::to_string(line).expect("a line has string keys and finite numbers only") + "\n"
+    };
     lines.iter().map(line).collect::<String>().into_bytes()
 }

@@ -1,6 +1,8 @@
 //! The training loop of one classifier.
 
-use model::{AdamW, AdamWConfig, Checkpoint, CpuLlama, LossSum, Parameters, Sequences, cpu::Tensor};
+use model::{
+    AdamW, AdamWConfig, Checkpoint, CpuLlama, LossSum, Parameters, Sequences, cpu::Tensor,
+};
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
 use pipelines::seed::{Permutation, Seed};
@@ -30,7 +32,12 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// When weights or constants are refused.
-    pub fn new(phase: &'a Train, dataset: &'a Dataset, seed: u64, classifier: Checkpoint) -> Result<Self, TaskError> {
+    pub fn new(
+        phase: &'a Train,
+        dataset: &'a Dataset,
+        seed: u64,
+        classifier: Checkpoint,
+    ) -> Result<Self, TaskError> {
         let model = CpuLlama::from_checkpoint(classifier)?;
         let constants = AdamWConfig {
             beta2: 0.999,
@@ -66,7 +73,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn total_steps(&self) -> u64 {
-        self.num_rows().div_ceil(self.phase.batch_size.get() as u64) * u64::from(self.phase.epochs.get())
+        self.num_rows().div_ceil(self.phase.batch_size.get() as u64)
+            * u64::from(self.phase.epochs.get())
     }
 
     /// The labels of the training rows, dealt anew where that is asked for.
@@ -80,7 +88,8 @@ impl<'a> Trainer<'a> {
 
     fn epoch(&mut self, epoch: u32, labels: &[u32], ctx: &Context) -> Result<f64, TaskError> {
         let train = &self.dataset.train.sequences;
-        let order: Vec<usize> = order(Seed::new(self.seed, ORDER), u64::from(epoch), train.len()).collect();
+        let order: Vec<usize> =
+            order(Seed::new(self.seed, ORDER), u64::from(epoch), train.len()).collect();
         let mut loss = LossSum::default();
         for batch in order.chunks(self.phase.batch_size.get()) {
             ctx.check_cancelled()?;
@@ -96,7 +105,10 @@ impl<'a> Trainer<'a> {
         let (done, step) = (self.optimizer.steps(), self.optimizer.steps() + 1);
         let failed = |source| FinetuneError::Step { step, source };
         self.gradients.clear();
-        let loss = self.model.accumulate_classes(sequences, labels, &mut self.gradients).map_err(failed)?;
+        let loss = self
+            .model
+            .accumulate_classes(sequences, labels, &mut self.gradients)
+            .map_err(failed)?;
         let found = loss.mean().unwrap_or(f64::NAN);
         if !found.is_finite() {
             return Err(FinetuneError::LossDiverged { step, found }.into());
@@ -105,7 +117,9 @@ impl<'a> Trainer<'a> {
             model::assert_gradients(&self.gradients)?;
         }
         let lr = lr(self.phase.peak_lr, self.phase.warmup_ratio, self.total_steps(), done);
-        self.optimizer.step(self.model.weights_mut(), &self.gradients, loss.counted, lr).map_err(failed)?;
+        self.optimizer
+            .step(self.model.weights_mut(), &self.gradients, loss.counted, lr)
+            .map_err(failed)?;
         Ok(loss)
     }
 
@@ -127,14 +141,19 @@ impl<'a> Trainer<'a> {
 /// Rows in the order of an epoch.
 fn order(seed: Seed, epoch: u64, len: usize) -> impl Iterator<Item = usize> {
     let permutation = Permutation::new(seed, epoch, len as u64);
-    (0..len as u64).map(move |at| usize::try_from(permutation.at(at)).expect("a place below a usize is one"))
+    (0..len as u64)
+        .map(move |at| usize::try_from(permutation.at(at)).expect("a place below a usize is one"))
 }
 
 /// Learning rate of step `step`, counted from zero: linear warm-up, then a line to zero after the last of `total` steps.
 fn lr(peak_lr: f64, warmup_ratio: f64, total: u64, step: u64) -> f64 {
     let warmup = (total as f64 * warmup_ratio).ceil();
     let (done, total) = ((step + 1) as f64, total as f64);
-    if done <= warmup { peak_lr * (done / warmup) } else { peak_lr * ((total - step as f64) / (total - warmup)) }
+    if done <= warmup {
+        peak_lr * (done / warmup)
+    } else {
+        peak_lr * ((total - step as f64) / (total - warmup))
+    }
 }
 
 fn note(seed: u64, line: &EpochLine) -> String {
@@ -151,7 +170,8 @@ mod tests {
 
     #[test]
     fn the_rate_rises_and_falls() {
-        let rates = |ratio, total| (0..total).map(|step| lr(2.0, ratio, total, step)).collect::<Vec<_>>();
+        let rates =
+            |ratio, total| (0..total).map(|step| lr(2.0, ratio, total, step)).collect::<Vec<_>>();
         assert_eq!(rates(0.5, 4), [1.0, 2.0, 2.0, 1.0]);
         assert_eq!(rates(0.0, 2), [2.0, 1.0]);
         assert_eq!(rates(1.0, 2), [1.0, 2.0]);

@@ -122,7 +122,9 @@ impl Written {
 
     fn files(&self) -> &'static [&'static str] {
         match self {
-            Self::Checkpoint(_) => &["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"],
+            Self::Checkpoint(_) => {
+                &["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+            }
             Self::Examples(_) => &["part.parquet"],
         }
     }
@@ -159,7 +161,11 @@ impl Stage for Written {
             part: String::new(),
             source: view.output("write", "write", name),
         };
-        Ok(vec![Assembly { kind: self.kind(), files: self.files().iter().map(file).collect(), details: None }])
+        Ok(vec![Assembly {
+            kind: self.kind(),
+            files: self.files().iter().map(file).collect(),
+            details: None,
+        }])
     }
 }
 
@@ -262,7 +268,8 @@ impl<S: Stage + Clone> Engine<S> for TestEngine {
         array.threads = self.threads.unwrap_or(array.threads);
         let failures = Arc::new(Mutex::new(Vec::new()));
         let steps = Mutex::new(0);
-        let (failed, started, stop, at) = (failures.clone(), self.started.clone(), cancel.clone(), self.cancel_at);
+        let (failed, started, stop, at) =
+            (failures.clone(), self.started.clone(), cancel.clone(), self.cancel_at);
         let report: Report = Arc::new(move |event| match event {
             Event::Started { task, .. } => started.lock().unwrap().push(task),
             Event::Advanced { done } => {
@@ -307,7 +314,8 @@ impl Lab {
 
     /// Runs until an optimizer step; the message.
     pub fn cancel_at(&self, fields: Value, step: u64) -> String {
-        self.run_on(fields, TestEngine { cancel_at: Some(step), ..TestEngine::default() }).unwrap_err()
+        self.run_on(fields, TestEngine { cancel_at: Some(step), ..TestEngine::default() })
+            .unwrap_err()
     }
 
     fn run_on(&self, fields: Value, engine: TestEngine) -> Result<Vec<String>, String> {
@@ -351,7 +359,9 @@ impl Lab {
 /// A config with these fields beside those that it needs.
 pub fn config(fields: Value) -> finetune::Config {
     let mut config = json!({ "examples": "labels", "model": "base", "peak_lr": 0.01, "epochs": 8, "seeds": [1, 2] });
-    let (Some(config_fields), Value::Object(fields)) = (config.as_object_mut(), fields) else { unreachable!() };
+    let (Some(config_fields), Value::Object(fields)) = (config.as_object_mut(), fields) else {
+        unreachable!()
+    };
     config_fields.extend(fields);
     serde_json::from_value(config).unwrap()
 }

@@ -16,13 +16,19 @@ fn a_classifier_learns_and_loads_whatever_it_starts_from() {
         let lab = finished(json!({ "init": init }));
         for seed in [1, 2] {
             let last = lab.last(seed);
-            assert_eq!((&last["epoch"], &last["step"], &last["validation_rows"]), (&8.into(), &32.into(), &20.into()));
+            assert_eq!(
+                (&last["epoch"], &last["step"], &last["validation_rows"]),
+                (&8.into(), &32.into(), &20.into())
+            );
             assert_eq!(last["validation_accuracy"], 1.0, "{init}: {last}");
             assert_eq!(last["validation_macro_f1"], 1.0, "{init}: {last}");
             let checkpoint = Checkpoint::read(&lab.dir().join(format!("seed-{seed}"))).unwrap();
             let labels = vec!["negative".to_owned(), "positive".to_owned()];
             assert_eq!(checkpoint.config.head, Head::SequenceClassification { labels });
-            assert_eq!(checkpoint.config.pad_token_id, None, "the end of text pads, and must be pooled");
+            assert_eq!(
+                checkpoint.config.pad_token_id, None,
+                "the end of text pads, and must be pooled"
+            );
         }
         assert_eq!(lab.artifact().details["labels"], json!(["negative", "positive"]));
     }
@@ -35,7 +41,13 @@ fn every_seed_has_a_whole_model_directory() {
     let files: Vec<&str> = digests.keys().filter_map(|path| path.strip_prefix("seed-2/")).collect();
     assert_eq!(
         files,
-        ["config.json", "metrics.jsonl", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+        [
+            "config.json",
+            "metrics.jsonl",
+            "model.safetensors",
+            "tokenizer.json",
+            "tokenizer_config.json"
+        ]
     );
     assert_eq!(digests.len(), 10);
     assert_ne!(digests["seed-1/model.safetensors"], digests["seed-2/model.safetensors"]);

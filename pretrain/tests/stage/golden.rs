@@ -31,7 +31,8 @@ fn phases_have_the_keys_of_their_version() {
         (phase.name(), version, key.short())
     };
     let keys: Vec<_> = config(&fields(15, 3), "x86-v4").phases(7).iter().map(of).collect();
-    let found: Vec<_> = keys.iter().map(|(name, version, key)| (*name, *version, key.as_str())).collect();
+    let found: Vec<_> =
+        keys.iter().map(|(name, version, key)| (*name, *version, key.as_str())).collect();
     assert_eq!(found, [("train", 1, "091d0adb06a4"), ("decay", 1, "9ee0d8f167a9")]);
 }
 
@@ -49,13 +50,17 @@ fn nothing_before_the_decay_knows_the_length_of_the_run() {
 #[test]
 fn phases_write_the_bytes_of_their_version() {
     if NumericProfile::resolve() != NumericProfile::X86V4 {
-        eprintln!("skipped: the digests are those of the profile x86-v4, not {}", NumericProfile::resolve());
+        eprintln!(
+            "skipped: the digests are those of the profile x86-v4, not {}",
+            NumericProfile::resolve()
+        );
         return;
     }
     let lab = Lab::new();
     lab.run(&fields(15, 3)).unwrap();
     let digests = lab.digests();
-    let found: Vec<_> = digests.iter().map(|(path, digest)| (path.as_str(), digest.short())).collect();
+    let found: Vec<_> =
+        digests.iter().map(|(path, digest)| (path.as_str(), digest.short())).collect();
     let found: Vec<_> = found.iter().map(|(path, digest)| (*path, digest.as_str())).collect();
     let expected = [
         ("config.json", "1e78c6bae267"),

@@ -223,7 +223,9 @@ impl<S: Stage + Clone> Engine<S> for TestEngine {
                 let steps = steps.fetch_add(done, Ordering::Relaxed) + done;
                 match fate {
                     Some(Fate::Cancelled(at)) if steps >= at => stop.cancel(),
-                    Some(Fate::Killed(at)) if steps >= at => std::panic::panic_any("killed".to_owned()),
+                    Some(Fate::Killed(at)) if steps >= at => {
+                        std::panic::panic_any("killed".to_owned())
+                    }
                     _ => {}
                 }
             }
@@ -279,7 +281,8 @@ impl Lab {
     }
 
     pub fn run_with_threads(&self, fields: &str, threads: usize) {
-        self.run_on(fields, &TestEngine { threads: Some(threads), ..TestEngine::default() }).unwrap();
+        self.run_on(fields, &TestEngine { threads: Some(threads), ..TestEngine::default() })
+            .unwrap();
     }
 
     /// Runs until `fate` strikes; the message.

@@ -21,7 +21,8 @@ fn finished(fields: &str) -> Lab {
 #[test]
 fn a_model_learns_and_loads() {
     let lab = finished(&fields(30, 6));
-    let losses: Vec<f64> = lab.metrics().iter().filter_map(|line| line["validation_loss"].as_f64()).collect();
+    let losses: Vec<f64> =
+        lab.metrics().iter().filter_map(|line| line["validation_loss"].as_f64()).collect();
     // The unigram entropy of the words is ln 5 nats a word; byte tokens and their order bring the first loss to ln 265.
     assert!(losses[0] > 5.0 && *losses.last().unwrap() < 3.0, "{losses:?}");
     let checkpoint = Checkpoint::read(&lab.dir()).unwrap();
@@ -49,7 +50,11 @@ fn a_model_learns_and_loads() {
 fn evaluations_stand_at_multiples_and_at_the_end() {
     let steps = |lab: &Lab, column: &str| -> Vec<u64> {
         let lines = lab.metrics();
-        lines.iter().filter(|line| line.get(column).is_some()).map(|line| line["step"].as_u64().unwrap()).collect()
+        lines
+            .iter()
+            .filter(|line| line.get(column).is_some())
+            .map(|line| line["step"].as_u64().unwrap())
+            .collect()
     };
     let lab = finished(&fields(11, 4));
     assert_eq!(steps(&lab, "validation_loss"), [0, 4, 8, 11]);
@@ -143,7 +148,11 @@ fn what_does_not_fit_is_an_error_that_names_found_and_expected() {
         &good,
         "train.bin: tokens of 4 bytes, expected 2 bytes for the vocabulary of 265 tokens beside it",
     );
-    check_error("train = 9, validation = 2", &good.replace("0.01", "1e30"), "expected a finite number");
+    check_error(
+        "train = 9, validation = 2",
+        &good.replace("0.01", "1e30"),
+        "expected a finite number",
+    );
     check_error(
         "train = 9, validation = 2",
         &format!("{good}\nnumeric_profile = \"cuda\""),
