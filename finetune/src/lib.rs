@@ -1,1 +1,17 @@
-//! finetune
+//! Turns a checkpoint and labelled examples into classifiers, one a seed.
+//!
+//! Each task of the phase [`train`] learns for a fixed number of epochs from the examples' train split, starting from the
+//! checkpoint's weights or, for comparison, from fresh ones of the same shape; the validation split is only measured.
+
+pub mod config;
+pub mod error;
+pub mod stage;
+
+pub mod data;
+pub mod rows;
+pub mod score;
+pub mod train;
+pub mod trainer;
+
+pub use config::Config;
+pub use error::FinetuneError;

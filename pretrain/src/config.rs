@@ -143,7 +143,9 @@ mod tests {
         );
         check(
             r#"{"shards":"s","model":{"num_key_value_heads":3}}"#,
-            Err("`model`: config.json: `num_key_value_heads` is 3; expected a divisor of num_attention_heads, 4"),
+            Err(
+                "`model`: config.json: `num_key_value_heads` is 3; expected a divisor of num_attention_heads, 4",
+            ),
         );
         check(
             r#"{"shards":"s","optimizer":{"beta1":1.0}}"#,
@@ -157,8 +159,13 @@ mod tests {
 
     #[test]
     fn a_misspelt_key_is_an_error_that_lists_the_right_ones() {
-        let error = serde_json::from_str::<Config>(r#"{"shards":"s","sequence_length":1}"#).unwrap_err().to_string();
-        assert!(error.contains("unknown field `sequence_length`, expected one of `shards`"), "{error}");
+        let error = serde_json::from_str::<Config>(r#"{"shards":"s","sequence_length":1}"#)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("unknown field `sequence_length`, expected one of `shards`"),
+            "{error}"
+        );
         let zero = serde_json::from_str::<Config>(r#"{"shards":"s","seq_len":0}"#);
         assert!(zero.is_err());
     }

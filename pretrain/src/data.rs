@@ -31,11 +31,16 @@ pub fn artifact(view: &View) -> Result<&ArtifactView, PretrainError> {
 pub fn inputs(view: &View) -> Result<Vec<Input>, PretrainError> {
     let artifact = artifact(view)?;
     let mut inputs = Vec::new();
-    for (split, suffixes) in [(TRAIN, &["bin", "idx"][..]), (VALIDATION, &["bin", "idx", "docs.parquet"])] {
+    for (split, suffixes) in
+        [(TRAIN, &["bin", "idx"][..]), (VALIDATION, &["bin", "idx", "docs.parquet"])]
+    {
         for first in artifact.files_ending(".bin").filter(|file| is_of(split, file)) {
             let stem = first.path.trim_end_matches("bin");
             for suffix in suffixes {
-                inputs.push(Input::new(&format!("{split}.{suffix}"), file(artifact, &format!("{stem}{suffix}"))?.source.clone()));
+                inputs.push(Input::new(
+                    &format!("{split}.{suffix}"),
+                    file(artifact, &format!("{stem}{suffix}"))?.source.clone(),
+                ));
             }
         }
     }
@@ -55,7 +60,8 @@ fn is_of(split: &str, file: &ArtifactFile) -> bool {
 }
 
 fn file<'a>(artifact: &'a ArtifactView, name: &str) -> Result<&'a ArtifactFile, PretrainError> {
-    let missing = || PretrainError::MissingFile { name: artifact.name.clone(), file: name.to_owned() };
+    let missing =
+        || PretrainError::MissingFile { name: artifact.name.clone(), file: name.to_owned() };
     artifact.file(name).ok_or_else(missing)
 }
 
@@ -75,7 +81,11 @@ pub fn codec(inputs: &TaskInputs) -> Result<Codec, TaskError> {
 ///
 /// # Errors
 /// When a shard cannot be read or is of another vocabulary, or the split is shorter than one sequence and its targets.
-pub fn training(inputs: &TaskInputs, seq_len: usize, vocab_size: usize) -> Result<TokenStream, TaskError> {
+pub fn training(
+    inputs: &TaskInputs,
+    seq_len: usize,
+    vocab_size: usize,
+) -> Result<TokenStream, TaskError> {
     let shards = shards(inputs, TRAIN, vocab_size)?;
     let (found, expected) = (tokens(&shards), seq_len as u64 + 1);
     if found < expected {
@@ -98,7 +108,11 @@ pub struct Validation {
 ///
 /// # Errors
 /// When a shard cannot be read or is of another vocabulary.
-pub fn validation(inputs: &TaskInputs, seq_len: usize, vocab_size: usize) -> Result<Option<Validation>, TaskError> {
+pub fn validation(
+    inputs: &TaskInputs,
+    seq_len: usize,
+    vocab_size: usize,
+) -> Result<Option<Validation>, TaskError> {
     let shards = shards(inputs, VALIDATION, vocab_size)?;
     let (tokens, mut bytes) = (tokens(&shards), 0);
     for table in inputs.all(&format!("{VALIDATION}.docs.parquet")) {
@@ -119,7 +133,11 @@ fn tokens(shards: &[Shard]) -> u64 {
 
 fn shards(inputs: &TaskInputs, split: &str, vocab_size: usize) -> Result<Vec<Shard>, TaskError> {
     let (bins, indices) = (format!("{split}.bin"), format!("{split}.idx"));
-    inputs.all(&bins).zip(inputs.all(&indices)).map(|(bin, idx)| shard(bin, idx, vocab_size)).collect()
+    inputs
+        .all(&bins)
+        .zip(inputs.all(&indices))
+        .map(|(bin, idx)| shard(bin, idx, vocab_size))
+        .collect()
 }
 
 fn shard(bin: &TaskInput, idx: &TaskInput, vocab_size: usize) -> Result<Shard, TaskError> {

@@ -74,12 +74,18 @@ impl Phase for Finish {
         Ok(vec![Task { training, ..Task::new(NAME, inputs) }])
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let mut trainer = Trainer::new(&self.recipe, inputs)?;
         let state = inputs.one(STATE)?.map()?;
         trainer.load(&state, state.path(), self.from)?;
         let lr = |step| self.decay.lr(self.recipe.peak_lr, self.from, self.to, step);
-        trainer.run(&Stretch { to: self.to, is_end: true, lr, save_every: self.save_every }, ctx)?;
+        trainer
+            .run(&Stretch { to: self.to, is_end: true, lr, save_every: self.save_every }, ctx)?;
         self.write(&trainer, out)
     }
 }

@@ -21,13 +21,17 @@ pub enum PretrainError {
         "the train split holds {found} tokens, expected at least {expected} for one sequence of `seq_len` and its targets"
     )]
     TooFewTokens { found: u64, expected: u64 },
-    #[error("the loss of step {step} is {found} nats a token, expected a finite number; a lower `schedule.peak_lr` may help")]
+    #[error(
+        "the loss of step {step} is {found} nats a token, expected a finite number; a lower `schedule.peak_lr` may help"
+    )]
     LossDiverged { step: u64, found: f64 },
     #[error("step {step} cannot be taken")]
     Step { step: u64, source: model::ModelError },
     #[error("{name}: found {found}, expected a training state")]
     NotAState { name: String, found: String },
-    #[error("{name}: training state version {found}; this build reads up to {supported}: use a newer seedbed")]
+    #[error(
+        "{name}: training state version {found}; this build reads up to {supported}: use a newer seedbed"
+    )]
     StateTooNew { name: String, found: u64, supported: u64 },
     #[error("{name}: holds the state after {found} steps, expected {expected}")]
     WrongStep { name: String, found: u64, expected: u64 },

@@ -70,9 +70,17 @@ mod tests {
         assert!(!ends_with_evaluation(&metrics, 0));
         push(&mut metrics, &EvaluationLine::new(20, 2.0, 8, 0.25));
         assert!(ends_with_evaluation(&metrics, 20) && !ends_with_evaluation(&metrics, 10));
-        push(&mut metrics, &StepLine { step: 30, train_loss: 1.0, lr: 0.1, grad_norm: 1.0, tokens: 8 });
+        push(
+            &mut metrics,
+            &StepLine { step: 30, train_loss: 1.0, lr: 0.1, grad_norm: 1.0, tokens: 8 },
+        );
         assert!(!ends_with_evaluation(&metrics, 30) && !ends_with_evaluation(&metrics, 20));
         let text = String::from_utf8(metrics).unwrap();
-        assert!(text.starts_with("{\"step\":20,\"validation_loss\":2.0,\"validation_bits_per_byte\":0.72134"), "{text}");
+        assert!(
+            text.starts_with(
+                "{\"step\":20,\"validation_loss\":2.0,\"validation_bits_per_byte\":0.72134"
+            ),
+            "{text}"
+        );
     }
 }

@@ -59,9 +59,10 @@ impl ModelShape {
         let wide = self.hidden_size.saturating_mul(8).div_ceil(3);
         Self {
             num_key_value_heads: Some(self.num_key_value_heads.unwrap_or(self.num_attention_heads)),
-            intermediate_size: Some(
-                self.intermediate_size.unwrap_or(wide.saturating_add(INTERMEDIATE_MULTIPLE - 1) / INTERMEDIATE_MULTIPLE * INTERMEDIATE_MULTIPLE),
-            ),
+            intermediate_size: Some(self.intermediate_size.unwrap_or(
+                wide.saturating_add(INTERMEDIATE_MULTIPLE - 1) / INTERMEDIATE_MULTIPLE
+                    * INTERMEDIATE_MULTIPLE,
+            )),
             max_position_embeddings: Some(self.max_position_embeddings.unwrap_or(seq_len)),
             ..self.clone()
         }
@@ -80,7 +81,9 @@ impl ModelShape {
             ));
         }
         if let Some(most) = self.max_position_embeddings.filter(|most| *most < seq_len) {
-            return Err(format!("`seq_len` is {seq_len}, expected at most `model.max_position_embeddings`, {most}"));
+            return Err(format!(
+                "`seq_len` is {seq_len}, expected at most `model.max_position_embeddings`, {most}"
+            ));
         }
         self.config(1, seq_len).validate().map_err(|error| format!("`model`: {error}"))
     }

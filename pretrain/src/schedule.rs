@@ -33,7 +33,13 @@ pub enum Decay {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { peak_lr: 1e-3, warmup_steps: 50, decay_steps: 100, total_steps: 500, decay: Decay::Linear }
+        Self {
+            peak_lr: 1e-3,
+            warmup_steps: 50,
+            decay_steps: 100,
+            total_steps: 500,
+            decay: Decay::Linear,
+        }
     }
 }
 
@@ -112,6 +118,9 @@ mod tests {
         assert_eq!(schedule(0, 0, 1), Ok(()));
         assert!(schedule(5, 6, 10).unwrap_err().contains("`schedule.total_steps`, 10, together"));
         assert!(schedule(u64::MAX, 6, 10).is_err());
-        assert_eq!(schedule(0, 0, 0).unwrap_err(), "`schedule.total_steps` is 0, expected at least 1");
+        assert_eq!(
+            schedule(0, 0, 0).unwrap_err(),
+            "`schedule.total_steps` is 0, expected at least 1"
+        );
     }
 }

@@ -22,11 +22,13 @@ impl Stage for Config {
     }
 
     fn config(&self) -> serde_json::Value {
-        serde_json::to_value(self.resolved()).expect("the config has string keys and finite numbers only")
+        serde_json::to_value(self.resolved())
+            .expect("the config has string keys and finite numbers only")
     }
 
     fn inputs(&self) -> Vec<InputField> {
-        let wanted = Wanted::Artifacts { kind: Kind::TokenShards, references: vec![self.shards.clone()] };
+        let wanted =
+            Wanted::Artifacts { kind: Kind::TokenShards, references: vec![self.shards.clone()] };
         vec![InputField { field: data::SHARDS, wanted }]
     }
 
@@ -60,7 +62,9 @@ impl Stage for Config {
         });
         let mut files = made.to_vec();
         let is_ours = |path: &str| FILES.iter().any(|(_, ours)| *ours == path);
-        files.extend(data::vocabulary(data::artifact(view)?).filter(|file| !is_ours(&file.path)).cloned());
+        files.extend(
+            data::vocabulary(data::artifact(view)?).filter(|file| !is_ours(&file.path)).cloned(),
+        );
         let details = Some((decay::NAME.to_owned(), decay::NAME.to_owned()));
         Ok(vec![Assembly { kind: Kind::Checkpoint, files, details }])
     }

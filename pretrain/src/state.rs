@@ -25,7 +25,12 @@ const HEADER_BYTES: usize = 24;
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn write(out: &mut impl Write, metrics: &[u8], model: &CpuLlama, optimizer: &AdamW) -> io::Result<()> {
+pub fn write(
+    out: &mut impl Write,
+    metrics: &[u8],
+    model: &CpuLlama,
+    optimizer: &AdamW,
+) -> io::Result<()> {
     out.write_all(MAGIC)?;
     out.write_all(&VERSION.to_le_bytes())?;
     out.write_all(&(metrics.len() as u64).to_le_bytes())?;
@@ -38,16 +43,25 @@ pub fn write(out: &mut impl Write, metrics: &[u8], model: &CpuLlama, optimizer: 
 /// # Errors
 /// When `bytes` is no state or a newer one; `file` names it.
 pub fn split<'a>(bytes: &'a [u8], file: &Path) -> Result<(&'a [u8], &'a [u8]), PretrainError> {
-    let not = |found: &str| PretrainError::NotAState { name: file.display().to_string(), found: found.to_owned() };
-    let (header, rest) = bytes.split_at_checked(HEADER_BYTES).ok_or_else(|| not("a file of fewer than 24 bytes"))?;
+    let not = |found: &str| PretrainError::NotAState {
+        name: file.display().to_string(),
+        found: found.to_owned(),
+    };
+    let (header, rest) =
+        bytes.split_at_checked(HEADER_BYTES).ok_or_else(|| not("a file of fewer than 24 bytes"))?;
     if !header.starts_with(MAGIC) {
         return Err(not("another start"));
     }
     let version = u64_at(header, 8);
     if version != VERSION {
-        return Err(PretrainError::StateTooNew { name: file.display().to_string(), found: version, supported: VERSION });
+        return Err(PretrainError::StateTooNew {
+            name: file.display().to_string(),
+            found: version,
+            supported: VERSION,
+        });
     }
-    let cut = usize::try_from(u64_at(header, 16)).ok().and_then(|length| rest.split_at_checked(length));
+    let cut =
+        usize::try_from(u64_at(header, 16)).ok().and_then(|length| rest.split_at_checked(length));
     cut.ok_or_else(|| not("a file that ends in its metrics"))
 }
 
@@ -79,7 +93,10 @@ mod tests {
 
     #[test]
     fn cut_foreign_and_newer_files_are_refused_by_name() {
-        check(|bytes| bytes.truncate(20), "x: found a file of fewer than 24 bytes, expected a training state");
+        check(
+            |bytes| bytes.truncate(20),
+            "x: found a file of fewer than 24 bytes, expected a training state",
+        );
         check(|bytes| bytes[0] = b'X', "x: found another start");
         check(|bytes| bytes[8] = 2, "x: training state version 2; this build reads up to 1");
         check(|bytes| bytes[16..24].fill(0xff), "x: found a file that ends in its metrics");

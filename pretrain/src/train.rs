@@ -53,15 +53,27 @@ impl Phase for Train {
         if let Some(fields) = without_length.as_object_mut() {
             fields.remove("steps");
         }
-        let training =
-            Training { config: without_length, from: 0, to: self.steps, state_output: Some(STATE.to_owned()) };
+        let training = Training {
+            config: without_length,
+            from: 0,
+            to: self.steps,
+            state_output: Some(STATE.to_owned()),
+        };
         Ok(vec![Task { training: Some(training), ..Task::new(NAME, data::inputs(view)?) }])
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let mut trainer = Trainer::new(&self.recipe, inputs)?;
         let lr = |step| schedule::warm_up(self.recipe.peak_lr, self.warmup_steps, step);
-        trainer.run(&Stretch { to: self.steps, is_end: false, lr, save_every: self.save_every }, ctx)?;
+        trainer.run(
+            &Stretch { to: self.steps, is_end: false, lr, save_every: self.save_every },
+            ctx,
+        )?;
         let mut state = out.create(STATE)?;
         trainer.write_state(&mut state)?;
         out.finish(state, Size::Bytes)?;

@@ -56,11 +56,22 @@ impl<'a> Trainer<'a> {
         let seq_len = recipe.seq_len.get();
         let stream = data::training(inputs, seq_len, codec.vocab_size())?;
         let validation = data::validation(inputs, seq_len, codec.vocab_size())?;
-        let model = CpuLlama::from_checkpoint(Checkpoint::fresh(recipe.llama(&codec), recipe.seed)?)?;
+        let model =
+            CpuLlama::from_checkpoint(Checkpoint::fresh(recipe.llama(&codec), recipe.seed)?)?;
         let optimizer = AdamW::new(recipe.optimizer.clone(), model.weights())?;
         let (gradients, batch) = (model.gradients(), CausalBatch::new());
         let order = Seed::new(recipe.seed, "pretrain/order");
-        Ok(Self { recipe, order, stream, validation, model, optimizer, gradients, batch, metrics: Vec::new() })
+        Ok(Self {
+            recipe,
+            order,
+            stream,
+            validation,
+            model,
+            optimizer,
+            gradients,
+            batch,
+            metrics: Vec::new(),
+        })
     }
 
     /// Goes to the state in `bytes`, reached after `step` steps; `file` names it in errors.
@@ -107,7 +118,11 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// When a loss or gradient is not finite, a state cannot be read or written, or the run is told to stop.
-    pub fn run(&mut self, stretch: &Stretch<impl Fn(u64) -> f64>, ctx: &Context) -> Result<(), TaskError> {
+    pub fn run(
+        &mut self,
+        stretch: &Stretch<impl Fn(u64) -> f64>,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let start = self.steps();
         ctx.begin(stretch.to - start, Unit::Steps);
         if let Some((step, bytes)) = ctx.latest_state()? {
@@ -145,7 +160,8 @@ impl<'a> Trainer<'a> {
                 self.batch.push_window(&self.stream.sample(self.order, sample));
                 sample += 1;
             }
-            loss += self.model.accumulate_causal(&self.batch, &mut self.gradients).map_err(failed)?;
+            loss +=
+                self.model.accumulate_causal(&self.batch, &mut self.gradients).map_err(failed)?;
         }
         let train_loss = loss.mean().unwrap_or(f64::NAN);
         if !train_loss.is_finite() {
@@ -154,7 +170,8 @@ impl<'a> Trainer<'a> {
         if done == 0 {
             model::assert_gradients(&self.gradients)?;
         }
-        let stepped = self.optimizer.step(self.model.weights_mut(), &self.gradients, loss.counted, lr);
+        let stepped =
+            self.optimizer.step(self.model.weights_mut(), &self.gradients, loss.counted, lr);
         let grad_norm = stepped.map_err(failed)?;
         if step.is_multiple_of(self.recipe.log_every.get()) {
             let tokens = step * self.recipe.tokens_per_step();
@@ -165,7 +182,11 @@ impl<'a> Trainer<'a> {
     }
 
     /// Evaluates if it is time to; `None` if the run is told to stop meanwhile.
-    fn evaluate_if_due(&mut self, stretch: &Stretch<impl Fn(u64) -> f64>, ctx: &Context) -> Result<Option<()>, TaskError> {
+    fn evaluate_if_due(
+        &mut self,
+        stretch: &Stretch<impl Fn(u64) -> f64>,
+        ctx: &Context,
+    ) -> Result<Option<()>, TaskError> {
         let step = self.steps();
         let is_last = stretch.is_end && step == stretch.to;
         let due = is_last || step.is_multiple_of(self.recipe.eval_every.get());
@@ -182,7 +203,10 @@ impl<'a> Trainer<'a> {
             }
             self.batch.clear();
             self.batch.push_window(&validation.stream.window(spread(sequence, sequences, windows)));
-            loss += self.model.causal_loss(&self.batch).map_err(|source| PretrainError::Step { step, source })?;
+            loss += self
+                .model
+                .causal_loss(&self.batch)
+                .map_err(|source| PretrainError::Step { step, source })?;
         }
         let mean = loss.mean().unwrap_or(f64::NAN);
         if !mean.is_finite() {
@@ -210,7 +234,9 @@ mod tests {
 
     #[test]
     fn an_evaluation_is_spread_over_the_whole_split() {
-        let places = |sequences, windows| (0..sequences).map(|at| spread(at, sequences, windows)).collect::<Vec<_>>();
+        let places = |sequences, windows| {
+            (0..sequences).map(|at| spread(at, sequences, windows)).collect::<Vec<_>>()
+        };
         assert_eq!(places(3, 3), [0, 1, 2]);
         assert_eq!(places(3, 10), [0, 3, 6]);
         assert_eq!(places(1, u64::MAX), [0]);

@@ -1,0 +1,190 @@
+//! What a manifest can say about fine-tuning.
+
+use std::collections::BTreeSet;
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use model::NumericProfile;
+use serde::{Deserialize, Serialize};
+
+/// Configuration of the stage `finetune`. `examples` and `model` have to be given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The step or artifact whose examples are learnt from.
+    pub examples: String,
+    /// The step or artifact whose checkpoint gives shape, vocabulary and, if `init` is `pretrained`, weights.
+    pub model: String,
+    /// Where weights come from.
+    #[serde(default)]
+    pub init: Init,
+    /// What is learnt.
+    #[serde(default)]
+    pub task: TaskKind,
+    /// Most tokens of a text, with the end-of-text token behind it; at most the model's context. `None` is the context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<NonZeroUsize>,
+    /// What happens to a text of more than `max_length` tokens.
+    #[serde(default)]
+    pub too_long: TooLong,
+    /// Times that every training row is seen.
+    #[serde(default = "default_epochs")]
+    pub epochs: NonZeroU32,
+    /// Sequences of an optimizer step; more take more memory. The last step of an epoch may have fewer.
+    #[serde(default = "default_batch_size")]
+    pub batch_size: NonZeroUsize,
+    /// Learning rate after warm-up; it falls in a line to zero after the last step. Above 0.
+    #[serde(default = "default_peak_lr")]
+    pub peak_lr: f64,
+    /// Share of all optimizer steps that warm up linearly, from 0 to 1.
+    #[serde(default = "default_warmup_ratio")]
+    pub warmup_ratio: f64,
+    /// AdamW's decay of matrices, as a share of the learning rate; 0 or more.
+    #[serde(default = "default_weight_decay")]
+    pub weight_decay: f64,
+    /// Largest L2 norm of the mean gradient; above 0.
+    #[serde(default = "default_max_grad_norm")]
+    pub max_grad_norm: f64,
+    /// Seeds of the head (and of all weights from `scratch`) and of the order of rows: one model each.
+    #[serde(default = "default_seeds")]
+    pub seeds: Vec<u64>,
+    /// Deals the labels of the training rows anew, by the seed. A control: whoever then beats chance has seen the answers.
+    #[serde(default)]
+    pub shuffle_labels: bool,
+    /// Arithmetic to compute with; a machine that has another refuses. `None` takes that of the machine that plans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numeric_profile: Option<NumericProfile>,
+}
+
+/// Where weights come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Init {
+    /// From the checkpoint; only the head is fresh.
+    #[default]
+    Pretrained,
+    /// Fresh weights in the checkpoint's shape: what pre-training is compared with.
+    Scratch,
+}
+
+/// What is learnt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// One label of the whole text.
+    #[default]
+    SequenceClassification,
+}
+
+/// What happens to a text that is too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TooLong {
+    /// It is an error.
+    #[default]
+    Refuse,
+    /// Its end is cut off; how many were cut is counted.
+    Truncate,
+}
+
+fn default_epochs() -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(2)
+}
+
+fn default_batch_size() -> NonZeroUsize {
+    NonZeroUsize::MIN.saturating_add(15)
+}
+
+fn default_peak_lr() -> f64 {
+    3e-4
+}
+
+fn default_warmup_ratio() -> f64 {
+    0.1
+}
+
+fn default_weight_decay() -> f64 {
+    0.01
+}
+
+fn default_max_grad_norm() -> f64 {
+    1.0
+}
+
+fn default_seeds() -> Vec<u64> {
+    vec![1, 2, 3]
+}
+
+impl Config {
+    /// Says what is wrong, naming field and value.
+    ///
+    /// # Errors
+    /// With the message for the user.
+    pub fn validate(&self) -> Result<(), String> {
+        let positive = |value: f64| value > 0.0 && value.is_finite();
+        for (field, found, holds, expected) in [
+            ("peak_lr", self.peak_lr, positive(self.peak_lr), "a positive number"),
+            ("warmup_ratio", self.warmup_ratio, (0.0..=1.0).contains(&self.warmup_ratio), "0 to 1"),
+            (
+                "weight_decay",
+                self.weight_decay,
+                self.weight_decay == 0.0 || positive(self.weight_decay),
+                "0 or more",
+            ),
+            (
+                "max_grad_norm",
+                self.max_grad_norm,
+                positive(self.max_grad_norm),
+                "a positive number",
+            ),
+        ] {
+            if !holds {
+                return Err(format!("`{field}` is {found}, expected {expected}"));
+            }
+        }
+        if self.seeds.is_empty() {
+            return Err("`seeds` is empty, expected at least one".into());
+        }
+        let mut seen = BTreeSet::new();
+        match self.seeds.iter().find(|seed| !seen.insert(**seed)) {
+            Some(seed) => Err(format!("`seeds` has {seed} twice, expected different seeds")),
+            None => Ok(()),
+        }
+    }
+
+    /// The arithmetic that is computed with.
+    pub fn profile(&self) -> NumericProfile {
+        self.numeric_profile.unwrap_or_else(NumericProfile::resolve)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(fields: &str, expected: Result<(), &str>) {
+        let text = format!(r#"{{"examples":"labels","model":"base"{fields}}}"#);
+        let config: Config = serde_json::from_str(&text).unwrap();
+        assert_eq!(config.validate(), expected.map_err(String::from));
+    }
+
+    #[test]
+    fn bad_values_are_refused_by_field_and_value() {
+        check("", Ok(()));
+        check(r#","warmup_ratio":1"#, Ok(()));
+        check(r#","warmup_ratio":1.1"#, Err("`warmup_ratio` is 1.1, expected 0 to 1"));
+        check(r#","peak_lr":0"#, Err("`peak_lr` is 0, expected a positive number"));
+        check(r#","seeds":[]"#, Err("`seeds` is empty, expected at least one"));
+        check(r#","seeds":[1,2,1]"#, Err("`seeds` has 1 twice, expected different seeds"));
+    }
+
+    #[test]
+    fn a_misspelt_value_is_an_error_that_lists_the_right_ones() {
+        let text = r#"{"examples":"labels","model":"base","init":"random"}"#;
+        let error = serde_json::from_str::<Config>(text).unwrap_err().to_string();
+        assert!(
+            error.contains("unknown variant `random`, expected `pretrained` or `scratch`"),
+            "{error}"
+        );
+    }
+}

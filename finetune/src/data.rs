@@ -1,0 +1,100 @@
+//! What a task reads: examples, and of a checkpoint its shape, vocabulary and weights.
+
+use codec::{Codec, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON};
+use model::checkpoint::WEIGHTS_FILE;
+use model::{CONFIG_FILE, Checkpoint, LlamaConfig};
+use pipelines::error::TaskError;
+use pipelines::input::{TaskInput, TaskInputs};
+use pipelines::stage::{ArtifactView, Input, View};
+
+use crate::config::Init;
+use crate::error::FinetuneError;
+
+/// The field, and the role, of examples.
+pub const EXAMPLES: &str = "examples";
+/// The field of the checkpoint.
+pub const MODEL: &str = "model";
+/// The files of a vocabulary, which go on to the classifiers.
+pub const VOCABULARY_FILES: [&str; 2] = [TOKENIZER_JSON, TOKENIZER_CONFIG_JSON];
+
+/// The artifact that `field` names.
+///
+/// # Errors
+/// When it names none.
+pub fn artifact<'a>(
+    view: &'a View,
+    field: &'static str,
+) -> Result<&'a ArtifactView, FinetuneError> {
+    view.artifacts(field).first().ok_or(FinetuneError::MissingInput { field })
+}
+
+/// What a task reads. Weights are among it only where `init` asks for them: a model from scratch does not change with them.
+///
+/// # Errors
+/// When the checkpoint lacks a file.
+pub fn inputs(view: &View, init: Init) -> Result<Vec<Input>, FinetuneError> {
+    let examples = artifact(view, EXAMPLES)?.files_ending(".parquet");
+    let mut inputs: Vec<Input> =
+        examples.map(|file| Input::new(EXAMPLES, file.source.clone())).collect();
+    let model = artifact(view, MODEL)?;
+    let weights = (init == Init::Pretrained).then_some(WEIGHTS_FILE);
+    for name in VOCABULARY_FILES.into_iter().chain([CONFIG_FILE]).chain(weights) {
+        let missing = || FinetuneError::MissingFile { name: model.name.clone(), file: name };
+        inputs.push(Input::new(name, model.file(name).ok_or_else(missing)?.source.clone()));
+    }
+    Ok(inputs)
+}
+
+/// The vocabulary, and its end of text.
+///
+/// # Errors
+/// When it cannot be read, or has no end of text.
+pub fn codec(inputs: &TaskInputs) -> Result<(Codec, u32), TaskError> {
+    let tokenizer = inputs.one(TOKENIZER_JSON)?;
+    let config = inputs.one(TOKENIZER_CONFIG_JSON)?.map()?;
+    let name = || tokenizer.name().to_owned();
+    let codec = Codec::load(&tokenizer.map()?, Some(&config))
+        .map_err(|source| FinetuneError::Vocabulary { name: name(), source })?;
+    let eos = codec.eos().ok_or_else(|| FinetuneError::NoEndOfText { name: name() })?;
+    Ok((codec, eos))
+}
+
+/// The shape of the checkpoint.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn shape(inputs: &TaskInputs) -> Result<LlamaConfig, TaskError> {
+    let (bytes, path) = mapped(inputs.one(CONFIG_FILE)?)?;
+    Ok(LlamaConfig::from_json(&bytes, &path)?)
+}
+
+/// The classifier that training starts from.
+///
+/// # Errors
+/// When the checkpoint cannot be read, or is no causal model.
+pub fn classifier(
+    inputs: &TaskInputs,
+    init: Init,
+    labels: &[String],
+    seed: u64,
+) -> Result<Checkpoint, TaskError> {
+    let body = match init {
+        Init::Scratch => Checkpoint::fresh(shape(inputs)?, seed)?,
+        Init::Pretrained => {
+            let (config, config_path) = mapped(inputs.one(CONFIG_FILE)?)?;
+            let (weights, weights_path) = mapped(inputs.one(WEIGHTS_FILE)?)?;
+            Checkpoint::from_bytes((&config, &config_path), (&weights, &weights_path))?
+        }
+    };
+    let mut classifier = body.into_classifier(labels.to_vec(), seed)?;
+    // transformers pools the last token that is not padding: were the end of text that too, it would pass over it.
+    let pad = classifier.config.pad_token_id;
+    classifier.config.pad_token_id =
+        pad.filter(|pad| !classifier.config.eos_token_id.contains(pad));
+    Ok(classifier)
+}
+
+/// The bytes of an input, and what errors call it.
+fn mapped(input: &TaskInput) -> Result<(pipelines::input::Mapped, std::path::PathBuf), TaskError> {
+    Ok((input.map()?, input.name().into()))
+}

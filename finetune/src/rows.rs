@@ -1,0 +1,175 @@
+//! Labelled rows as token sequences.
+
+use std::collections::BTreeSet;
+
+use codec::Codec;
+use pipelines::error::TaskError;
+use pipelines::input::TaskInputs;
+use pipelines::table::TableReader;
+use pipelines::table::examples::{Example, Split};
+use rayon::prelude::*;
+
+use crate::config::TooLong;
+use crate::data::EXAMPLES;
+use crate::error::FinetuneError;
+
+/// Rows of one split.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Token ids, the end of text last.
+    pub sequences: Vec<Vec<u32>>,
+    /// Places of their labels in the label list.
+    pub labels: Vec<u32>,
+}
+
+/// Everything that a task learns from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// The labels of the train split, sorted.
+    pub labels: Vec<String>,
+    /// The train split.
+    pub train: Rows,
+    /// The validation split.
+    pub validation: Rows,
+    /// Texts that were cut off.
+    pub num_truncated: u64,
+}
+
+/// How texts become sequences.
+pub struct Encoder<'a> {
+    /// The vocabulary.
+    pub codec: &'a Codec,
+    /// Stands behind each text.
+    pub eos: u32,
+    /// Most tokens, the end of text included.
+    pub max_length: usize,
+    /// What happens to longer texts.
+    pub too_long: TooLong,
+}
+
+/// A row with what messages call it.
+struct Named {
+    file: String,
+    example: Example,
+}
+
+impl Named {
+    fn row(&self) -> String {
+        match &self.example.source_id {
+            Some(name) => format!("`{name}`"),
+            None => format!("{} of unit {}", self.example.key.record, self.example.key.unit),
+        }
+    }
+
+    fn label(&self) -> Result<&str, FinetuneError> {
+        match self.example.labels.as_slice() {
+            [label] => Ok(label),
+            labels => Err(FinetuneError::Labels {
+                name: self.file.clone(),
+                row: self.row(),
+                found: labels.len(),
+            }),
+        }
+    }
+}
+
+impl Dataset {
+    /// Reads and encodes the train and validation rows; test rows are not looked at.
+    ///
+    /// # Errors
+    /// When a table cannot be read, a row has not one label and one text, is too long, or has a label that is on no row of
+    /// train, or when train has fewer than two labels.
+    pub fn read(inputs: &TaskInputs, encoder: &Encoder<'_>) -> Result<Self, TaskError> {
+        let rows = named(inputs)?;
+        let labels = labels(&rows)?;
+        let mut dataset =
+            Self { labels, train: Rows::default(), validation: Rows::default(), num_truncated: 0 };
+        let encoded: Vec<Encoded> =
+            rows.par_iter().map(|row| encoder.encode(row)).collect::<Result<_, FinetuneError>>()?;
+        for (row, encoded) in rows.iter().zip(encoded) {
+            let label = dataset.place(row)?;
+            dataset.num_truncated += u64::from(encoded.is_truncated);
+            let split = match row.example.split {
+                Split::Train => &mut dataset.train,
+                _ => &mut dataset.validation,
+            };
+            split.sequences.push(encoded.sequence);
+            split.labels.push(label);
+        }
+        Ok(dataset)
+    }
+
+    /// The place of the row's label in the list.
+    fn place(&self, row: &Named) -> Result<u32, FinetuneError> {
+        let label = row.label()?;
+        let place = self.labels.binary_search_by(|known| known.as_str().cmp(label)).ok();
+        place.and_then(|place| u32::try_from(place).ok()).ok_or_else(|| {
+            FinetuneError::UnseenLabel {
+                name: row.file.clone(),
+                row: row.row(),
+                split: row.example.split.name(),
+                label: label.to_owned(),
+                known: quoted(&self.labels),
+            }
+        })
+    }
+}
+
+fn named(inputs: &TaskInputs) -> Result<Vec<Named>, TaskError> {
+    let mut rows = Vec::new();
+    for input in inputs.all(EXAMPLES) {
+        for batch in TableReader::<Example>::open(&input.map()?)? {
+            let learnt = batch?.into_iter().filter(|example| example.split != Split::Test);
+            rows.extend(learnt.map(|example| Named { file: input.name().to_owned(), example }));
+        }
+    }
+    Ok(rows)
+}
+
+/// The labels of the train split, sorted.
+fn labels(rows: &[Named]) -> Result<Vec<String>, FinetuneError> {
+    let train = rows.iter().filter(|row| row.example.split == Split::Train);
+    let labels: BTreeSet<&str> = train.map(Named::label).collect::<Result<_, _>>()?;
+    let labels: Vec<String> = labels.into_iter().map(str::to_owned).collect();
+    if labels.len() < 2 {
+        return Err(FinetuneError::TooFewLabels { found: labels.len(), known: quoted(&labels) });
+    }
+    Ok(labels)
+}
+
+fn quoted(labels: &[String]) -> String {
+    labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ")
+}
+
+struct Encoded {
+    sequence: Vec<u32>,
+    is_truncated: bool,
+}
+
+impl Encoder<'_> {
+    fn encode(&self, row: &Named) -> Result<Encoded, FinetuneError> {
+        let name = || row.file.clone();
+        if row.example.text_pair.is_some() {
+            return Err(FinetuneError::TextPair { name: name(), row: row.row() });
+        }
+        let mut sequence = self
+            .codec
+            .encode(&row.example.text)
+            .map_err(|source| FinetuneError::Encode { name: name(), row: row.row(), source })?;
+        let (found, expected) = (sequence.len() + 1, self.max_length);
+        let is_truncated = found > expected;
+        match self.too_long {
+            TooLong::Refuse if is_truncated => {
+                return Err(FinetuneError::TooLong {
+                    name: name(),
+                    row: row.row(),
+                    found,
+                    expected,
+                });
+            }
+            _ => sequence.truncate(expected - 1),
+        }
+        sequence.push(self.eos);
+        Ok(Encoded { sequence, is_truncated })
+    }
+}

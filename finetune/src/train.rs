@@ -1,0 +1,125 @@
+//! The phase `train`: one classifier a seed.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use model::CONFIG_FILE;
+use model::NumericProfile;
+use model::checkpoint::WEIGHTS_FILE;
+use pipelines::context::Context;
+use pipelines::error::TaskError;
+use pipelines::input::TaskInputs;
+use pipelines::output::{Size, TaskOutput};
+use pipelines::stage::{Phase, Task, View};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::config::{Init, TaskKind, TooLong};
+use crate::data;
+use crate::error::FinetuneError;
+use crate::rows::{Dataset, Encoder};
+use crate::score::EpochLine;
+use crate::trainer::Trainer;
+
+/// Name of the phase.
+pub const NAME: &str = "train";
+/// The output with what was measured after each epoch.
+pub const METRICS_FILE: &str = "metrics.jsonl";
+/// Outputs of a task.
+pub const FILES: [&str; 3] = [CONFIG_FILE, METRICS_FILE, WEIGHTS_FILE];
+
+/// Training of the classifiers.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "each field is the config's of the same name")]
+pub struct Train {
+    pub init: Init,
+    pub task: TaskKind,
+    pub max_length: Option<NonZeroUsize>,
+    pub too_long: TooLong,
+    pub epochs: NonZeroU32,
+    pub batch_size: NonZeroUsize,
+    pub peak_lr: f64,
+    pub warmup_ratio: f64,
+    pub weight_decay: f64,
+    pub max_grad_norm: f64,
+    pub shuffle_labels: bool,
+    pub numeric_profile: NumericProfile,
+    /// One task each. A task knows its own seed by the tag of the config that it reads, so that a further seed changes no key.
+    #[serde(skip)]
+    pub seeds: Vec<u64>,
+}
+
+impl Phase for Train {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("the config has string keys and finite numbers only")
+    }
+
+    fn tasks(&self, view: &View) -> Result<Vec<Task>, TaskError> {
+        let task = |seed: &u64| {
+            let mut inputs = data::inputs(view, self.init)?;
+            for input in inputs.iter_mut().filter(|input| input.role == CONFIG_FILE) {
+                input.tag = seed.to_string();
+            }
+            Ok(Task::new(task_name(*seed), inputs))
+        };
+        self.seeds.iter().map(task).collect()
+    }
+
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
+        self.numeric_profile.require()?;
+        let seed = seed(inputs)?;
+        let (codec, eos) = data::codec(inputs)?;
+        let context = data::shape(inputs)?.max_position_embeddings;
+        let max_length = self.max_length.map_or(context, NonZeroUsize::get);
+        if max_length > context {
+            return Err(FinetuneError::MaxLength { found: max_length, expected: context }.into());
+        }
+        let encoder = Encoder { codec: &codec, eos, max_length, too_long: self.too_long };
+        let dataset = Dataset::read(inputs, &encoder)?;
+        let classifier = data::classifier(inputs, self.init, &dataset.labels, seed)?;
+        let (classifier, lines) = Trainer::new(self, &dataset, seed, classifier)?.run(ctx)?;
+        out.write(CONFIG_FILE, classifier.config.to_json().as_bytes())?;
+        out.write(METRICS_FILE, &jsonl(&lines))?;
+        let mut weights = out.create(WEIGHTS_FILE)?;
+        classifier.write_weights(&mut weights)?;
+        out.finish(weights, Size::Bytes)?;
+        out.count("train_rows", dataset.train.labels.len() as u64);
+        out.count("validation_rows", dataset.validation.labels.len() as u64);
+        out.count("truncated_rows", dataset.num_truncated);
+        out.details(json!({
+            "architecture": classifier.config.head.architecture(),
+            "labels": dataset.labels,
+            "parameters": classifier.weights.num_values(),
+        }));
+        Ok(())
+    }
+}
+
+/// The name of a seed's task, and of its directory in the checkpoint.
+pub fn task_name(seed: u64) -> String {
+    format!("seed-{seed}")
+}
+
+fn seed(inputs: &TaskInputs) -> Result<u64, TaskError> {
+    let found = inputs.one(CONFIG_FILE)?.tag();
+    found.parse().map_err(|_| FinetuneError::Seed { found: found.to_owned() }.into())
+}
+
+fn jsonl(lines: &[EpochLine]) -> Vec<u8> {
+    let line = |line| {
+        serde_json::to_string(line).expect("a line has string keys and finite numbers only") + "\n"
+    };
+    lines.iter().map(line).collect::<String>().into_bytes()
+}

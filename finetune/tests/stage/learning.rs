@@ -1,0 +1,108 @@
+//! Classifiers learn what is in their rows, and depend on nothing else.
+
+use crate::lab::Lab;
+use model::{Checkpoint, Head};
+use serde_json::{Value, json};
+
+fn finished(fields: Value) -> Lab {
+    let lab = Lab::new();
+    lab.run(fields).unwrap();
+    lab
+}
+
+#[test]
+fn a_classifier_learns_and_loads_whatever_it_starts_from() {
+    for init in ["pretrained", "scratch"] {
+        let lab = finished(json!({ "init": init }));
+        for seed in [1, 2] {
+            let last = lab.last(seed);
+            assert_eq!(
+                (&last["epoch"], &last["step"], &last["validation_rows"]),
+                (&8.into(), &32.into(), &20.into())
+            );
+            assert_eq!(last["validation_accuracy"], 1.0, "{init}: {last}");
+            assert_eq!(last["validation_macro_f1"], 1.0, "{init}: {last}");
+            let checkpoint = Checkpoint::read(&lab.dir().join(format!("seed-{seed}"))).unwrap();
+            let labels = vec!["negative".to_owned(), "positive".to_owned()];
+            assert_eq!(checkpoint.config.head, Head::SequenceClassification { labels });
+            assert_eq!(
+                checkpoint.config.pad_token_id, None,
+                "the end of text pads, and must be pooled"
+            );
+        }
+        assert_eq!(lab.artifact().details["labels"], json!(["negative", "positive"]));
+    }
+}
+
+#[test]
+fn every_seed_has_a_whole_model_directory() {
+    let lab = finished(json!({ "epochs": 1 }));
+    let digests = lab.digests();
+    let files: Vec<&str> = digests.keys().filter_map(|path| path.strip_prefix("seed-2/")).collect();
+    assert_eq!(
+        files,
+        [
+            "config.json",
+            "metrics.jsonl",
+            "model.safetensors",
+            "tokenizer.json",
+            "tokenizer_config.json"
+        ]
+    );
+    assert_eq!(digests.len(), 10);
+    assert_ne!(digests["seed-1/model.safetensors"], digests["seed-2/model.safetensors"]);
+}
+
+#[test]
+fn shuffled_labels_cannot_be_learnt() {
+    let loss = |fields| finished(fields).last(1)["train_loss"].as_f64().unwrap();
+    let fair = loss(json!({ "seeds": [1], "epochs": 4 }));
+    let shuffled = loss(json!({ "seeds": [1], "epochs": 4, "shuffle_labels": true }));
+    // A guess costs ln 2 = 0.69 nats a row.
+    assert!(fair < 0.3 && shuffled > 0.6, "{fair} {shuffled}");
+}
+
+#[test]
+fn a_further_seed_runs_alone() {
+    let lab = finished(json!({ "epochs": 1 }));
+    let before = lab.digests();
+    assert_eq!(lab.run(json!({ "epochs": 1, "seeds": [1, 2, 3] })).unwrap(), ["task/train/seed-3"]);
+    let after = lab.digests();
+    assert!(before.iter().all(|(path, digest)| after[path] == *digest));
+}
+
+#[test]
+fn a_model_from_scratch_does_not_depend_on_the_weights() {
+    let scratch = json!({ "epochs": 1, "init": "scratch" });
+    let mut lab = finished(scratch.clone());
+    lab.base = 2;
+    assert_eq!(lab.run(scratch).unwrap(), [""; 0]);
+    assert_eq!(lab.run(json!({ "epochs": 1 })).unwrap().len(), 2);
+    lab.base = 1;
+    assert_eq!(lab.run(json!({ "epochs": 1 })).unwrap().len(), 2);
+}
+
+#[test]
+fn threads_and_interruptions_do_not_change_a_byte() {
+    let fields = json!({ "epochs": 2 });
+    let expected = finished(fields.clone()).digests();
+    for threads in [1, 2, 4] {
+        let lab = Lab::new();
+        lab.run_with_threads(fields.clone(), threads).unwrap();
+        assert_eq!(lab.digests(), expected, "{threads} threads");
+    }
+    let lab = Lab::new();
+    let message = lab.cancel_at(fields.clone(), 5);
+    assert!(message.contains("interrupted; run again"), "{message}");
+    lab.run(fields).unwrap();
+    assert_eq!(lab.digests(), expected);
+}
+
+#[test]
+fn without_validation_rows_there_is_only_a_loss() {
+    let mut lab = Lab::new();
+    lab.rows.truncate(60);
+    lab.run(json!({ "epochs": 1, "seeds": [1] })).unwrap();
+    let columns: Vec<String> = lab.last(1).as_object().unwrap().keys().cloned().collect();
+    assert_eq!(columns.len(), 3, "{columns:?}");
+}

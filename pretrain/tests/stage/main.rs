@@ -1,0 +1,5 @@
+//! The whole stage on tiny shards.
+
+mod golden;
+mod lab;
+mod training;
