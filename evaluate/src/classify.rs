@@ -1,5 +1,7 @@
 //! Phase `classify`: what fine-tuned classifiers say of held-out rows, one task for each model and seed.
 
+use std::num::NonZeroUsize;
+
 use model::{NumericProfile, Sequences};
 use pipelines::{
     context::{Context, Unit},
@@ -37,7 +39,9 @@ const BATCH_TOKENS: usize = 4096;
 pub struct Classify {
     /// Whose rows.
     pub split: Split,
-    /// What happens to texts that the context does not hold.
+    /// Most tokens of a text, if fewer than the context holds.
+    pub max_length: Option<NonZeroUsize>,
+    /// What happens to longer texts.
     pub too_long: TooLong,
     /// The arithmetic.
     pub numeric_profile: NumericProfile,
@@ -101,7 +105,7 @@ impl Classify {
         let place = || row.place.clone();
         let tokens = sequence::encode(&model.codec, model.eos, row.texts())
             .map_err(|source| EvaluateError::Encode { place: place(), source })?;
-        let expected = model.context();
+        let expected = self.max_length.map_or(model.context(), |most| most.get().min(model.context()));
         sequence::fit(tokens, model.eos, expected, self.too_long).map_err(|found| {
             EvaluateError::TooLong { place: place(), model: model.name.clone(), found, expected }
         })

@@ -1,6 +1,6 @@
 //! What a manifest can say about evaluation.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use pipelines::table::examples::Split;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,11 @@ pub struct Config {
     pub examples: Option<String>,
     /// The split that they are measured on; another than `train`.
     pub split: Split,
-    /// What happens to a text with more tokens than a classifier's context.
+    /// Most tokens of a text, with the end-of-text token behind it: the `max_length` that the models were fine-tuned with.
+    /// `None`, and anything above it, is the model's context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<NonZeroUsize>,
+    /// What happens to a text with more tokens than that.
     pub too_long: TooLong,
     /// Which two of `models` and `baselines` are compared. `None` compares every two, the earlier with the later.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +91,7 @@ impl Default for Config {
             baselines: Vec::new(),
             examples: None,
             split: Split::Test,
+            max_length: None,
             too_long: TooLong::default(),
             compare: None,
             language_models: Vec::new(),
