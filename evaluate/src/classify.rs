@@ -73,7 +73,12 @@ impl Phase for Classify {
         Ok(tasks)
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let model = Loaded::read(inputs)?;
         self.numeric_profile
             .require()
@@ -91,7 +96,12 @@ impl Phase for Classify {
             ctx.check_cancelled()?;
             for (row, probabilities) in rows.iter().zip(classifier.ask(sequences)?) {
                 let probabilities = labels.arrange(&probabilities);
-                table.push(row.prediction(&classifier.name, classifier.seed, &labels.all, probabilities)?)?;
+                table.push(row.prediction(
+                    &classifier.name,
+                    classifier.seed,
+                    &labels.all,
+                    probabilities,
+                )?)?;
             }
             ctx.advance(rows.len() as u64);
         }
@@ -105,7 +115,8 @@ impl Classify {
         let place = || row.place.clone();
         let tokens = sequence::encode(&model.codec, model.eos, row.texts())
             .map_err(|source| EvaluateError::Encode { place: place(), source })?;
-        let expected = self.max_length.map_or(model.context(), |most| most.get().min(model.context()));
+        let expected =
+            self.max_length.map_or(model.context(), |most| most.get().min(model.context()));
         sequence::fit(tokens, model.eos, expected, self.too_long).map_err(|found| {
             EvaluateError::TooLong { place: place(), model: model.name.clone(), found, expected }
         })
@@ -160,9 +171,11 @@ impl Labels {
                 });
             }
         }
-        let only_model: Vec<_> = known.iter().filter(|label| !all.contains(label)).cloned().collect();
+        let only_model: Vec<_> =
+            known.iter().filter(|label| !all.contains(label)).cloned().collect();
         all.extend(only_model);
-        let of_model = all.iter().map(|label| known.iter().position(|known| known == label)).collect();
+        let of_model =
+            all.iter().map(|label| known.iter().position(|known| known == label)).collect();
         Ok(Self { all, of_model })
     }
 

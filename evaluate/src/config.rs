@@ -109,16 +109,26 @@ impl Config {
     /// With the message for the user.
     pub fn validate(&self) -> Result<(), String> {
         if self.classifiers().is_empty() && self.language_models.is_empty() {
-            return Err("nothing to measure: expected `models` or `baselines` with `examples`, or \
+            return Err(
+                "nothing to measure: expected `models` or `baselines` with `examples`, or \
                         `language_models` with `shards`"
-                .into());
+                    .into(),
+            );
         }
-        together("examples", &self.examples, "`models` or `baselines`", !self.classifiers().is_empty())?;
+        together(
+            "examples",
+            &self.examples,
+            "`models` or `baselines`",
+            !self.classifiers().is_empty(),
+        )?;
         together("shards", &self.shards, "`language_models`", !self.language_models.is_empty())?;
         once("`models` and `baselines`", &self.classifiers())?;
         once("`language_models`", &self.language_models)?;
         if self.split == Split::Train {
-            return Err("`split` is `train`, expected `test` or `validation`: baselines learn from train".into());
+            return Err(
+                "`split` is `train`, expected `test` or `validation`: baselines learn from train"
+                    .into(),
+            );
         }
         let level = self.bootstrap.level;
         if !(level > 0.0 && level < 1.0) {
@@ -131,7 +141,9 @@ impl Config {
         let known = self.classifiers();
         if let Some(name) = [model, other].into_iter().find(|name| !known.contains(name)) {
             let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            return Err(format!("`compare` names `{name}`, expected of `models` and `baselines`: {known}"));
+            return Err(format!(
+                "`compare` names `{name}`, expected of `models` and `baselines`: {known}"
+            ));
         }
         if model == other {
             return Err(format!("`compare` names `{model}` twice, expected two different ones"));

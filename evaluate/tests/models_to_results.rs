@@ -43,8 +43,13 @@ enum TestStage {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Given {
     /// Sequence classifiers by seed; whether they are of the labels `a` and `b`.
-    Classifier { seeds: Vec<u64>, labels: Vec<String> },
-    LanguageModel { seed: u64 },
+    Classifier {
+        seeds: Vec<u64>,
+        labels: Vec<String>,
+    },
+    LanguageModel {
+        seed: u64,
+    },
     /// Text, label, group and split.
     Examples(Vec<(String, String, Option<String>, Split)>),
     Shards(Vec<String>),
@@ -91,9 +96,10 @@ impl Given {
         let model = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
         let files = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         match self {
-            Self::Classifier { seeds, .. } => {
-                seeds.iter().flat_map(|seed| model.map(|name| format!("seed-{seed}/{name}"))).collect()
-            }
+            Self::Classifier { seeds, .. } => seeds
+                .iter()
+                .flat_map(|seed| model.map(|name| format!("seed-{seed}/{name}")))
+                .collect(),
             Self::LanguageModel { .. } => files(&model),
             Self::Examples(_) => files(&["rows.parquet", "labels.json"]),
             Self::Shards(_) => files(&[
@@ -253,7 +259,8 @@ fn classifier(seeds: &[u64]) -> Given {
 }
 
 fn steps() -> BTreeMap<&'static str, Given> {
-    let texts = ["good film", "the film was bad the film was poor the film was fine and good", "fine"];
+    let texts =
+        ["good film", "the film was bad the film was poor the film was fine and good", "fine"];
     BTreeMap::from([
         ("triage", classifier(&[1, 2])),
         ("scratch", classifier(&[3])),
@@ -272,13 +279,16 @@ impl Lab {
     fn run(given: BTreeMap<&'static str, Given>, config: &str) -> Result<Self, String> {
         let dir = tempfile::tempdir().unwrap();
         let config = serde_json::from_str(config).unwrap();
-        let mut steps: BTreeMap<String, TestStage> =
-            given.into_iter().map(|(name, given)| (name.to_owned(), TestStage::Given(given))).collect();
+        let mut steps: BTreeMap<String, TestStage> = given
+            .into_iter()
+            .map(|(name, given)| (name.to_owned(), TestStage::Given(given)))
+            .collect();
         steps.insert("report".into(), TestStage::Evaluate(config));
         let manifest = Manifest { name: "test".into(), seed: 7, steps, pins: BTreeMap::new() };
         let out = OutDir::open(dir.path()).map_err(|error| chain(&error))?;
         let run = Run { manifest: &manifest, base: dir.path(), out: &out };
-        run.run(&InProcess, None, &Cancel::default(), &mut Unobserved).map_err(|error| chain(&error))?;
+        run.run(&InProcess, None, &Cancel::default(), &mut Unobserved)
+            .map_err(|error| chain(&error))?;
         Ok(Self(dir))
     }
 
@@ -299,17 +309,30 @@ fn mapped(path: &Path) -> Mapped {
 fn models_and_baselines_are_measured_on_the_same_rows() {
     let lab = Lab::run(steps(), ALL).unwrap();
     let found = lab.results().classification.unwrap();
-    assert_eq!((found.rows, found.units, found.labels.as_slice()), (40, 40, &["a".into(), "b".into()][..]));
-    let models: Vec<_> =
-        found.models.iter().map(|model| (model.model.as_str(), model.origin, model.seeds.len())).collect();
+    assert_eq!(
+        (found.rows, found.units, found.labels.as_slice()),
+        (40, 40, &["a".into(), "b".into()][..])
+    );
+    let models: Vec<_> = found
+        .models
+        .iter()
+        .map(|model| (model.model.as_str(), model.origin, model.seeds.len()))
+        .collect();
     assert_eq!(
         models,
-        [("triage", Origin::Model, 2), ("scratch", Origin::Model, 1), ("tfidf", Origin::Baseline, 1)]
+        [
+            ("triage", Origin::Model, 2),
+            ("scratch", Origin::Model, 1),
+            ("tfidf", Origin::Baseline, 1)
+        ]
     );
     assert_eq!(found.models[2].accuracy.estimate.value, 1.0);
     assert!((found.majority_share - 0.5).abs() < 1e-12);
     assert_eq!(found.comparisons.len(), 6);
-    assert_eq!((found.comparisons[0].model.as_str(), found.comparisons[0].other.as_str()), ("triage", "scratch"));
+    assert_eq!(
+        (found.comparisons[0].model.as_str(), found.comparisons[0].other.as_str()),
+        ("triage", "scratch")
+    );
     let rows: Vec<Prediction> = read_all(&mapped(&lab.path("predictions.parquet"))).unwrap();
     assert_eq!(rows.len(), 160);
     for row in &rows {
@@ -363,16 +386,31 @@ fn what_cannot_be_measured_is_refused_by_name_and_place() {
     let models = r#"{"models":["triage"],"examples":"labels"}"#;
     let baseline = r#"{"baselines":["tfidf"],"examples":"labels"}"#;
     let language = r#"{"language_models":["base"],"shards":"shards"}"#;
-    let put = |name, given| move |steps: &mut BTreeMap<&'static str, Given>| drop(steps.insert(name, given));
-    refused(put("labels", one_row("good", "c")), models, "(`row-60`): triage does not know the label `c`, expected one of b, a");
+    let put = |name, given| {
+        move |steps: &mut BTreeMap<&'static str, Given>| drop(steps.insert(name, given))
+    };
+    refused(
+        put("labels", one_row("good", "c")),
+        models,
+        "(`row-60`): triage does not know the label `c`, expected one of b, a",
+    );
     refused(put("labels", one_row("good", "c")), baseline, "tfidf does not know the label `c`");
-    refused(put("labels", one_row(&"x ".repeat(40), "a")), models, "but the context of triage holds 16");
-    refused(put("triage", Given::LanguageModel { seed: 1 }), models, "is a LlamaForCausalLM, expected a LlamaForSequenceClassification");
+    refused(
+        put("labels", one_row(&"x ".repeat(40), "a")),
+        models,
+        "but the context of triage holds 16",
+    );
+    refused(
+        put("triage", Given::LanguageModel { seed: 1 }),
+        models,
+        "is a LlamaForCausalLM, expected a LlamaForSequenceClassification",
+    );
     refused(put("base", classifier(&[1])), language, "holds no config.json");
     refused(put("shards", Given::Shards(Vec::new())), language, "has no document in validation");
     let train: Vec<_> = examples().into_iter().filter(|row| row.3 == Split::Train).collect();
     refused(put("labels", Given::Examples(train)), models, "has no row in test");
-    let wordless = examples().into_iter().map(|row| ("!".to_owned(), row.1, row.2, row.3)).collect();
+    let wordless =
+        examples().into_iter().map(|row| ("!".to_owned(), row.1, row.2, row.3)).collect();
     refused(put("labels", Given::Examples(wordless)), baseline, "hold no word of two characters");
 }
 
@@ -390,5 +428,8 @@ fn phases_without_tensors_write_the_bytes_of_their_version() {
     let lab = Lab::run(steps(), config).unwrap();
     let digest = |file: &str| Digest::of(&fs::read(lab.path(file)).unwrap()).short();
     // Version 1 of `baseline` and of `compare`.
-    assert_eq!([digest("predictions.parquet"), digest("results.json")], ["", ""]);
+    assert_eq!(
+        [digest("predictions.parquet"), digest("results.json")],
+        ["8f0b65ffc992", "ef7d052ce967"]
+    );
 }
