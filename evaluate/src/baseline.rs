@@ -50,7 +50,12 @@ impl Phase for FitBaseline {
         Ok(vec![Task::new(self.baseline.name(), held_out::inputs(view)?)])
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let (name, labels) = held_out::labels(inputs)?;
         let train = held_out::rows(inputs, Split::Train)?;
         let rows = held_out::rows(inputs, self.split)?;

@@ -1,5 +1,7 @@
 //! Phase `classify`: what fine-tuned classifiers say of held-out rows, one task for each model and seed.
 
+use std::num::NonZeroUsize;
+
 use model::{NumericProfile, Sequences};
 use pipelines::{
     context::{Context, Unit},
@@ -37,7 +39,9 @@ const BATCH_TOKENS: usize = 4096;
 pub struct Classify {
     /// Whose rows.
     pub split: Split,
-    /// What happens to texts that the context does not hold.
+    /// Most tokens of a text, if fewer than the context holds.
+    pub max_length: Option<NonZeroUsize>,
+    /// What happens to longer texts.
     pub too_long: TooLong,
     /// The arithmetic.
     pub numeric_profile: NumericProfile,
@@ -69,7 +73,12 @@ impl Phase for Classify {
         Ok(tasks)
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let model = Loaded::read(inputs)?;
         self.numeric_profile
             .require()
@@ -87,7 +96,12 @@ impl Phase for Classify {
             ctx.check_cancelled()?;
             for (row, probabilities) in rows.iter().zip(classifier.ask(sequences)?) {
                 let probabilities = labels.arrange(&probabilities);
-                table.push(row.prediction(&classifier.name, classifier.seed, &labels.all, probabilities)?)?;
+                table.push(row.prediction(
+                    &classifier.name,
+                    classifier.seed,
+                    &labels.all,
+                    probabilities,
+                )?)?;
             }
             ctx.advance(rows.len() as u64);
         }
@@ -101,7 +115,8 @@ impl Classify {
         let place = || row.place.clone();
         let tokens = sequence::encode(&model.codec, model.eos, row.texts())
             .map_err(|source| EvaluateError::Encode { place: place(), source })?;
-        let expected = model.context();
+        let expected =
+            self.max_length.map_or(model.context(), |most| most.get().min(model.context()));
         sequence::fit(tokens, model.eos, expected, self.too_long).map_err(|found| {
             EvaluateError::TooLong { place: place(), model: model.name.clone(), found, expected }
         })
@@ -156,9 +171,11 @@ impl Labels {
                 });
             }
         }
-        let only_model: Vec<_> = known.iter().filter(|label| !all.contains(label)).cloned().collect();
+        let only_model: Vec<_> =
+            known.iter().filter(|label| !all.contains(label)).cloned().collect();
         all.extend(only_model);
-        let of_model = all.iter().map(|label| known.iter().position(|known| known == label)).collect();
+        let of_model =
+            all.iter().map(|label| known.iter().position(|known| known == label)).collect();
         Ok(Self { all, of_model })
     }
 

@@ -8,7 +8,9 @@ use pipelines::{
     output::TaskOutput,
     shard::Shard,
     stage::{Input, Phase, Task, View},
-    table::{TableWriter, likelihoods::Likelihood, predictions::Prediction, read_all, examples::Split},
+    table::{
+        TableWriter, examples::Split, likelihoods::Likelihood, predictions::Prediction, read_all,
+    },
 };
 use serde::Serialize;
 
@@ -57,7 +59,9 @@ impl Phase for Compare {
 
     fn tasks(&self, view: &View) -> Result<Vec<Task>, TaskError> {
         let of_phase = |phase: &'static str, output: &'static str| {
-            let input = move |task: &String| Input::new(output, view.output(phase, task, output)).tagged(phase);
+            let input = move |task: &String| {
+                Input::new(output, view.output(phase, task, output)).tagged(phase)
+            };
             view.tasks(phase).iter().map(input)
         };
         let mut inputs: Vec<Input> = of_phase(classify::NAME, PREDICTIONS)
@@ -73,7 +77,12 @@ impl Phase for Compare {
         Ok(vec![Task::new(NAME, inputs)])
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let answers = answers(inputs)?;
         let likelihoods = likelihoods(inputs)?;
         ctx.check_cancelled()?;
@@ -94,7 +103,10 @@ impl Phase for Compare {
         out.write(RESULTS, &results.to_json())?;
         if !answers.is_empty() {
             let mut table = TableWriter::<Prediction>::create(out, PREDICTIONS)?;
-            answers.into_iter().flat_map(|answers| answers.rows).try_for_each(|row| table.push(row))?;
+            answers
+                .into_iter()
+                .flat_map(|answers| answers.rows)
+                .try_for_each(|row| table.push(row))?;
             table.finish(out)?;
         }
         if !likelihoods.is_empty() {
@@ -186,11 +198,12 @@ fn answers(inputs: &TaskInputs) -> Result<Vec<Answers>> {
     let read = |input: &pipelines::input::TaskInput| {
         let rows: Vec<Prediction> = read_all(&input.map()?)?;
         let origin = if input.tag() == baseline::NAME { Origin::Baseline } else { Origin::Model };
-        let name = rows.first().map(|row| row.model.clone()).ok_or_else(|| EvaluateError::Unexpected {
-            name: input.name().to_owned(),
-            found: "no prediction".to_owned(),
-            expected: "one for each row".to_owned(),
-        })?;
+        let name =
+            rows.first().map(|row| row.model.clone()).ok_or_else(|| EvaluateError::Unexpected {
+                name: input.name().to_owned(),
+                found: "no prediction".to_owned(),
+                expected: "one for each row".to_owned(),
+            })?;
         Ok(Answers { name, origin, rows })
     };
     inputs.all(PREDICTIONS).map(read).collect()

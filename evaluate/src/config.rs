@@ -1,6 +1,6 @@
 //! What a manifest can say about evaluation.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use pipelines::table::examples::Split;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,11 @@ pub struct Config {
     pub examples: Option<String>,
     /// The split that they are measured on; another than `train`.
     pub split: Split,
-    /// What happens to a text with more tokens than a classifier's context.
+    /// Most tokens of a text, with the end-of-text token behind it: the `max_length` that the models were fine-tuned with.
+    /// `None`, and anything above it, is the model's context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<NonZeroUsize>,
+    /// What happens to a text with more tokens than that.
     pub too_long: TooLong,
     /// Which two of `models` and `baselines` are compared. `None` compares every two, the earlier with the later.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +91,7 @@ impl Default for Config {
             baselines: Vec::new(),
             examples: None,
             split: Split::Test,
+            max_length: None,
             too_long: TooLong::default(),
             compare: None,
             language_models: Vec::new(),
@@ -104,16 +109,26 @@ impl Config {
     /// With the message for the user.
     pub fn validate(&self) -> Result<(), String> {
         if self.classifiers().is_empty() && self.language_models.is_empty() {
-            return Err("nothing to measure: expected `models` or `baselines` with `examples`, or \
+            return Err(
+                "nothing to measure: expected `models` or `baselines` with `examples`, or \
                         `language_models` with `shards`"
-                .into());
+                    .into(),
+            );
         }
-        together("examples", &self.examples, "`models` or `baselines`", !self.classifiers().is_empty())?;
+        together(
+            "examples",
+            &self.examples,
+            "`models` or `baselines`",
+            !self.classifiers().is_empty(),
+        )?;
         together("shards", &self.shards, "`language_models`", !self.language_models.is_empty())?;
         once("`models` and `baselines`", &self.classifiers())?;
         once("`language_models`", &self.language_models)?;
         if self.split == Split::Train {
-            return Err("`split` is `train`, expected `test` or `validation`: baselines learn from train".into());
+            return Err(
+                "`split` is `train`, expected `test` or `validation`: baselines learn from train"
+                    .into(),
+            );
         }
         let level = self.bootstrap.level;
         if !(level > 0.0 && level < 1.0) {
@@ -126,7 +141,9 @@ impl Config {
         let known = self.classifiers();
         if let Some(name) = [model, other].into_iter().find(|name| !known.contains(name)) {
             let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            return Err(format!("`compare` names `{name}`, expected of `models` and `baselines`: {known}"));
+            return Err(format!(
+                "`compare` names `{name}`, expected of `models` and `baselines`: {known}"
+            ));
         }
         if model == other {
             return Err(format!("`compare` names `{model}` twice, expected two different ones"));

@@ -53,13 +53,17 @@ pub enum EvaluateError {
         source: CodecError,
     },
     /// A vocabulary has no token that ends a text.
-    #[error("{name} names no eos token, expected one in tokenizer_config.json or config.json: every text ends with it")]
+    #[error(
+        "{name} names no eos token, expected one in tokenizer_config.json or config.json: every text ends with it"
+    )]
     NoEndOfText {
         /// The model.
         name: String,
     },
     /// Shards were made with another vocabulary.
-    #[error("the tokenizer.json of {model} is not that of {shards}, expected shards of the model's own vocabulary")]
+    #[error(
+        "the tokenizer.json of {model} is not that of {shards}, expected shards of the model's own vocabulary"
+    )]
     OtherVocabulary {
         /// The model.
         model: String,
@@ -126,7 +130,9 @@ pub enum EvaluateError {
         split: &'static str,
     },
     /// The validation split of the shards is empty.
-    #[error("{name} has no document in validation, expected at least one (`validation` of the step that made it)")]
+    #[error(
+        "{name} has no document in validation, expected at least one (`validation` of the step that made it)"
+    )]
     NoDocuments {
         /// The shards.
         name: String,
@@ -138,7 +144,9 @@ pub enum EvaluateError {
         name: String,
     },
     /// The baseline did not come to its optimum.
-    #[error("the tfidf baseline did not converge: gradient norm {found:e} after {iterations} iterations, expected {expected:e}")]
+    #[error(
+        "the tfidf baseline did not converge: gradient norm {found:e} after {iterations} iterations, expected {expected:e}"
+    )]
     NotConverged {
         /// Where it stopped.
         found: f64,
@@ -148,7 +156,9 @@ pub enum EvaluateError {
         iterations: usize,
     },
     /// Tables that should hold the same rows do not.
-    #[error("{name}: found {found}, expected {expected}; this is a bug in seedbed: please report it")]
+    #[error(
+        "{name}: found {found}, expected {expected}; this is a bug in seedbed: please report it"
+    )]
     Unexpected {
         /// The table.
         name: String,

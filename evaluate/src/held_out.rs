@@ -27,7 +27,8 @@ pub(crate) fn artifact(view: &View) -> Result<&ArtifactView> {
 /// The tables of examples and their label list, as inputs of a task.
 pub(crate) fn inputs(view: &View) -> Result<Vec<Input>> {
     let artifact = artifact(view)?;
-    let tables = artifact.files_ending(".parquet").map(|file| Input::new(EXAMPLES, file.source.clone()));
+    let tables =
+        artifact.files_ending(".parquet").map(|file| Input::new(EXAMPLES, file.source.clone()));
     Ok(tables.chain([labels_input(view)?]).collect())
 }
 
@@ -87,7 +88,9 @@ impl HeldOut {
         labels: &[String],
         probabilities: Vec<f64>,
     ) -> Result<Prediction> {
-        let larger = |best: usize, at: usize| if probabilities[at] > probabilities[best] { at } else { best };
+        let larger = |best: usize, at: usize| {
+            if probabilities[at] > probabilities[best] { at } else { best }
+        };
         let predicted = (1..probabilities.len()).fold(0, larger);
         Ok(Prediction {
             model: model.to_owned(),
@@ -111,7 +114,9 @@ pub(crate) fn rows(inputs: &TaskInputs, split: Split) -> Result<Vec<HeldOut>> {
     for input in inputs.all(EXAMPLES) {
         for batch in TableReader::<Example>::open(&input.map()?)? {
             let kept = batch?.into_iter().filter(|example| example.split == split);
-            rows.extend(kept.map(|example| HeldOut { place: place(input.name(), &example), example }));
+            rows.extend(
+                kept.map(|example| HeldOut { place: place(input.name(), &example), example }),
+            );
         }
     }
     if rows.is_empty() {
@@ -123,5 +128,8 @@ pub(crate) fn rows(inputs: &TaskInputs, split: Split) -> Result<Vec<HeldOut>> {
 
 fn place(table: &str, example: &Example) -> String {
     let own = example.source_id.as_ref().map(|id| format!(" (`{id}`)")).unwrap_or_default();
-    format!("{table}: {} row {} of unit {}{own}", example.split, example.key.record, example.key.unit)
+    format!(
+        "{table}: {} row {} of unit {}{own}",
+        example.split, example.key.record, example.key.unit
+    )
 }

@@ -74,9 +74,10 @@ impl Phase for Score {
         let shards = shards(view)?;
         let mut documents = shard_inputs(shards, &[BIN, IDX, DOCS])?;
         let tokenizer = shards.file(TOKENIZER_JSON);
-        documents.extend(tokenizer.map(|file| {
-            Input::new(SHARDS_TOKENIZER, file.source.clone()).tagged(&shards.name)
-        }));
+        documents
+            .extend(tokenizer.map(|file| {
+                Input::new(SHARDS_TOKENIZER, file.source.clone()).tagged(&shards.name)
+            }));
         let task = |artifact: &ArtifactView| {
             let inputs = model_files::inputs(artifact, "", 0)?;
             Ok(Task::new(artifact.name.clone(), [inputs, documents.clone()].concat()))
@@ -84,7 +85,12 @@ impl Phase for Score {
         view.artifacts(LANGUAGE_MODELS).iter().map(task).collect()
     }
 
-    fn run(&self, inputs: &TaskInputs, out: &mut TaskOutput, ctx: &Context) -> Result<(), TaskError> {
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
         let mut model = Loaded::read(inputs)?;
         model.require_language_model()?;
         self.numeric_profile
@@ -181,10 +187,12 @@ fn read_shards(inputs: &TaskInputs) -> Result<Vec<(Shard, Vec<ShardDocument>)>> 
 fn check_vocabulary(model: &Loaded, inputs: &TaskInputs) -> Result<()> {
     let own = inputs.one(TOKENIZER_JSON)?;
     match inputs.all(SHARDS_TOKENIZER).next() {
-        Some(of_shards) if of_shards.digest() != own.digest() => Err(EvaluateError::OtherVocabulary {
-            model: model.name.clone(),
-            shards: of_shards.tag().to_owned(),
-        }),
+        Some(of_shards) if of_shards.digest() != own.digest() => {
+            Err(EvaluateError::OtherVocabulary {
+                model: model.name.clone(),
+                shards: of_shards.tag().to_owned(),
+            })
+        }
         _ => Ok(()),
     }
 }

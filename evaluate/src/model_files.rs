@@ -51,7 +51,11 @@ pub(crate) fn inputs(artifact: &ArtifactView, dir: &str, seed: u64) -> Result<Ve
 }
 
 fn missing(artifact: &ArtifactView, file: String) -> EvaluateError {
-    EvaluateError::MissingFile { name: artifact.name.clone(), file, expected: "a model that `transformers` loads" }
+    EvaluateError::MissingFile {
+        name: artifact.name.clone(),
+        file,
+        expected: "a model that `transformers` loads",
+    }
 }
 
 /// A model that is ready to be asked.

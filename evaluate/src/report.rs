@@ -20,19 +20,33 @@ pub fn table(results: &Results) -> String {
 }
 
 fn classifiers(text: &mut String, found: &Classification) {
-    let units = if found.units == found.rows { String::new() } else { format!(" in {} groups", found.units) };
-    line(text, &format!(
-        "{}, {}: {} rows{units}, {} labels; always `{}`: accuracy {:.4}",
-        found.examples, found.split, found.rows, found.labels.len(), found.majority_label, found.majority_share,
-    ));
+    let units = if found.units == found.rows {
+        String::new()
+    } else {
+        format!(" in {} groups", found.units)
+    };
+    line(
+        text,
+        &format!(
+            "{}, {}: {} rows{units}, {} labels; always `{}`: accuracy {:.4}",
+            found.examples,
+            found.split,
+            found.rows,
+            found.labels.len(),
+            found.majority_label,
+            found.majority_share,
+        ),
+    );
     let header = ["model", "accuracy", "macro F1", "seeds", "sd"].map(String::from);
-    let rows = found.models.iter().map(|scores| [
-        scores.model.clone(),
-        interval(&scores.accuracy.estimate),
-        interval(&scores.macro_f1.estimate),
-        scores.seeds.len().to_string(),
-        scores.accuracy_sd.map_or_else(|| "-".to_owned(), |sd| format!("{sd:.4}")),
-    ]);
+    let rows = found.models.iter().map(|scores| {
+        [
+            scores.model.clone(),
+            interval(&scores.accuracy.estimate),
+            interval(&scores.macro_f1.estimate),
+            scores.seeds.len().to_string(),
+            scores.accuracy_sd.map_or_else(|| "-".to_owned(), |sd| format!("{sd:.4}")),
+        ]
+    });
     columns(text, std::iter::once(header).chain(rows).collect());
 }
 
@@ -42,13 +56,15 @@ fn comparisons(text: &mut String, found: &[Comparison]) {
     }
     line(text, "");
     let header = ["comparison", "score", "difference", "p (Holm)", "verdict"].map(String::from);
-    let rows = found.iter().map(|row| [
-        format!("{} - {}", row.model, row.other),
-        metric(row.metric).to_owned(),
-        signed_interval(&row.difference.estimate),
-        p_value(row.p_adjusted),
-        row.verdict.word().to_owned(),
-    ]);
+    let rows = found.iter().map(|row| {
+        [
+            format!("{} - {}", row.model, row.other),
+            metric(row.metric).to_owned(),
+            signed_interval(&row.difference.estimate),
+            p_value(row.p_adjusted),
+            row.verdict.word().to_owned(),
+        ]
+    });
     columns(text, std::iter::once(header).chain(rows).collect());
 }
 
@@ -56,18 +72,24 @@ fn language_models(text: &mut String, found: &Language) {
     if !text.is_empty() {
         line(text, "");
     }
-    line(text, &format!(
-        "{}, validation: {} documents, {} tokens, {} bytes; unigram entropy {:.4} nats/token",
-        found.shards, found.documents, found.tokens, found.bytes, found.unigram_entropy,
-    ));
-    let header = ["model", "nats/token", "perplexity", "bits/byte", "below unigram"].map(String::from);
-    let rows = found.models.iter().map(|scores| [
-        scores.model.clone(),
-        interval(&scores.nats_per_token.estimate),
-        interval(&scores.perplexity.estimate),
-        interval(&scores.bits_per_byte.estimate),
-        format!("{:.4}", scores.below_unigram),
-    ]);
+    line(
+        text,
+        &format!(
+            "{}, validation: {} documents, {} tokens, {} bytes; unigram entropy {:.4} nats/token",
+            found.shards, found.documents, found.tokens, found.bytes, found.unigram_entropy,
+        ),
+    );
+    let header =
+        ["model", "nats/token", "perplexity", "bits/byte", "below unigram"].map(String::from);
+    let rows = found.models.iter().map(|scores| {
+        [
+            scores.model.clone(),
+            interval(&scores.nats_per_token.estimate),
+            interval(&scores.perplexity.estimate),
+            interval(&scores.bits_per_byte.estimate),
+            format!("{:.4}", scores.below_unigram),
+        ]
+    });
     columns(text, std::iter::once(header).chain(rows).collect());
 }
 

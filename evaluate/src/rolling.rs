@@ -64,7 +64,13 @@ mod tests {
     fn the_last_window_reads_further_back() {
         let windows = windows(9, &[1, 2, 3, 4, 5], 3);
         assert_eq!(windows.len(), 2);
-        assert_eq!(windows[0], Window { tokens: vec![9, 1, 2], targets: vec![Some(1), Some(2), Some(3)] });
-        assert_eq!(windows[1], Window { tokens: vec![2, 3, 4], targets: vec![None, Some(4), Some(5)] });
+        assert_eq!(
+            windows[0],
+            Window { tokens: vec![9, 1, 2], targets: vec![Some(1), Some(2), Some(3)] }
+        );
+        assert_eq!(
+            windows[1],
+            Window { tokens: vec![2, 3, 4], targets: vec![None, Some(4), Some(5)] }
+        );
     }
 }

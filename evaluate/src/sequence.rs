@@ -10,7 +10,12 @@ use crate::config::TooLong;
 ///
 /// # Errors
 /// The number of tokens, when there are more than `context` and `too_long` refuses them.
-pub(crate) fn fit(mut tokens: Vec<u32>, eos: u32, context: usize, too_long: TooLong) -> Result<Vec<u32>, usize> {
+pub(crate) fn fit(
+    mut tokens: Vec<u32>,
+    eos: u32,
+    context: usize,
+    too_long: TooLong,
+) -> Result<Vec<u32>, usize> {
     match too_long {
         TooLong::Refuse if tokens.len() > context => Err(tokens.len()),
         _ => {
@@ -24,7 +29,11 @@ pub(crate) fn fit(mut tokens: Vec<u32>, eos: u32, context: usize, too_long: TooL
 }
 
 /// The tokens of the texts, each ended by `eos`.
-pub(crate) fn encode(codec: &Codec, eos: u32, texts: (&str, Option<&str>)) -> Result<Vec<u32>, CodecError> {
+pub(crate) fn encode(
+    codec: &Codec,
+    eos: u32,
+    texts: (&str, Option<&str>),
+) -> Result<Vec<u32>, CodecError> {
     let mut tokens = Vec::new();
     for text in [Some(texts.0), texts.1].into_iter().flatten() {
         tokens.extend(codec.encode(text)?);

@@ -57,8 +57,8 @@ impl Stage for Config {
         let numeric_profile = NumericProfile::resolve();
         let mut phases: Vec<Box<dyn Phase>> = Vec::new();
         if !self.models.is_empty() {
-            let (split, too_long) = (self.split, self.too_long);
-            phases.push(Box::new(Classify { split, too_long, numeric_profile }));
+            let (split, max_length, too_long) = (self.split, self.max_length, self.too_long);
+            phases.push(Box::new(Classify { split, max_length, too_long, numeric_profile }));
         }
         for &baseline in &self.baselines {
             phases.push(Box::new(FitBaseline { baseline, split: self.split }));

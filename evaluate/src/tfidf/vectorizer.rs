@@ -33,7 +33,8 @@ impl Vectorizer {
             .into_iter()
             .map(|counts| {
                 let number = |(term, count): (String, u32)| {
-                    let next = u32::try_from(terms.len()).expect("fewer than 2^32 terms fit in memory");
+                    let next =
+                        u32::try_from(terms.len()).expect("fewer than 2^32 terms fit in memory");
                     let term = *terms.entry(term).or_insert(next);
                     if term == next {
                         rows_with.push(0);
@@ -60,7 +61,12 @@ impl Vectorizer {
     /// The row of other texts; terms that were not learnt are left out.
     pub(super) fn row(&self, texts: Texts<'_>) -> SparseRow {
         let counts = count(&self.words, texts);
-        self.weigh(counts.iter().filter_map(|(term, count)| Some((*self.terms.get(term)?, *count))).collect())
+        self.weigh(
+            counts
+                .iter()
+                .filter_map(|(term, count)| Some((*self.terms.get(term)?, *count)))
+                .collect(),
+        )
     }
 
     fn weigh(&self, counts: BTreeMap<u32, u32>) -> SparseRow {
@@ -100,7 +106,14 @@ mod tests {
         let counts: Vec<_> = counts.iter().map(|(term, count)| (term.as_str(), *count)).collect();
         assert_eq!(
             counts,
-            [("low", 2), ("low lower", 1), ("lower", 2), ("lower low", 1), ("lower still", 1), ("still", 1)]
+            [
+                ("low", 2),
+                ("low lower", 1),
+                ("lower", 2),
+                ("lower low", 1),
+                ("lower still", 1),
+                ("still", 1)
+            ]
         );
     }
 

@@ -44,9 +44,10 @@ mod tests {
     #[test]
     fn words_are_runs_of_two_letters_numbers_or_underscores() {
         let words = Words::new();
-        assert_eq!(words.of("a bc, d_1 don't ½½ 日本語 e\u{301}te é-à x"), [
-            "bc", "d_1", "don", "½½", "日本語", "te"
-        ]);
+        assert_eq!(
+            words.of("a bc, d_1 don't ½½ 日本語 e\u{301}te é-à x"),
+            ["bc", "d_1", "don", "½½", "日本語", "te"]
+        );
         assert!(words.of(" a . b ").is_empty());
     }
 }

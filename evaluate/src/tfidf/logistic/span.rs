@@ -65,7 +65,11 @@ impl Vector {
     /// Margin of each row and column, `[rows, columns]`.
     pub(super) fn margins(&self) -> Vec<f64> {
         let intercepts = self.intercepts.iter().cycle();
-        self.products.iter().zip(intercepts).map(|(product, intercept)| product + intercept).collect()
+        self.products
+            .iter()
+            .zip(intercepts)
+            .map(|(product, intercept)| product + intercept)
+            .collect()
     }
 
     /// Inner product of the weights alone.
@@ -75,7 +79,8 @@ impl Vector {
 
     /// Inner product of weights and intercepts.
     pub(super) fn dot(&self, other: &Self) -> f64 {
-        let intercepts: f64 = self.intercepts.iter().zip(&other.intercepts).map(|(a, b)| a * b).sum();
+        let intercepts: f64 =
+            self.intercepts.iter().zip(&other.intercepts).map(|(a, b)| a * b).sum();
         self.dot_weights(other) + intercepts
     }
 
