@@ -91,15 +91,17 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             let array = self.array(&ready, engine.workers());
             let list = log.freeze(&array)?;
             observer.wave(&tally(&ready));
-            let failure = self.wave(engine, &array, &list, cancel, observer, &mut log)?;
+            let failures = self.wave(engine, &array, &list, cancel, observer, &mut log)?;
             for (phase, count) in tally(&ready) {
                 *summary.ran.entry(phase).or_default() += count;
             }
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            if let Some((task, message)) = failure {
-                return Err(Error::TasksFailed { failed: 1, started: ready.len(), task, message });
+            let failed = failures.len();
+            if let Some((task, message)) = failures.into_iter().next() {
+                let planned = ready.len();
+                return Err(Error::TasksFailed { failed, planned, task, message });
             }
             planner.forget_records();
         }
@@ -186,19 +188,19 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         cancel: &Cancel,
         observer: &mut dyn Observer,
         log: &mut RunLog,
-    ) -> Result<Option<(String, String)>> {
-        let mut failure = None;
+    ) -> Result<Vec<(String, String)>> {
+        let mut failures = Vec::new();
         let mut logged = Ok(());
         engine.run(array, list, cancel, &mut |group, event| {
             if let Event::Failed { task, message, cancelled: false } = &event {
-                failure.get_or_insert_with(|| (task.clone(), message.clone()));
+                failures.push((task.clone(), message.clone()));
             }
             if logged.is_ok() {
                 logged = log.event(&event);
             }
             observer.event(group, &event);
         })?;
-        logged.map(|()| failure)
+        logged.map(|()| failures)
     }
 }
 

@@ -138,7 +138,8 @@ fn a_flipped_bit_in_the_store_is_found_and_made_anew() {
     fs::set_permissions(&object, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(&object, bytes).unwrap();
     // Something has to read it: a bound that drops every document makes `write` run.
-    let strict = MANIFEST.replace("\"none\"", "\"gopher\"\nrules = { gopher_quality = { short_doc = 1000 } }");
+    let strict = MANIFEST
+        .replace("\"none\"", "\"gopher\"\nrules = { gopher_quality = { short_doc = 1000 } }");
     project.write("pipeline.toml", strict.as_bytes());
     let error = project.refused(&["run", "--quiet"]);
     assert!(error.contains("the file is damaged") && error.contains("makes it anew"), "{error}");
