@@ -93,9 +93,10 @@ impl Phase for Score {
     ) -> Result<(), TaskError> {
         let mut model = Loaded::read(inputs)?;
         model.require_language_model()?;
-        self.numeric_profile
-            .require()
-            .map_err(|source| EvaluateError::Model { name: model.name.clone(), source })?;
+        self.numeric_profile.require().map_err(|source| EvaluateError::Model {
+            name: model.name.clone(),
+            source: Box::new(source),
+        })?;
         check_vocabulary(&model, inputs)?;
         let splits = read_shards(inputs)?;
         ctx.begin(splits.iter().map(|(shard, _)| shard.documents()).sum(), Unit::Rows);
@@ -210,8 +211,10 @@ impl Loaded {
                 .iter()
                 .try_for_each(|window| batch.push(&window.tokens, &window.targets))
                 .and_then(|()| self.model.sequence_losses(&batch));
-            let losses =
-                asked.map_err(|source| EvaluateError::Model { name: self.name.clone(), source })?;
+            let losses = asked.map_err(|source| EvaluateError::Model {
+                name: self.name.clone(),
+                source: Box::new(source),
+            })?;
             nats = losses.iter().fold(nats, |nats, loss| nats + loss.nats);
         }
         Ok(nats)
