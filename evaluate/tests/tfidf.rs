@@ -32,3 +32,15 @@ fn probabilities_are_those_of_scikit_learn() {
         }
     }
 }
+
+#[test]
+fn bits_do_not_depend_on_threads() {
+    let texts = ["good fine", "bad poor", "the film", "good film", "poor film", "the the"];
+    let texts = texts.map(|text| (text, None));
+    let fitted = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let fit = || Tfidf::fit(&texts, &[0, 1, 2, 0, 1, 2], 3, "made-up", || Ok(())).unwrap();
+        pool.install(|| texts.map(|text| fit().probabilities(text)))
+    };
+    assert_eq!(fitted(1), fitted(3));
+}
