@@ -1,5 +1,4 @@
 //! The baseline against scikit-learn; `reference/tfidf.py` made the fixture.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use evaluate::tfidf::Tfidf;
 use serde::Deserialize;
