@@ -80,9 +80,10 @@ impl Phase for Classify {
         ctx: &Context,
     ) -> Result<(), TaskError> {
         let model = Loaded::read(inputs)?;
-        self.numeric_profile
-            .require()
-            .map_err(|source| EvaluateError::Model { name: model.name.clone(), source })?;
+        self.numeric_profile.require().map_err(|source| EvaluateError::Model {
+            name: model.name.clone(),
+            source: Box::new(source),
+        })?;
         let (_, listed) = held_out::labels(inputs)?;
         let rows = held_out::rows(inputs, self.split)?;
         let labels = Labels::new(&model, listed, &rows)?;
@@ -127,7 +128,10 @@ impl Loaded {
     fn ask(&mut self, sequences: &[Vec<u32>]) -> Result<Vec<Vec<f64>>> {
         let sequences: Sequences = sequences.iter().collect();
         let asked = self.model.class_probabilities(&sequences);
-        asked.map_err(|source| EvaluateError::Model { name: self.name.clone(), source })
+        asked.map_err(|source| EvaluateError::Model {
+            name: self.name.clone(),
+            source: Box::new(source),
+        })
     }
 }
 

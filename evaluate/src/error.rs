@@ -30,7 +30,7 @@ pub enum EvaluateError {
         /// The model.
         name: String,
         /// Why not.
-        source: ModelError,
+        source: Box<ModelError>,
     },
     /// A model has another head than its field asks for.
     #[error("{name} is a {found}, expected a {expected} in `{field}`")]

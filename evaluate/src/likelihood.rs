@@ -93,9 +93,10 @@ impl Phase for Score {
     ) -> Result<(), TaskError> {
         let mut model = Loaded::read(inputs)?;
         model.require_language_model()?;
-        self.numeric_profile
-            .require()
-            .map_err(|source| EvaluateError::Model { name: model.name.clone(), source })?;
+        self.numeric_profile.require().map_err(|source| EvaluateError::Model {
+            name: model.name.clone(),
+            source: Box::new(source),
+        })?;
         check_vocabulary(&model, inputs)?;
         let splits = read_shards(inputs)?;
         ctx.begin(splits.iter().map(|(shard, _)| shard.documents()).sum(), Unit::Rows);
@@ -205,13 +206,13 @@ impl Loaded {
         let mut nats = 0.0;
         // Bits of a window do not depend on those beside it, and windows are added up one by one.
         for together in windows.chunks((BATCH_TOKENS / context).max(1)) {
+            let failed =
+                |source| EvaluateError::Model { name: self.name.clone(), source: Box::new(source) };
             let mut batch = CausalBatch::new();
-            let asked = together
-                .iter()
-                .try_for_each(|window| batch.push(&window.tokens, &window.targets))
-                .and_then(|()| self.model.sequence_losses(&batch));
-            let losses =
-                asked.map_err(|source| EvaluateError::Model { name: self.name.clone(), source })?;
+            for window in together {
+                batch.push(&window.tokens, &window.targets).map_err(failed)?;
+            }
+            let losses = self.model.sequence_losses(&batch).map_err(failed)?;
             nats = losses.iter().fold(nats, |nats, loss| nats + loss.nats);
         }
         Ok(nats)

@@ -74,7 +74,8 @@ impl Loaded {
     pub(crate) fn read(inputs: &TaskInputs) -> Result<Self> {
         let (config, weights) = (inputs.one(CONFIG_FILE)?, inputs.one(WEIGHTS_FILE)?);
         let name = config.tag().to_owned();
-        let unusable = |source| EvaluateError::Model { name: name.clone(), source };
+        let unusable =
+            |source| EvaluateError::Model { name: name.clone(), source: Box::new(source) };
         let bytes = (config.map()?, weights.map()?);
         let checkpoint = Checkpoint::from_bytes(
             (&bytes.0, Path::new(config.name())),

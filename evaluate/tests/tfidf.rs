@@ -1,5 +1,4 @@
 //! The baseline against scikit-learn; `reference/tfidf.py` made the fixture.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use evaluate::tfidf::Tfidf;
 use serde::Deserialize;
@@ -31,4 +30,16 @@ fn probabilities_are_those_of_scikit_learn() {
             assert!(near, "{text}: found {found:?}, expected {expected:?}");
         }
     }
+}
+
+#[test]
+fn bits_do_not_depend_on_threads() {
+    let texts = ["good fine", "bad poor", "the film", "good film", "poor film", "the the"];
+    let texts = texts.map(|text| (text, None));
+    let fitted = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let fit = || Tfidf::fit(&texts, &[0, 1, 2, 0, 1, 2], 3, "made-up", || Ok(())).unwrap();
+        pool.install(|| texts.map(|text| fit().probabilities(text)))
+    };
+    assert_eq!(fitted(1), fitted(3));
 }
