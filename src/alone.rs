@@ -37,7 +37,8 @@ impl Command {
     pub fn run(self, stage: &str) -> anyhow::Result<()> {
         let mut table = match &self.config {
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
                 text.parse::<Table>().with_context(|| path.display().to_string())?
             }
             None => Table::new(),
@@ -47,9 +48,11 @@ impl Command {
         }
         // Through the text, so that an error shows the place in the settings.
         let text = toml::to_string(&Table::from_iter([(stage.to_owned(), Value::Table(table))]))?;
-        let step: Stage = toml::from_str(&text).with_context(|| format!("the settings of {stage}"))?;
+        let step: Stage =
+            toml::from_str(&text).with_context(|| format!("the settings of {stage}"))?;
         let steps = BTreeMap::from([(stage.to_owned(), step)]);
-        let manifest = Manifest { name: stage.to_owned(), seed: self.seed, steps, pins: BTreeMap::new() };
+        let manifest =
+            Manifest { name: stage.to_owned(), seed: self.seed, steps, pins: BTreeMap::new() };
         manifest.validate()?;
         make(&manifest, Path::new(""), &self.out, None, self.engine, self.voice)
     }
@@ -60,14 +63,19 @@ fn set(table: &mut Table, setting: &str) -> anyhow::Result<()> {
     let Some((key, value)) = setting.split_once('=') else {
         bail!("`{setting}`: found no `=`, expected KEY=VALUE");
     };
-    let value = format!("value = {value}").parse::<Table>().ok().and_then(|mut parsed| parsed.remove("value"));
+    let value = format!("value = {value}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut parsed| parsed.remove("value"));
     let value = value.unwrap_or_else(|| Value::String(setting[key.len() + 1..].to_owned()));
     let mut names: Vec<&str> = key.split('.').collect();
     let last = names.pop().unwrap_or(key);
     let mut inner = table;
     for name in names {
         let next = inner.entry(name).or_insert_with(|| Value::Table(Table::new()));
-        let Value::Table(next) = next else { bail!("`{setting}`: `{name}` is a value, expected a table") };
+        let Value::Table(next) = next else {
+            bail!("`{setting}`: `{name}` is a value, expected a table")
+        };
         inner = next;
     }
     inner.insert(last.to_owned(), value);
@@ -95,7 +103,10 @@ mod tests {
 
     #[test]
     fn a_dot_goes_into_a_table() {
-        assert_eq!(table(&["train.size=512", "train.documents=a/b"]), "[train]\nsize = 512\ndocuments = \"a/b\"\n");
+        assert_eq!(
+            table(&["train.size=512", "train.documents=a/b"]),
+            "[train]\nsize = 512\ndocuments = \"a/b\"\n"
+        );
         assert!(set(&mut "train = 1".parse::<Table>().unwrap(), "train.size=2").is_err());
     }
 

@@ -32,7 +32,9 @@ impl Command {
         })?;
         let last = LastRun::load(&out.store, &step.name);
         let mut said = false;
-        for (phase, task) in step.tasks().filter(|(_, task)| part.is_none_or(|part| task.task.name == part)) {
+        for (phase, task) in
+            step.tasks().filter(|(_, task)| part.is_none_or(|part| task.task.name == part))
+        {
             said = true;
             show::line(format!("{}/{phase}/{}: {}", step.name, task.task.name, state(task)))?;
             for reason in LastRun::reasons(last.as_ref(), phase, task) {
@@ -43,7 +45,8 @@ impl Command {
             }
         }
         if let (false, Some(part)) = (said, part) {
-            let mut names: Vec<&str> = step.tasks().map(|(_, task)| task.task.name.as_str()).collect();
+            let mut names: Vec<&str> =
+                step.tasks().map(|(_, task)| task.task.name.as_str()).collect();
             names.sort_unstable();
             names.dedup();
             bail!("step `{}` has no part `{part}`; it has {}", step.name, names.join(", "));

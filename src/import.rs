@@ -19,7 +19,11 @@ pub struct Command {
 impl Command {
     pub fn run(self) -> anyhow::Result<()> {
         let (artifact, identity) = OutDir::open(&self.out)?.import(&self.dir)?;
-        show::line(format!("{}, {} files; hold a step at it with", artifact.kind, artifact.parts.len()))?;
+        show::line(format!(
+            "{}, {} files; hold a step at it with",
+            artifact.kind,
+            artifact.parts.len()
+        ))?;
         show::line(format!("\n[pins]\nSTEP = \"{identity}\""))
     }
 }

@@ -29,7 +29,11 @@ fn main() -> ExitCode {
             let cancelled = |cause: &(dyn std::error::Error + 'static)| {
                 matches!(cause.downcast_ref(), Some(pipelines::error::Error::Cancelled))
             };
-            if error.chain().any(cancelled) { ExitCode::from(INTERRUPTED) } else { ExitCode::FAILURE }
+            if error.chain().any(cancelled) {
+                ExitCode::from(INTERRUPTED)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -31,7 +31,8 @@ impl Command {
     pub fn run(self) -> anyhow::Result<()> {
         let (plan, out) = load(&self.place)?;
         if self.json {
-            let steps: Vec<Value> = plan.steps.iter().map(|step| describe(step, &out.store)).collect();
+            let steps: Vec<Value> =
+                plan.steps.iter().map(|step| describe(step, &out.store)).collect();
             return show::line(serde_json::to_string_pretty(&json!({ "steps": steps }))?);
         }
         let mut left = Tally::default();
@@ -44,7 +45,9 @@ impl Command {
         match (left.ready, left.waits) {
             (0, 0) => show::line("nothing to do: everything is made"),
             (ready, 0) => show::line(format!("{} to run", show::tasks(ready))),
-            (ready, waits) => show::line(format!("{} to run now, at most {waits} after them", show::tasks(ready))),
+            (ready, waits) => {
+                show::line(format!("{} to run now, at most {waits} after them", show::tasks(ready)))
+            }
         }
     }
 }
@@ -91,7 +94,10 @@ fn say_step(step: &PlannedStep, store: &Store) -> anyhow::Result<()> {
         let hidden = Tally::of(step.tasks().map(|(_, task)| task));
         return match hidden.ready + hidden.waits {
             0 => show::line(format!("  pinned to {pin}; without the pin nothing would run either")),
-            hidden => show::line(format!("  pinned to {pin}; that hides {} that would run", show::tasks(hidden))),
+            hidden => show::line(format!(
+                "  pinned to {pin}; that hides {} that would run",
+                show::tasks(hidden)
+            )),
         };
     }
     let last = LastRun::load(store, &step.name);
@@ -121,7 +127,11 @@ fn phase_line(phase: &PlannedPhase) -> String {
             State::Waits(phase) => Some(phase.as_str()),
             _ => None,
         });
-        words.push(format!("decided after {} (at most {})", after.unwrap_or("an earlier phase"), show::tasks(tally.waits)));
+        words.push(format!(
+            "decided after {} (at most {})",
+            after.unwrap_or("an earlier phase"),
+            show::tasks(tally.waits)
+        ));
     }
     if words.is_empty() { "no tasks".into() } else { words.join(", ") }
 }
@@ -137,7 +147,8 @@ fn reasons(phase: &PlannedPhase, last: Option<&LastRun>) -> Vec<String> {
     let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let more = counts.len().saturating_sub(MAX_REASONS);
-    let mut reasons: Vec<String> = counts.into_iter().take(MAX_REASONS).map(|(reason, _)| reason).collect();
+    let mut reasons: Vec<String> =
+        counts.into_iter().take(MAX_REASONS).map(|(reason, _)| reason).collect();
     if more > 0 {
         reasons.push(format!("of {more} more reasons: see `explain`"));
     }
@@ -165,7 +176,9 @@ fn training_line(step: &PlannedStep, store: &Store) -> anyhow::Result<Option<Str
     }
     Ok(match start {
         Some(0) => Some(format!("starts from nothing, trains {left} optimizer steps")),
-        Some(from) if left > 0 => Some(format!("resumes at {from} of {end}, trains {left} optimizer steps")),
+        Some(from) if left > 0 => {
+            Some(format!("resumes at {from} of {end}, trains {left} optimizer steps"))
+        }
         _ => None,
     })
 }

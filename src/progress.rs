@@ -82,7 +82,8 @@ impl Progress {
 
     fn bar(&self, phase: &str) -> Option<ProgressBar> {
         let Form::Bars(bars) = &self.form else { return None };
-        let style = ProgressStyle::with_template("{prefix:<24} {bar:24} {msg}").expect("the template is well-formed");
+        let style = ProgressStyle::with_template("{prefix:<24} {bar:24} {msg}")
+            .expect("the template is well-formed");
         let bar = bars.add(ProgressBar::new(1000).with_style(style));
         bar.set_prefix(phase.to_owned());
         Some(bar)
@@ -108,12 +109,16 @@ impl Progress {
                     phase.done += done;
                 }
             }
-            Event::Note { line } => match self.groups.get(&group).and_then(|task| self.phases.get_mut(&task.phase)) {
-                Some(phase) => phase.note.clone_from(line),
-                None => self.line(line),
-            },
+            Event::Note { line } => {
+                match self.groups.get(&group).and_then(|task| self.phases.get_mut(&task.phase)) {
+                    Some(phase) => phase.note.clone_from(line),
+                    None => self.line(line),
+                }
+            }
             Event::Finished { task, .. } => self.finished(group, task),
-            Event::Failed { task, message, cancelled: false } => self.line(&format!("{task} failed: {message}")),
+            Event::Failed { task, message, cancelled: false } => {
+                self.line(&format!("{task} failed: {message}"))
+            }
             Event::Failed { .. } => {}
         }
         self.show(group);
@@ -129,7 +134,13 @@ impl Progress {
         if let Some(bar) = phase.bar.take() {
             bar.finish_and_clear();
         }
-        let line = format!("{:<24} {} in {}{}", phase_of(task), show::tasks(phase.tasks), show::time(phase.started.elapsed().as_secs_f64()), phase.rate());
+        let line = format!(
+            "{:<24} {} in {}{}",
+            phase_of(task),
+            show::tasks(phase.tasks),
+            show::time(phase.started.elapsed().as_secs_f64()),
+            phase.rate()
+        );
         self.line(&line);
     }
 
@@ -161,7 +172,11 @@ impl Progress {
 }
 
 fn permille(share: f64) -> u64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 1000 is a small whole number")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of 1000 is a small whole number"
+    )]
     let permille = (share * 1000.0) as u64;
     permille
 }
@@ -183,7 +198,11 @@ impl PhaseProgress {
 
     fn message(&self, share: f64) -> String {
         let elapsed = self.started.elapsed().as_secs_f64();
-        let left = if share > 0.0 { format!(", {} left", show::time(elapsed * (1.0 - share) / share)) } else { String::new() };
+        let left = if share > 0.0 {
+            format!(", {} left", show::time(elapsed * (1.0 - share) / share))
+        } else {
+            String::new()
+        };
         let note = if self.note.is_empty() { String::new() } else { format!("  {}", self.note) };
         format!("{} of {}{}{left}{note}", self.finished, show::tasks(self.tasks), self.rate())
     }
@@ -211,7 +230,9 @@ impl Observer for Progress {
 
     fn event(&mut self, group: usize, event: &Event) {
         if let Form::Json = self.form {
-            if let Ok(line) = serde_json::to_string(&serde_json::json!({ "group": group, "event": event })) {
+            if let Ok(line) =
+                serde_json::to_string(&serde_json::json!({ "group": group, "event": event }))
+            {
                 // The reader may have gone; the run goes on.
                 let _ = writeln!(io::stdout(), "{line}");
             }

@@ -7,6 +7,7 @@
 //! Writes `data/corpus/*.jsonl`, one file a package, and `data/labelled/passages.jsonl`. The bytes
 //! depend on `Cargo.lock` and on the contents of the packages, not on the machine or its paths.
 
+mod command;
 mod error;
 mod passages;
 mod registry;
@@ -14,5 +15,6 @@ mod rustdoc;
 mod sample;
 mod sources;
 
+pub use command::Command;
 pub use error::SampleError;
 pub use sample::{SampleSize, Summary, write_sample};

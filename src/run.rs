@@ -92,9 +92,11 @@ fn say(manifest: &Manifest<Stage>, out: &OutDir, summary: &Summary) -> anyhow::R
     for step in manifest.steps.keys() {
         let results = out.root.join(step).join(Kind::Results.name()).join("results.json");
         if results.exists() {
-            let text = std::fs::read(&results).with_context(|| format!("cannot read {}", results.display()))?;
-            let results: evaluate::Results = serde_json::from_slice(&text)
-                .with_context(|| format!("{}: not the results of an evaluation", results.display()))?;
+            let text = std::fs::read(&results)
+                .with_context(|| format!("cannot read {}", results.display()))?;
+            let results: evaluate::Results = serde_json::from_slice(&text).with_context(|| {
+                format!("{}: not the results of an evaluation", results.display())
+            })?;
             show::line(format!("\n{step}\n{}", evaluate::table(&results)))?;
         }
     }

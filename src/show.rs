@@ -10,19 +10,6 @@ pub fn line(text: impl std::fmt::Display) -> anyhow::Result<()> {
     }
 }
 
-/// `count` with thin groups of three digits: `12 345`.
-pub fn count(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// `12.3 MB`, in powers of ten.
 pub fn bytes(bytes: f64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];
@@ -38,7 +25,11 @@ pub fn bytes(bytes: f64) -> String {
 pub fn time(seconds: f64) -> String {
     let whole = std::time::Duration::from_secs_f64(seconds.clamp(0.0, 1e9)).as_secs();
     let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
 }
 
 /// `1 task`, `2 tasks`.
@@ -52,7 +43,6 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!([0, 999, 1000, 1234567].map(count), ["0", "999", "1 000", "1 234 567"]);
         assert_eq!([0.0, 999.0, 1500.0, 2e6].map(bytes), ["0 B", "999 B", "1.5 kB", "2.0 MB"]);
         assert_eq!([0.4, 63.0, 3661.0].map(time), ["0:00", "1:03", "1:01:01"]);
     }

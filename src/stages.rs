@@ -26,9 +26,6 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The stages' names, in the order in which data passes them.
-    pub const NAMES: [&str; 5] = ["corpus-prep", "tokenize", "pretrain", "finetune", "evaluate"];
-
     fn inner(&self) -> &dyn pipelines::stage::Stage {
         match self {
             Stage::CorpusPrep(config) => &**config,

@@ -51,13 +51,17 @@ impl LastLog {
         let dirs = std::fs::read_dir(runs).ok()?;
         let mut dirs: Vec<PathBuf> = dirs.flatten().map(|entry| entry.path()).collect();
         dirs.sort();
-        dirs.into_iter().rev().find_map(|dir| Some(Self::read(&std::fs::read_to_string(dir.join("log.jsonl")).ok()?)))
+        dirs.into_iter()
+            .rev()
+            .find_map(|dir| Some(Self::read(&std::fs::read_to_string(dir.join("log.jsonl")).ok()?)))
     }
 
     fn read(text: &str) -> Self {
         let mut log = Self::default();
         for line in text.lines() {
-            let event = serde_json::from_str::<serde_json::Value>(line).ok().map(|mut line| line["event"].take());
+            let event = serde_json::from_str::<serde_json::Value>(line)
+                .ok()
+                .map(|mut line| line["event"].take());
             let Some(Ok(event)) = event.map(serde_json::from_value::<Event>) else { continue };
             match event {
                 Event::Started { task, pid } => {
@@ -67,6 +71,8 @@ impl LastLog {
                     log.open.remove(&task);
                     log.finished += 1;
                 }
+                // Its process goes on to its end, and the task stays open.
+                Event::Failed { cancelled: true, .. } => {}
                 Event::Failed { task, message, .. } => {
                     log.open.remove(&task);
                     log.failed.push((task, message));
@@ -78,7 +84,11 @@ impl LastLog {
     }
 
     fn say(&self) -> anyhow::Result<()> {
-        show::line(format!("last run: {} finished, {} failed", show::tasks(self.finished), self.failed.len()))?;
+        show::line(format!(
+            "last run: {} finished, {} failed",
+            show::tasks(self.finished),
+            self.failed.len()
+        ))?;
         for (task, message) in &self.failed {
             show::line(format!("  failed {task}: {message}"))?;
         }

@@ -38,8 +38,10 @@ impl Command {
             // Nobody may be listening; the store tells what was done.
             let _ = writeln!(io::stdout(), "{line}");
         });
-        let went_well = array.run_group(self.index, &report, &cancel)?;
-        anyhow::ensure!(went_well, "group {} did not come to its end", self.index);
+        if !array.run_group(self.index, &report, &cancel)? {
+            // What went wrong was reported as an event; the exit status tells a batch system.
+            std::process::exit(1);
+        }
         Ok(())
     }
 }

@@ -65,9 +65,11 @@ impl Phase for Deduplicate {
         let num_records =
             indexes.iter().map(|index| index.len() / ENTRY_BYTES).sum::<usize>() as u64;
         ctx.begin(num_records, Unit::Rows);
-        let found = exact::find(&indexes.iter().map(|index| &index[..]).collect::<Vec<_>>());
-        ctx.check_cancelled()?;
-        ctx.advance(num_records);
+        let entries: Vec<&[u8]> = indexes.iter().map(|index| &index[..]).collect();
+        let found = exact::find(&entries, |done| {
+            ctx.advance(done);
+            ctx.check_cancelled()
+        })?;
         let parts = inputs.all("index").map(TaskInput::tag);
         let num_dropped = write(&found, parts, out)?;
         out.count("read", found.num_records);

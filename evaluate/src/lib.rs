@@ -1,1 +1,32 @@
-//! evaluate
+//! Measures models on held-out data.
+//!
+//! Phase [`classify`] asks fine-tuned classifiers for the labels of a split of `examples`, phase [`baseline`] fits
+//! [`tfidf`] on the train split and asks it for the same rows, phase [`likelihood`] asks language models for the
+//! documents of the validation split of `token-shards`. Phase [`compare`] makes `results` of what they said: scores with
+//! intervals, and differences with paired tests on the same rows. [`results`] is the format of `results.json`, [`report`]
+//! its table for people.
+
+pub mod config;
+pub mod error;
+pub mod stage;
+
+pub mod baseline;
+pub mod classify;
+pub mod compare;
+pub mod likelihood;
+
+pub mod report;
+pub mod results;
+
+pub mod rolling;
+pub mod tfidf;
+
+mod held_out;
+mod model_files;
+mod scores;
+mod sequence;
+
+pub use config::Config;
+pub use error::EvaluateError;
+pub use report::table;
+pub use results::Results;

@@ -25,5 +25,11 @@ pub trait Engine<S> {
     ///
     /// # Errors
     /// When workers cannot be started or die again and again. Failing tasks are reported, not returned.
-    fn run(&self, array: &TaskArray<S>, list: &Path, cancel: &Cancel, hear: &mut dyn FnMut(usize, Event)) -> Result<()>;
+    fn run(
+        &self,
+        array: &TaskArray<S>,
+        list: &Path,
+        cancel: &Cancel,
+        hear: &mut dyn FnMut(usize, Event),
+    ) -> Result<()>;
 }

@@ -77,12 +77,12 @@ pub enum Error {
         message: String,
     },
     /// Tasks failed; the first message stands for all.
-    #[error("{failed} of {started} tasks failed; the first was {task}: {message}")]
+    #[error("{failed} of {planned} tasks failed; the first was {task}: {message}")]
     TasksFailed {
         /// How many failed.
         failed: usize,
-        /// How many ran.
-        started: usize,
+        /// How many the wave had.
+        planned: usize,
         /// The first, as `step/phase/task`.
         task: String,
         /// What it said.

@@ -25,7 +25,10 @@ impl LastRun {
         let mut phases: BTreeMap<String, BTreeMap<String, Ingredients>> = BTreeMap::new();
         for (phase, task) in step.tasks() {
             if let Some(ingredients) = &task.ingredients {
-                phases.entry(phase.to_owned()).or_default().insert(task.task.name.clone(), ingredients.clone());
+                phases
+                    .entry(phase.to_owned())
+                    .or_default()
+                    .insert(task.task.name.clone(), ingredients.clone());
             }
         }
         Self { step: step.name.clone(), phases }
@@ -56,7 +59,9 @@ impl LastRun {
     /// Why `task` will run or not, one reason a line.
     pub fn reasons(last: Option<&Self>, phase: &str, task: &PlannedTask) -> Vec<String> {
         if let State::Waits(phase) = &task.state {
-            return vec![format!("decided after {phase}: it reads what that phase is still to make")];
+            return vec![format!(
+                "decided after {phase}: it reads what that phase is still to make"
+            )];
         }
         let Some(now) = &task.ingredients else { return Vec::new() };
         let before = last.and_then(|last| last.phases.get(phase)?.get(&task.task.name));
@@ -67,7 +72,9 @@ impl LastRun {
             (State::Done(_), _) => vec!["an earlier run made exactly this".into()],
             (_, None) if last.is_none() => vec!["the step was never run to its end".into()],
             (_, None) => vec![format!("no task of this name was there: {}", new_inputs(now))],
-            (_, Some(before)) if before.key() == now.key() => vec!["its result is no longer in the store".into()],
+            (_, Some(before)) if before.key() == now.key() => {
+                vec!["its result is no longer in the store".into()]
+            }
             (_, Some(before)) => differences(before, now),
         }
     }
@@ -84,15 +91,25 @@ fn new_inputs(now: &Ingredients) -> String {
 fn differences(before: &Ingredients, now: &Ingredients) -> Vec<String> {
     let mut reasons = Vec::new();
     if before.version != now.version {
-        reasons.push(format!("the phase's version went from {} to {}", before.version, now.version));
+        reasons
+            .push(format!("the phase's version went from {} to {}", before.version, now.version));
     }
     compare_config("", &before.config, &now.config, &mut reasons);
-    let same = |a: &KeyedInput, b: &KeyedInput| (&a.role, &a.tag, a.digest) == (&b.role, &b.tag, b.digest);
-    for input in now.inputs.iter().filter(|input| !before.inputs.iter().any(|old| same(old, input))) {
-        reasons.push(format!("`{}` {} is new or has changed ({:?})", input.role, input.name, input.digest));
+    let same =
+        |a: &KeyedInput, b: &KeyedInput| (&a.role, &a.tag, a.digest) == (&b.role, &b.tag, b.digest);
+    for input in now.inputs.iter().filter(|input| !before.inputs.iter().any(|old| same(old, input)))
+    {
+        reasons.push(format!(
+            "`{}` {} is new or has changed ({:?})",
+            input.role, input.name, input.digest
+        ));
     }
-    for input in before.inputs.iter().filter(|input| !now.inputs.iter().any(|new| same(new, input))) {
-        reasons.push(format!("`{}` {} was there with {:?}, and is not now", input.role, input.name, input.digest));
+    for input in before.inputs.iter().filter(|input| !now.inputs.iter().any(|new| same(new, input)))
+    {
+        reasons.push(format!(
+            "`{}` {} was there with {:?}, and is not now",
+            input.role, input.name, input.digest
+        ));
     }
     if reasons.is_empty() {
         reasons.push("its inputs come in another order".into());
@@ -107,7 +124,9 @@ fn compare_config(path: &str, before: &Value, now: &Value, reasons: &mut Vec<Str
         names.dedup();
         for name in names {
             let inner = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            let get = |map: &serde_json::Map<String, Value>| map.get(name).cloned().unwrap_or(Value::Null);
+            let get = |map: &serde_json::Map<String, Value>| {
+                map.get(name).cloned().unwrap_or(Value::Null)
+            };
             compare_config(&inner, &get(old), &get(new), reasons);
         }
     } else if before != now {

@@ -56,7 +56,8 @@ impl Stamp {
     fn settled_at(&self, hashed_at_nanos: u128) -> bool {
         let latest = self.modified.max(self.changed);
         let nanos = i128::from(latest.0) * 1_000_000_000 + i128::from(latest.1);
-        let limit = i128::try_from(hashed_at_nanos.saturating_sub(DISTRUSTED.as_nanos())).unwrap_or(i128::MAX);
+        let limit = i128::try_from(hashed_at_nanos.saturating_sub(DISTRUSTED.as_nanos()))
+            .unwrap_or(i128::MAX);
         nanos < limit
     }
 }
@@ -75,7 +76,9 @@ impl DigestCache {
     /// When it cannot be written.
     pub fn save(&mut self, store: &Store) -> Result<()> {
         if std::mem::take(&mut self.changed) {
-            let bytes = serde_json::to_vec(&self.entries).map_err(std::io::Error::other).at("write", &self.path)?;
+            let bytes = serde_json::to_vec(&self.entries)
+                .map_err(std::io::Error::other)
+                .at("write", &self.path)?;
             store.write_in_place(&self.path, &bytes)?;
         }
         Ok(())
@@ -88,7 +91,8 @@ impl DigestCache {
     pub fn parts(&mut self, base: &Path, set: &FileSet) -> Result<Vec<Part>, String> {
         let mut found = Vec::new();
         for path in expand(base, &set.globs)? {
-            let tag = (set.tag)(&path).map_err(|message| format!("{}: {message}", path.display()))?;
+            let tag =
+                (set.tag)(&path).map_err(|message| format!("{}: {message}", path.display()))?;
             found.push((path, tag));
         }
         let entries: Vec<Entry> = found
@@ -123,13 +127,18 @@ impl DigestCache {
                 return Ok(known.clone());
             }
         }
-        let hashed_at_nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let hashed_at_nanos =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let file = File::open(path).at("open", path)?;
         let (digest, _) = Digest::of_reader(&file).at("read", path)?;
         let ranges = match wants_ranges {
             true => {
                 let file = File::open(path).at("open", path)?;
-                Some((part_size, line_ranges(BufReader::with_capacity(1 << 20, file), part_size).at("read", path)?))
+                Some((
+                    part_size,
+                    line_ranges(BufReader::with_capacity(1 << 20, file), part_size)
+                        .at("read", path)?,
+                ))
             }
             false => None,
         };
@@ -150,7 +159,10 @@ impl Entry {
             None => vec![Found { unit: unit(self.digest, 0, self.stamp.bytes), is_range: false }],
             Some((_, ranges)) => ranges
                 .iter()
-                .map(|range| Found { unit: unit(range.digest, range.offset, range.bytes), is_range: true })
+                .map(|range| Found {
+                    unit: unit(range.digest, range.offset, range.bytes),
+                    is_range: true,
+                })
                 .collect(),
         }
     }
@@ -171,7 +183,11 @@ fn expand(base: &Path, globs: &[String]) -> Result<Vec<PathBuf>, String> {
             }
         }
         if files.len() == before {
-            let seen = if full.is_dir() { "is a directory; add `/*` for its files" } else { "matches no file" };
+            let seen = if full.is_dir() {
+                "is a directory; add `/*` for its files"
+            } else {
+                "matches no file"
+            };
             return Err(format!("`{pattern}` {seen} (looked in {})", base.display()));
         }
     }
@@ -179,4 +195,3 @@ fn expand(base: &Path, globs: &[String]) -> Result<Vec<PathBuf>, String> {
     files.dedup();
     Ok(files)
 }
-

@@ -39,7 +39,8 @@ pub fn order<S: Stage>(manifest: &Manifest<S>) -> Result<Vec<String>> {
     }
     let mut order = Vec::new();
     while !waiting.is_empty() {
-        let ready = waiting.iter().find(|(_, steps)| steps.iter().all(|step| !waiting.contains_key(step)));
+        let ready =
+            waiting.iter().find(|(_, steps)| steps.iter().all(|step| !waiting.contains_key(step)));
         let Some(ready) = ready.map(|(name, _)| *name) else {
             let names: Vec<&str> = waiting.keys().copied().collect();
             let message = format!("it waits for itself through {}", names.join(", "));
@@ -73,7 +74,11 @@ fn check<S: Stage>(manifest: &Manifest<S>, step: &str, kind: Kind) -> Result<(),
     let makers = || {
         let makes = manifest.steps.iter().filter(|(_, stage)| stage.kinds().contains(&kind));
         let names: Vec<&str> = makes.map(|(name, _)| name.as_str()).collect();
-        if names.is_empty() { format!("no step makes {kind}") } else { format!("{kind} come from {}", names.join(", ")) }
+        if names.is_empty() {
+            format!("no step makes {kind}")
+        } else {
+            format!("{kind} come from {}", names.join(", "))
+        }
     };
     match manifest.steps.get(step) {
         None => Err(format!("there is no such step; {} (a path would contain `/`)", makers())),

@@ -43,7 +43,8 @@ impl<S: Stage + DeserializeOwned> Manifest<S> {
     /// When it is wrong, with line, column and the names that would be right.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let wrong = |message: String| Error::Manifest { path: path.to_owned(), message };
-        let manifest: Self = toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+        let manifest: Self =
+            toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
         manifest.validate().map_err(|error| wrong(error.to_string()))?;
         Ok(manifest)
     }
@@ -57,7 +58,8 @@ impl<S: Stage> Manifest<S> {
     pub fn validate(&self) -> Result<()> {
         for (name, stage) in &self.steps {
             let wrong = |message: String| Error::Step { step: name.clone(), message };
-            let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+            let plain =
+                |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
             if name.is_empty() || !name.chars().all(plain) {
                 return Err(wrong("a step's name is made of letters, digits, `-` and `_`".into()));
             }
@@ -65,7 +67,8 @@ impl<S: Stage> Manifest<S> {
         }
         if let Some(step) = self.pins.keys().find(|step| !self.steps.contains_key(*step)) {
             let names: Vec<&str> = self.steps.keys().map(String::as_str).collect();
-            let message = format!("`[pins]` names it, but there are only the steps {}", names.join(", "));
+            let message =
+                format!("`[pins]` names it, but there are only the steps {}", names.join(", "));
             return Err(Error::Step { step: step.clone(), message });
         }
         Ok(())

@@ -15,7 +15,9 @@ use crate::kind::Kind;
 use crate::manifest::Manifest;
 use crate::part::Part;
 use crate::record::{Artifact, TaskRecord};
-use crate::stage::{ArtifactFile, ArtifactView, Assembly, Phase, Source, Stage, Task, View, Wanted};
+use crate::stage::{
+    ArtifactFile, ArtifactView, Assembly, Phase, Source, Stage, Task, View, Wanted,
+};
 use crate::store::Store;
 
 /// Whether a task has to run.
@@ -167,35 +169,65 @@ impl<'a, S: Stage> Planner<'a, S> {
         Ok(Plan { steps })
     }
 
-    fn plan_step(&mut self, name: &str, before: &[PlannedStep], results: &mut Results) -> Result<PlannedStep> {
+    fn plan_step(
+        &mut self,
+        name: &str,
+        before: &[PlannedStep],
+        results: &mut Results,
+    ) -> Result<PlannedStep> {
         let stage = &self.manifest.steps[name];
-        let failed = |error: &crate::error::TaskError| Error::Step { step: name.to_owned(), message: chain(&**error) };
+        let failed = |error: &crate::error::TaskError| Error::Step {
+            step: name.to_owned(),
+            message: chain(&**error),
+        };
         let (mut view, reads) = self.view(name, stage, before)?;
         let mut phases = Vec::new();
         for phase in stage.phases(self.manifest.seed) {
             let tasks = phase.tasks(&view).map_err(|error| failed(&error))?;
-            view.phases.insert(phase.name().to_owned(), tasks.iter().map(|task| task.name.clone()).collect());
+            view.phases.insert(
+                phase.name().to_owned(),
+                tasks.iter().map(|task| task.name.clone()).collect(),
+            );
             let tasks = self.plan_phase(name, stage, phase.as_ref(), tasks, results)?;
             phases.push(PlannedPhase { name: phase.name(), tasks });
         }
         let assemblies = stage.artifacts(&view).map_err(|error| failed(&error))?;
         let pin = self.manifest.pins.get(name).copied();
-        let details = assemblies.iter().filter_map(|made| Some((made.kind, made.details.clone()?))).collect();
+        let details =
+            assemblies.iter().filter_map(|made| Some((made.kind, made.details.clone()?))).collect();
         let artifacts = match pin {
             Some(digest) => vec![self.pinned(name, digest)?],
             None => assemblies.into_iter().map(|made| assembled(name, made)).collect(),
         };
         let stage = stage.name();
-        Ok(PlannedStep { name: name.to_owned(), stage, phases, artifacts, details, pin, files: view.files, reads })
+        Ok(PlannedStep {
+            name: name.to_owned(),
+            stage,
+            phases,
+            artifacts,
+            details,
+            pin,
+            files: view.files,
+            reads,
+        })
     }
 
-    fn view(&self, name: &str, stage: &S, before: &[PlannedStep]) -> Result<(View, Vec<(String, String, Kind)>)> {
+    fn view(
+        &self,
+        name: &str,
+        stage: &S,
+        before: &[PlannedStep],
+    ) -> Result<(View, Vec<(String, String, Kind)>)> {
         let mut view = View { step: name.to_owned(), ..View::default() };
         let mut reads = Vec::new();
         for input in stage.inputs() {
             match input.wanted {
                 Wanted::Files(_) => {
-                    let parts = self.files.get(&(name.to_owned(), input.field)).cloned().unwrap_or_default();
+                    let parts = self
+                        .files
+                        .get(&(name.to_owned(), input.field))
+                        .cloned()
+                        .unwrap_or_default();
                     view.files.insert(input.field.to_owned(), parts);
                 }
                 Wanted::Artifacts { kind, references } => {
@@ -211,15 +243,24 @@ impl<'a, S: Stage> Planner<'a, S> {
         Ok((view, reads))
     }
 
-    fn artifact(&self, step: &str, reference: &str, kind: Kind, before: &[PlannedStep]) -> Result<ArtifactView> {
+    fn artifact(
+        &self,
+        step: &str,
+        reference: &str,
+        kind: Kind,
+        before: &[PlannedStep],
+    ) -> Result<ArtifactView> {
         match Reference::of(reference) {
             Reference::Path(path) => published(&self.base.join(path), reference, kind),
             Reference::Step(upstream) => {
                 let made = before.iter().find(|planned| planned.name == upstream);
-                let artifact = made.and_then(|made| made.artifacts.iter().find(|artifact| artifact.kind == kind));
+                let artifact = made
+                    .and_then(|made| made.artifacts.iter().find(|artifact| artifact.kind == kind));
                 artifact.cloned().ok_or_else(|| Error::Step {
                     step: step.to_owned(),
-                    message: format!("step `{upstream}` is pinned to an artifact that is not {kind}"),
+                    message: format!(
+                        "step `{upstream}` is pinned to an artifact that is not {kind}"
+                    ),
                 })
             }
         }
@@ -228,7 +269,9 @@ impl<'a, S: Stage> Planner<'a, S> {
     fn pinned(&self, step: &str, digest: Digest) -> Result<ArtifactView> {
         let path = self.store.object_path(&digest);
         if !path.exists() {
-            let message = format!("`[pins]` holds it at {digest}, which is not in the store; `seedbed import DIR` brings it");
+            let message = format!(
+                "`[pins]` holds it at {digest}, which is not in the store; `seedbed import DIR` brings it"
+            );
             return Err(Error::Step { step: step.to_owned(), message });
         }
         let artifact = Artifact::read(&path, &self.store.get(&digest)?)?;
@@ -241,7 +284,11 @@ impl<'a, S: Stage> Planner<'a, S> {
                 name: format!("{step}/{}", part.path),
             },
         });
-        Ok(ArtifactView { name: step.to_owned(), kind: kind_of(&artifact, &path)?, files: files.collect() })
+        Ok(ArtifactView {
+            name: step.to_owned(),
+            kind: kind_of(&artifact, &path)?,
+            files: files.collect(),
+        })
     }
 
     fn plan_phase(
@@ -266,7 +313,13 @@ impl<'a, S: Stage> Planner<'a, S> {
         Ok(planned)
     }
 
-    fn plan_task(&mut self, stage: &S, phase: &dyn Phase, task: Task, results: &Results) -> Result<PlannedTask> {
+    fn plan_task(
+        &mut self,
+        stage: &S,
+        phase: &dyn Phase,
+        task: Task,
+        results: &Results,
+    ) -> Result<PlannedTask> {
         let mut inputs = Vec::with_capacity(task.inputs.len());
         for input in &task.inputs {
             match locate(input, results)? {
@@ -324,7 +377,9 @@ fn locate(input: &crate::stage::Input, results: &Results) -> Result<Result<Locat
         Source::File { path, offset, bytes, digest } => {
             (path.display().to_string(), Place::File(path.clone()), *offset, *bytes, *digest)
         }
-        Source::Object { digest, bytes, name } => (name.clone(), Place::Object(*digest), 0, *bytes, *digest),
+        Source::Object { digest, bytes, name } => {
+            (name.clone(), Place::Object(*digest), 0, *bytes, *digest)
+        }
         Source::Output { step, phase, task, output, section } => {
             let bug = |what: String| Error::Undeclared { what };
             let place = (step.clone(), phase.clone(), task.clone());
@@ -334,7 +389,8 @@ fn locate(input: &crate::stage::Input, results: &Results) -> Result<Result<Locat
                 None => return Err(bug(format!("the task {step}/{phase}/{task}"))),
             };
             let made = record.outputs.get(output);
-            let made = made.ok_or_else(|| bug(format!("the output {step}/{phase}/{task}/{output}")))?;
+            let made =
+                made.ok_or_else(|| bug(format!("the output {step}/{phase}/{task}/{output}")))?;
             let (offset, bytes, digest) = match section {
                 None => (0, made.bytes, made.digest),
                 Some(name) => match made.sections.get(name) {
@@ -361,7 +417,12 @@ fn published(dir: &Path, reference: &str, wanted: Kind) -> Result<ArtifactView> 
     let files = artifact.parts.iter().map(|part| ArtifactFile {
         path: part.path.clone(),
         part: part.part.clone(),
-        source: Source::File { path: dir.join(&part.path), offset: 0, bytes: part.bytes, digest: part.blake3 },
+        source: Source::File {
+            path: dir.join(&part.path),
+            offset: 0,
+            bytes: part.bytes,
+            digest: part.blake3,
+        },
     });
     Ok(ArtifactView { name: reference.to_owned(), kind, files: files.collect() })
 }

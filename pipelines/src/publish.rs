@@ -47,7 +47,15 @@ impl OutDir {
     ///
     /// # Errors
     /// When files cannot be written.
-    pub fn publish(&self, stage: &dyn Stage, seed: u64, base: &Path, step: &PlannedStep, plan: &[PlannedStep], known: &mut Identities) -> Result<()> {
+    pub fn publish(
+        &self,
+        stage: &dyn Stage,
+        seed: u64,
+        base: &Path,
+        step: &PlannedStep,
+        plan: &[PlannedStep],
+        known: &mut Identities,
+    ) -> Result<()> {
         let inputs = inputs(base, step, known)?;
         for view in &step.artifacts {
             let artifact = match step.pin {
@@ -102,7 +110,8 @@ impl OutDir {
         let fresh = attempt.dir().join("link");
         symlink(&target, &fresh).at("create", &fresh)?;
         if path.is_dir() && !path.is_symlink() {
-            let (found, expected) = ("a directory".into(), "nothing, or a link that an earlier run made".into());
+            let (found, expected) =
+                ("a directory".into(), "nothing, or a link that an earlier run made".into());
             return Err(Error::Format { path, found, expected });
         }
         move_into_place(&fresh, &path)
@@ -177,12 +186,24 @@ fn inputs(base: &Path, step: &PlannedStep, known: &Identities) -> Result<Vec<Inp
             Some(digest) => *digest,
             None => read_published(&base.join(name))?.1,
         };
-        Ok(InputRecord { field: field.clone(), name: name.clone(), kind: kind.name().to_owned(), digest })
+        Ok(InputRecord {
+            field: field.clone(),
+            name: name.clone(),
+            kind: kind.name().to_owned(),
+            digest,
+        })
     };
     step.reads.iter().map(record).collect()
 }
 
-fn describe(stage: &dyn Stage, seed: u64, step: &PlannedStep, view: &ArtifactView, plan: &[PlannedStep], inputs: Vec<InputRecord>) -> Result<Artifact> {
+fn describe(
+    stage: &dyn Stage,
+    seed: u64,
+    step: &PlannedStep,
+    view: &ArtifactView,
+    plan: &[PlannedStep],
+    inputs: Vec<InputRecord>,
+) -> Result<Artifact> {
     let record = |phase: &str, task: &str| done(step, phase, task);
     let details = match step.details.get(&view.kind) {
         Some((phase, task)) => record(phase, task)?.details.clone(),
@@ -207,7 +228,9 @@ fn done<'a>(step: &'a PlannedStep, phase: &str, task: &str) -> Result<&'a TaskRe
     let found = tasks.find(|(name, planned)| *name == phase && planned.task.name == task);
     match found.map(|(_, planned)| &planned.state) {
         Some(State::Done(record)) => Ok(record),
-        _ => Err(Error::Undeclared { what: format!("the finished task {}/{phase}/{task}", step.name) }),
+        _ => Err(Error::Undeclared {
+            what: format!("the finished task {}/{phase}/{task}", step.name),
+        }),
     }
 }
 
@@ -216,13 +239,33 @@ fn part(file: &ArtifactFile, plan: &[PlannedStep]) -> Result<PartRecord> {
     match &file.source {
         Source::Output { step, phase, task, output, .. } => {
             let bug = || Error::Undeclared { what: format!("{step}/{phase}/{task}/{output}") };
-            let record = done(plan.iter().find(|planned| planned.name == *step).ok_or_else(bug)?, phase, task)?;
+            let record = done(
+                plan.iter().find(|planned| planned.name == *step).ok_or_else(bug)?,
+                phase,
+                task,
+            )?;
             let made = record.outputs.get(output).ok_or_else(bug)?;
             let (rows, tokens, task) = (made.rows, made.tokens, Some(record.key));
-            Ok(PartRecord { path, part, bytes: made.bytes, blake3: made.digest, rows, tokens, task })
+            Ok(PartRecord {
+                path,
+                part,
+                bytes: made.bytes,
+                blake3: made.digest,
+                rows,
+                tokens,
+                task,
+            })
         }
         Source::Object { digest, bytes, .. } | Source::File { digest, bytes, .. } => {
-            Ok(PartRecord { path, part, bytes: *bytes, blake3: *digest, rows: None, tokens: None, task: None })
+            Ok(PartRecord {
+                path,
+                part,
+                bytes: *bytes,
+                blake3: *digest,
+                rows: None,
+                tokens: None,
+                task: None,
+            })
         }
     }
 }

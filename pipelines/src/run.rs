@@ -69,7 +69,13 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
     /// # Errors
     /// When a task fails, `only` names no step or one whose inputs are not made yet, or files cannot be written. What is
     /// done then stays done.
-    pub fn run(&self, engine: &dyn Engine<S>, only: Option<&str>, cancel: &Cancel, observer: &mut dyn Observer) -> Result<Summary> {
+    pub fn run(
+        &self,
+        engine: &dyn Engine<S>,
+        only: Option<&str>,
+        cancel: &Cancel,
+        observer: &mut dyn Observer,
+    ) -> Result<Summary> {
         let mut planner = Planner::new(self.manifest, self.base, &self.out.store)?;
         let mut log = RunLog::create(&self.out.store.root().join("runs"))?;
         let mut summary = Summary::default();
@@ -85,15 +91,17 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             let array = self.array(&ready, engine.workers());
             let list = log.freeze(&array)?;
             observer.wave(&tally(&ready));
-            let failure = self.wave(engine, &array, &list, cancel, observer, &mut log)?;
+            let failures = self.wave(engine, &array, &list, cancel, observer, &mut log)?;
             for (phase, count) in tally(&ready) {
                 *summary.ran.entry(phase).or_default() += count;
             }
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            if let Some((task, message)) = failure {
-                return Err(Error::TasksFailed { failed: 1, started: ready.len(), task, message });
+            let failed = failures.len();
+            if let Some((task, message)) = failures.into_iter().next() {
+                let planned = ready.len();
+                return Err(Error::TasksFailed { failed, planned, task, message });
             }
             planner.forget_records();
         }
@@ -120,17 +128,30 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             let names: Vec<&str> = self.manifest.steps.keys().map(String::as_str).collect();
             wrong(format!("there is no such step; there are {}", names.join(", ")))
         })?;
-        let open = step.reads.iter().find_map(|(_, name, _)| plan.step(name).filter(|upstream| !upstream.is_done()));
+        let open = step
+            .reads
+            .iter()
+            .find_map(|(_, name, _)| plan.step(name).filter(|upstream| !upstream.is_done()));
         match open {
-            Some(open) => Err(wrong(format!("it reads `{0}`, which is not made yet; run it first (--only {0})", open.name))),
+            Some(open) => Err(wrong(format!(
+                "it reads `{0}`, which is not made yet; run it first (--only {0})",
+                open.name
+            ))),
             None => Ok(()),
         }
     }
 
     /// Publishes the steps that have become done, in order.
-    fn publish(&self, plan: &Plan, published: &mut Identities, observer: &mut dyn Observer) -> Result<()> {
+    fn publish(
+        &self,
+        plan: &Plan,
+        published: &mut Identities,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
         for step in plan.steps.iter().filter(|step| step.is_done()) {
-            if published.keys().any(|(name, _)| *name == step.name) || !inputs_are_published(step, plan, published) {
+            if published.keys().any(|(name, _)| *name == step.name)
+                || !inputs_are_published(step, plan, published)
+            {
                 continue;
             }
             let stage = &self.manifest.steps[&step.name];
@@ -141,7 +162,11 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         Ok(())
     }
 
-    fn array(&self, ready: &[(&PlannedStep, &'static str, &PlannedTask)], workers: usize) -> TaskArray<S> {
+    fn array(
+        &self,
+        ready: &[(&PlannedStep, &'static str, &PlannedTask)],
+        workers: usize,
+    ) -> TaskArray<S> {
         let groups = deal(ready, workers);
         let concurrent = groups.len().clamp(1, workers.max(1));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -163,19 +188,19 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         cancel: &Cancel,
         observer: &mut dyn Observer,
         log: &mut RunLog,
-    ) -> Result<Option<(String, String)>> {
-        let mut failure = None;
+    ) -> Result<Vec<(String, String)>> {
+        let mut failures = Vec::new();
         let mut logged = Ok(());
         engine.run(array, list, cancel, &mut |group, event| {
             if let Event::Failed { task, message, cancelled: false } = &event {
-                failure.get_or_insert_with(|| (task.clone(), message.clone()));
+                failures.push((task.clone(), message.clone()));
             }
             if logged.is_ok() {
                 logged = log.event(&event);
             }
             observer.event(group, &event);
         })?;
-        logged.map(|()| failure)
+        logged.map(|()| failures)
     }
 }
 
@@ -186,8 +211,12 @@ fn inputs_are_published(step: &PlannedStep, plan: &Plan, published: &Identities)
 }
 
 /// The tasks that can run now, those that train first: they take longest.
-fn ready<'p>(plan: &'p Plan, only: Option<&str>) -> Vec<(&'p PlannedStep, &'static str, &'p PlannedTask)> {
-    let wanted = |step: &&PlannedStep| step.pin.is_none() && only.is_none_or(|only| only == step.name);
+fn ready<'p>(
+    plan: &'p Plan,
+    only: Option<&str>,
+) -> Vec<(&'p PlannedStep, &'static str, &'p PlannedTask)> {
+    let wanted =
+        |step: &&PlannedStep| step.pin.is_none() && only.is_none_or(|only| only == step.name);
     let mut ready = Vec::new();
     let mut keys = std::collections::BTreeSet::new();
     for step in plan.steps.iter().filter(wanted) {
@@ -211,7 +240,10 @@ fn tally(ready: &[(&PlannedStep, &'static str, &PlannedTask)]) -> BTreeMap<Strin
 }
 
 /// Deals tasks of one phase into groups; a training task is a group of its own.
-fn deal(ready: &[(&PlannedStep, &'static str, &PlannedTask)], workers: usize) -> Vec<Vec<Assignment>> {
+fn deal(
+    ready: &[(&PlannedStep, &'static str, &PlannedTask)],
+    workers: usize,
+) -> Vec<Vec<Assignment>> {
     let mut groups: Vec<Vec<Assignment>> = Vec::new();
     let tally = tally(ready);
     let mut open: Option<(String, usize)> = None;
@@ -220,7 +252,9 @@ fn deal(ready: &[(&PlannedStep, &'static str, &PlannedTask)], workers: usize) ->
         let place = format!("{}/{phase}", step.name);
         let size = tally[&place].div_ceil(workers.max(1) * GROUPS_PER_WORKER).clamp(1, MAX_GROUP);
         match (&mut open, groups.last_mut()) {
-            (Some((open, left)), Some(group)) if *open == place && *left > 0 && assignment.training.is_none() => {
+            (Some((open, left)), Some(group))
+                if *open == place && *left > 0 && assignment.training.is_none() =>
+            {
                 *left -= 1;
                 group.push(assignment);
             }
@@ -253,7 +287,8 @@ struct RunLog {
 
 impl RunLog {
     fn create(runs: &Path) -> Result<Self> {
-        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let nanos =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let dir = runs.join(format!("{nanos:020}-{}", std::process::id()));
         std::fs::create_dir_all(&dir).at("create", &dir)?;
         let path = dir.join("log.jsonl");
@@ -273,7 +308,8 @@ impl RunLog {
         if matches!(event, Event::Advanced { .. } | Event::Total { .. }) {
             return Ok(());
         }
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        let seconds =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let line = serde_json::json!({ "time": seconds, "event": event });
         writeln!(self.log, "{line}").at("write", &self.dir)
     }
@@ -281,7 +317,8 @@ impl RunLog {
     /// Registers what the run made, so that it is not taken for litter.
     fn root(&self, summary: &Summary) -> Result<()> {
         let path = self.dir.join("root.json");
-        let bytes = serde_json::to_vec_pretty(summary).map_err(std::io::Error::other).at("write", &path)?;
+        let bytes =
+            serde_json::to_vec_pretty(summary).map_err(std::io::Error::other).at("write", &path)?;
         std::fs::write(&path, bytes).at("write", &path)
     }
 }

@@ -127,7 +127,10 @@ impl<S: Stage> TaskArray<S> {
     /// When the store cannot be opened or there is no such group. A failing task is reported, and stops the group.
     pub fn run_group(&self, index: usize, report: &Report, cancel: &Cancel) -> Result<bool> {
         let store = Store::open(&self.store)?;
-        let group = self.groups.get(index).ok_or_else(|| Error::Undeclared { what: format!("group {index}") })?;
+        let group = self
+            .groups
+            .get(index)
+            .ok_or_else(|| Error::Undeclared { what: format!("group {index}") })?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(self.threads)
             .build()
@@ -138,7 +141,9 @@ impl<S: Stage> TaskArray<S> {
             let task = assignment.name();
             report(Event::Started { task: task.clone(), pid: std::process::id() });
             match pool.install(|| self.run_task(assignment, &store, report, cancel)) {
-                Ok(()) => report(Event::Finished { task, seconds: started.elapsed().as_secs_f64() }),
+                Ok(()) => {
+                    report(Event::Finished { task, seconds: started.elapsed().as_secs_f64() })
+                }
                 Err(error) => {
                     let cancelled = cancel.is_cancelled();
                     report(Event::Failed { task, message: chain(&*error), cancelled });
@@ -162,7 +167,8 @@ impl<S: Stage> TaskArray<S> {
         let unknown = || Error::Undeclared { what: format!("the phase of {}", assignment.name()) };
         let stage = self.stages.get(&assignment.step).ok_or_else(unknown)?;
         let phases = stage.phases(self.seed);
-        let phase = phases.iter().find(|phase| phase.name() == assignment.phase).ok_or_else(unknown)?;
+        let phase =
+            phases.iter().find(|phase| phase.name() == assignment.phase).ok_or_else(unknown)?;
         let inputs = TaskInputs::new(assignment.inputs.clone(), store);
         let mut out = TaskOutput::new(store)?;
         let ctx = self.context(assignment, store, report, cancel);
@@ -172,7 +178,9 @@ impl<S: Stage> TaskArray<S> {
         cancel_before_commit(cancel)?;
         let record = out.commit(assignment.key)?;
         if let Some((prefix, training)) = &assignment.training {
-            if let Some(file) = training.state_output.as_ref().and_then(|name| record.outputs.get(name)) {
+            if let Some(file) =
+                training.state_output.as_ref().and_then(|name| record.outputs.get(name))
+            {
                 let state = TrainingState { passing: false, file: file.clone() };
                 store.keep_state(prefix, training.to, &state)?;
             }
@@ -181,7 +189,13 @@ impl<S: Stage> TaskArray<S> {
         Ok(())
     }
 
-    fn context(&self, assignment: &Assignment, store: &Store, report: &Report, cancel: &Cancel) -> Context {
+    fn context(
+        &self,
+        assignment: &Assignment,
+        store: &Store,
+        report: &Report,
+        cancel: &Cancel,
+    ) -> Context {
         let states = assignment.training.as_ref().map(|(prefix, training)| States {
             store: store.clone(),
             prefix: *prefix,
@@ -198,8 +212,14 @@ fn cancel_before_commit(cancel: &Cancel) -> Result<()> {
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("the task stopped in a way it should not ({}); this is a bug in seedbed: please report it", said.unwrap_or("no message"))
+    let said = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    format!(
+        "the task stopped in a way it should not ({}); this is a bug in seedbed: please report it",
+        said.unwrap_or("no message")
+    )
 }
 
 struct Reporting {

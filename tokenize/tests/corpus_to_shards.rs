@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use codec::Codec;
+use codec::{Codec, PretokenCounts};
 use pipelines::{
     context::{Cancel, Context},
-    digest::text_id,
-    engine::InProcess,
+    digest::{Digest, text_id},
+    engine::{Engine, InProcess},
     error::{TaskError, chain},
     input::{Mapped, TaskInputs},
     kind::Kind,
@@ -23,6 +23,7 @@ use pipelines::{
         documents::{Document, RowKey},
         read_all,
     },
+    task::{Event, TaskArray},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -182,13 +183,37 @@ fn manifest(parts: &[Vec<String>], shards: &str) -> String {
     )
 }
 
+/// Runs tasks in this process, on so many threads.
+struct Threads(usize);
+
+impl Engine<TestStage> for Threads {
+    fn workers(&self) -> usize {
+        1
+    }
+
+    fn run(
+        &self,
+        array: &TaskArray<TestStage>,
+        list: &Path,
+        cancel: &Cancel,
+        hear: &mut dyn FnMut(usize, Event),
+    ) -> Result<(), pipelines::error::Error> {
+        let array = TaskArray { threads: self.0, ..array.clone() };
+        InProcess.run(&array, list, cancel, hear)
+    }
+}
+
 /// Runs a manifest in `dir`, or says why it failed.
 fn run(dir: &Path, manifest: &str) -> Result<Summary, String> {
+    run_on(2, dir, manifest)
+}
+
+fn run_on(threads: usize, dir: &Path, manifest: &str) -> Result<Summary, String> {
     let say = |error: pipelines::error::Error| chain(&error);
     let manifest = Manifest::<TestStage>::parse(manifest, Path::new("test.toml")).map_err(say)?;
     let out = OutDir::open(dir).map_err(say)?;
     let run = Run { manifest: &manifest, base: dir, out: &out };
-    run.run(&InProcess, None, &Cancel::default(), &mut Unobserved).map_err(say)
+    run.run(&Threads(threads), None, &Cancel::default(), &mut Unobserved).map_err(say)
 }
 
 fn artifact(dir: &Path) -> Artifact {
@@ -288,6 +313,15 @@ fn another_split_leaves_the_vocabulary() {
 }
 
 #[test]
+fn one_thread_and_many_write_the_same_bytes() {
+    let artifacts = [1, 4].map(|threads| {
+        let dir = tempfile::tempdir().unwrap();
+        run_on(threads, dir.path(), &manifest(&parts(), "validation = 0.3")).unwrap().artifacts
+    });
+    assert_eq!(artifacts[0], artifacts[1]);
+}
+
+#[test]
 fn nothing_held_out_is_an_empty_shard() {
     let dir = tempfile::tempdir().unwrap();
     run(dir.path(), &manifest(&parts(), "validation = 0.0")).unwrap();
@@ -305,8 +339,19 @@ fn bytes_of_each_phase_are_golden() {
             |name: &&str| parts.iter().find(|part| part.path == **name).unwrap().blake3.short();
         names.iter().map(digest).collect()
     };
-    // Phases `count` and `merge`.
-    assert_eq!(digests("vocab/vocabulary", &["tokenizer.json", "tokenizer_config.json"]), ["", ""]);
+    // Phase `count`: what the sum of one part is, written, stands in the store.
+    let mut counts = PretokenCounts::default();
+    parts()[0].iter().for_each(|text| counts.count(text).unwrap());
+    let mut bytes = Vec::new();
+    counts.write(&mut bytes).unwrap();
+    let digest = Digest::of(&bytes);
+    assert!(OutDir::open(dir.path()).unwrap().store.has_object(&digest, bytes.len() as u64));
+    assert_eq!(digest.short(), "95cdce32c397");
+    // Phase `merge`.
+    assert_eq!(
+        digests("vocab/vocabulary", &["tokenizer.json", "tokenizer_config.json"]),
+        ["8eac4a1b5923", "e29d033baf1d"]
+    );
     // Phase `encode`.
     assert_eq!(
         digests(
@@ -318,7 +363,7 @@ fn bytes_of_each_phase_are_golden() {
                 "validation-00001.bin"
             ]
         ),
-        ["", "", "", ""]
+        ["3a74da908800", "f8ac6587dad1", "aaac8cf584b3", "82ae0060ab8a"]
     );
 }
 

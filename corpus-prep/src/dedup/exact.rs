@@ -4,6 +4,9 @@ use super::index::{ENTRY_BYTES, Entry, KEY_BYTES, Key};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+/// Records between two signs of life.
+pub const STRIDE: u64 = 1 << 20;
+
 /// A record whose text another record keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Duplicate {
@@ -45,8 +48,15 @@ pub struct Duplicates {
 
 /// Finds the duplicates among the entries of all parts. `parts` holds each part's sorted entries of one range of ids.
 ///
-/// The parts are merged: memory holds one entry a part, and 48 bytes for each duplicate found.
-pub fn find(parts: &[&[u8]]) -> Duplicates {
+/// The parts are merged: memory holds one entry a part, and 48 bytes for each duplicate found. `heard` is told of every
+/// [`STRIDE`] records and of the rest.
+///
+/// # Errors
+/// What `heard` fails with.
+pub fn find<E>(
+    parts: &[&[u8]],
+    mut heard: impl FnMut(u64) -> Result<(), E>,
+) -> Result<Duplicates, E> {
     let mut found = Duplicates { num_records: 0, by_part: vec![Vec::new(); parts.len()] };
     let mut cursors: Vec<_> = parts.iter().map(|entries| Cursor { rest: entries }).collect();
     let mut heads = BinaryHeap::new();
@@ -57,6 +67,9 @@ pub fn find(parts: &[&[u8]]) -> Duplicates {
     while let Some(Reverse((entry, part))) = heads.pop() {
         heads.extend(cursors[part].next().map(|entry| Reverse((entry, part))));
         found.num_records += 1;
+        if found.num_records.is_multiple_of(STRIDE) {
+            heard(STRIDE)?;
+        }
         match kept {
             // Entries of one id come in the order of their keys, so the first is the smallest.
             Some(first) if first.id == entry.id => {
@@ -65,8 +78,9 @@ pub fn find(parts: &[&[u8]]) -> Duplicates {
             _ => kept = Some(entry),
         }
     }
+    heard(found.num_records % STRIDE)?;
     found.by_part.iter_mut().for_each(|duplicates| duplicates.sort_unstable());
-    found
+    Ok(found)
 }
 
 struct Cursor<'a> {
@@ -111,7 +125,8 @@ mod tests {
     fn dropped(parts: &[Vec<Entry>]) -> Vec<BTreeSet<Duplicate>> {
         let bytes: Vec<Vec<u8>> =
             parts.iter().map(|part| part.iter().flat_map(Entry::bytes).collect()).collect();
-        let found = find(&bytes.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let bytes: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+        let found = find(&bytes, |_| Ok::<_, ()>(())).unwrap();
         assert_eq!(found.num_records, parts.iter().map(Vec::len).sum::<usize>() as u64);
         assert!(found.by_part.iter().all(|part| part.is_sorted()));
         found.by_part.into_iter().map(BTreeSet::from_iter).collect()

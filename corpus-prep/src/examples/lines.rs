@@ -16,15 +16,25 @@ pub struct LineReader<R> {
     at: u64,
     line: u64,
     lines: Lines,
+    max_record_bytes: u64,
 }
 
-/// The lines that are not blank: number, and offset of the last byte before the line's end.
+/// What is known of the lines.
 #[derive(Clone, Default)]
-pub struct Lines(Rc<RefCell<VecDeque<(u64, u64)>>>);
+pub struct Lines(Rc<RefCell<Known>>);
+
+#[derive(Default)]
+struct Known {
+    /// The lines that are not blank: number, and offset of the last byte before the line's end.
+    lines: VecDeque<(u64, u64)>,
+    /// Where the present record was looked for.
+    record: u64,
+    num_quotes: u64,
+}
 
 impl<R: Read> LineReader<R> {
-    /// Notes the lines of `inner`.
-    pub fn new(inner: R) -> Self {
+    /// Notes the lines of `inner`, and fails on a record that is longer than about `max_record_bytes`.
+    pub fn new(inner: R, max_record_bytes: u64) -> Self {
         Self {
             inner,
             head: VecDeque::new(),
@@ -32,6 +42,7 @@ impl<R: Read> LineReader<R> {
             at: 0,
             line: 1,
             lines: Lines::default(),
+            max_record_bytes,
         }
     }
 
@@ -51,8 +62,9 @@ impl<R: Read> LineReader<R> {
     }
 
     fn note(&mut self, bytes: &[u8]) {
-        let mut lines = self.lines.0.borrow_mut();
+        let Known { lines, num_quotes, .. } = &mut *self.lines.0.borrow_mut();
         for byte in bytes {
+            *num_quotes += u64::from(*byte == b'"');
             match byte {
                 b'\n' => self.line += 1,
                 b'\r' => {}
@@ -74,6 +86,12 @@ impl<R: Read> Read for LineReader<R> {
         let bytes =
             if self.head.is_empty() { self.inner.read(buffer)? } else { self.head.read(buffer)? };
         self.note(&buffer[..bytes]);
+        let unread = self.at - self.lines.0.borrow().record;
+        if unread > self.max_record_bytes {
+            let message =
+                format!("a row of over {} bytes; is a quote missing?", self.max_record_bytes);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
         Ok(bytes)
     }
 }
@@ -81,11 +99,22 @@ impl<R: Read> Read for LineReader<R> {
 impl Lines {
     /// The line of the first record at or after byte `offset`. Lines before it are forgotten.
     pub fn line_at(&self, offset: u64) -> Option<u64> {
-        let mut lines = self.0.borrow_mut();
+        let Known { lines, record, .. } = &mut *self.0.borrow_mut();
+        *record = offset;
         while lines.front().is_some_and(|(_, last)| *last < offset) {
             lines.pop_front();
         }
         lines.front().map(|(line, _)| *line)
+    }
+}
+
+impl Lines {
+    /// Once all is read: whether the last record, which began on `line`, ran into the end of the file because its quote
+    /// has no partner. Quotes come in pairs, and such a record swallows all lines behind it.
+    pub fn is_quote_open(&self, line: u64) -> bool {
+        let known = self.0.borrow();
+        let swallowed = known.lines.back().is_some_and(|(last, _)| *last > line);
+        !known.num_quotes.is_multiple_of(2) && swallowed
     }
 }
 
@@ -95,7 +124,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &[u8], expected: &[u64]) {
-        let reader = LineReader::new(text);
+        let reader = LineReader::new(text, 100);
         let lines = reader.lines();
         let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(reader);
         let mut record = csv::ByteRecord::new();

@@ -1,6 +1,7 @@
 //! Labelled files to examples: rows, splits, the label list.
 
 pub mod config;
+mod csv;
 pub mod format;
 pub mod label;
 pub mod lines;

@@ -110,11 +110,12 @@ impl Phase for ReadExamples {
             ids: Vec::new(),
             out,
         };
+        let units = |split: Option<Split>| inputs.all(split.map_or("files", Split::name));
+        let bytes = FIELDS.iter().flat_map(|(_, split)| units(*split)).map(TaskInput::bytes);
+        ctx.begin(bytes.sum(), Unit::Bytes);
         for (_, split) in FIELDS {
-            for unit in inputs.all(split.map_or("files", Split::name)) {
-                ctx.check_cancelled()?;
-                ctx.begin(unit.bytes(), Unit::Bytes);
-                self.unit(unit, split, &mut rows)?;
+            for unit in units(split) {
+                self.unit(unit, split, &mut rows, ctx)?;
                 ctx.advance(unit.bytes());
             }
         }
@@ -150,6 +151,7 @@ impl ReadExamples {
         unit: &TaskInput,
         split: Option<Split>,
         rows: &mut Rows,
+        ctx: &Context,
     ) -> Result<(), TaskError> {
         let format = FileFormat::parse(unit.tag()).ok_or_else(|| Error::Unexpected {
             file: unit.name().to_owned(),
@@ -161,6 +163,7 @@ impl ReadExamples {
         let name = unit_name(unit, &format);
         let mut record = 0;
         let mut push = |row: Row| {
+            ctx.check_cancelled()?;
             let key = RowKey { unit: name.clone(), record };
             record += 1;
             let (file, line) = (*unit.digest(), row.line);

@@ -2,18 +2,16 @@
 
 use super::config::Encoding;
 use super::format::{FileFormat, RowFormat};
-use super::lines::{LineReader, Lines};
 use crate::error::{Error, Result};
 use crate::read::decompress::Decoder;
 use crate::read::raw::{Cut, RawContent, RawRecords};
 use crate::read::record::{broken_json, type_of};
 use crate::read::{InvalidUtf8, Place, utf8};
-use csv::ByteRecord;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Longest line of a file of lines, and longest file of a folder.
-const MAX_ROW_BYTES: u64 = 64 << 20;
+/// Longest row, in bytes: of CSV, of a file of lines, or a file of a folder.
+pub(super) const MAX_ROW_BYTES: u64 = 64 << 20;
 
 /// Names of the columns or fields that a row is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -72,6 +70,9 @@ pub enum BadRow {
         /// Fields of the header.
         expected: u64,
     },
+    /// A quoted field of CSV runs into the end of the file.
+    #[error("a quoted field that does not end, expected a closing quote")]
+    OpenQuote,
     /// A line is no JSON object.
     #[error("found {found}, expected one JSON object a line")]
     NotAnObject {
@@ -150,50 +151,6 @@ impl RowReader {
         }
     }
 
-    fn csv(
-        &self,
-        decoder: Decoder<'_>,
-        delimiter: char,
-        file: &str,
-        push: &mut dyn FnMut(Row) -> Result<()>,
-    ) -> Result<()> {
-        let delimiter = u8::try_from(delimiter).unwrap_or(b',');
-        let decoder = LineReader::new(decoder);
-        let lines = decoder.lines();
-        let failed = |error| csv_error(file, &lines, error);
-        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(decoder);
-        let header = reader.byte_headers().map_err(failed)?.clone();
-        let header = self.header(&header, file)?;
-        let mut record = ByteRecord::new();
-        while reader.read_byte_record(&mut record).map_err(failed)? {
-            let line = record.position().and_then(|position| lines.line_at(position.byte()));
-            let row = header.row(self, &record).map(|row| Row { line, ..row });
-            push(row.map_err(|problem| bad_row(file, line, problem))?)?;
-        }
-        Ok(())
-    }
-
-    /// Where the wanted columns stand.
-    fn header(&self, header: &ByteRecord, file: &str) -> Result<Header> {
-        let found: Vec<String> =
-            header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
-        let at = |column: &String| {
-            found.iter().position(|name| name == column).ok_or_else(|| Error::MissingColumn {
-                file: file.to_owned(),
-                column: column.clone(),
-                found: found.join("`, `"),
-            })
-        };
-        let maybe_at = |column: &Option<String>| column.as_ref().map(at).transpose();
-        Ok(Header {
-            text: at(&self.columns.text)?,
-            text_pair: maybe_at(&self.columns.text_pair)?,
-            label: at(&self.columns.label)?,
-            group: maybe_at(&self.columns.group)?,
-            id: maybe_at(&self.columns.id)?,
-        })
-    }
-
     fn records(
         &self,
         decoder: Decoder<'_>,
@@ -222,7 +179,8 @@ impl RowReader {
         }
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<String, BadRow> {
+    /// The text of `bytes` in the file's encoding.
+    pub(super) fn decode(&self, bytes: &[u8]) -> Result<String, BadRow> {
         match self.encoding {
             Encoding::Latin1 => Ok(bytes.iter().copied().map(char::from).collect()),
             Encoding::Utf8 => utf8::decode(bytes.to_vec(), InvalidUtf8::Refuse)
@@ -257,7 +215,7 @@ impl RowReader {
     }
 
     /// A row with a text and a label; empty groups and names are none.
-    fn checked(&self, row: Row) -> Result<Row, BadRow> {
+    pub(super) fn checked(&self, row: Row) -> Result<Row, BadRow> {
         let missing = |what, column: &str| Err(BadRow::Missing { what, column: column.into() });
         if row.text.trim().is_empty() {
             return missing("text", &self.columns.text);
@@ -290,30 +248,6 @@ impl Row {
     }
 }
 
-/// Where the columns of a CSV file stand.
-struct Header {
-    text: usize,
-    text_pair: Option<usize>,
-    label: usize,
-    group: Option<usize>,
-    id: Option<usize>,
-}
-
-impl Header {
-    fn row(&self, reader: &RowReader, record: &ByteRecord) -> Result<Row, BadRow> {
-        let field = |at: usize| reader.decode(record.get(at).unwrap_or_default());
-        let maybe_field = |at: Option<usize>| at.map(field).transpose();
-        reader.checked(Row {
-            line: None,
-            text: field(self.text)?,
-            text_pair: maybe_field(self.text_pair)?,
-            label: field(self.label)?,
-            group: maybe_field(self.group)?,
-            id: maybe_field(self.id)?,
-        })
-    }
-}
-
 fn field(object: &Map<String, Value>, name: &str) -> Result<Option<String>, BadRow> {
     match object.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -323,19 +257,9 @@ fn field(object: &Map<String, Value>, name: &str) -> Result<Option<String>, BadR
     }
 }
 
-fn bad_row(file: &str, line: Option<u64>, problem: BadRow) -> Error {
+/// The error of a row of `file`.
+pub(super) fn bad_row(file: &str, line: Option<u64>, problem: BadRow) -> Error {
     Error::BadRow { place: Place { file: file.into(), base: 0, line }, problem }
-}
-
-fn csv_error(file: &str, lines: &Lines, error: csv::Error) -> Error {
-    let line = error.position().and_then(|position| lines.line_at(position.byte()));
-    match error.into_kind() {
-        csv::ErrorKind::Io(source) => Error::Io { file: file.into(), source },
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            bad_row(file, line, BadRow::FieldCount { found: len, expected: expected_len })
-        }
-        other => Error::Csv { file: file.into(), message: format!("{other:?}") },
-    }
 }
 
 #[cfg(test)]
@@ -444,6 +368,11 @@ mod tests {
             "a.csv",
             b"id,text,label,group\n1,caf\xe9,x,\n",
             "a.csv:2: byte 0xe9, expected UTF-8 (is it `encoding = \"latin-1\"`?)",
+        );
+        check_error(
+            "a.csv",
+            b"group,id,label,text\n,1,x,a\n,2,y,\"b\n,3,x,c\n,4,y,d\n",
+            "a.csv:3: a quoted field that does not end, expected a closing quote",
         );
         check_error(
             "a.jsonl",

@@ -147,6 +147,24 @@ fn ratio(part: u64, whole: u64) -> f64 {
 mod tests {
     use super::*;
 
+    /// Made by `tests/reference/signals.py`.
+    const SIGNALS: &str = include_str!("../../tests/reference/signals.json");
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        text: String,
+        values: [f64; COLUMNS.len()],
+    }
+
+    #[test]
+    fn signals_are_those_of_the_reference_bit_for_bit() {
+        let cases: Vec<Case> = serde_json::from_str(SIGNALS).unwrap();
+        assert!(cases.len() > 10);
+        for Case { text, values } in cases {
+            assert_eq!(Signals::measure(&text).values(), values, "{text:?}");
+        }
+    }
+
     #[test]
     fn values_are_read_back_as_written() {
         let mut values = [0.0; COLUMNS.len()];

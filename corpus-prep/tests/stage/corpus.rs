@@ -30,7 +30,8 @@ fn every_record_has_one_outcome() {
     let lab = Lab::new();
     every_outcome(&lab);
     let ran = lab.run(COUNT).unwrap();
-    let named = |name: &str| ran.decisions().iter().filter(|row| row.outcome.name() == name).count();
+    let named =
+        |name: &str| ran.decisions().iter().filter(|row| row.outcome.name() == name).count();
     let outcomes = ["kept", "dropped", "duplicate", "excluded", "unreadable"].map(named);
     assert_eq!(outcomes, [3, 2, 1, 1, 2]);
     assert_eq!(ran.extracted().len(), 9);
@@ -39,7 +40,11 @@ fn every_record_has_one_outcome() {
         let counts = ran.counts(phase);
         let count = |name: &str| counts.get(name).copied().unwrap_or(0);
         assert_eq!(count("read"), 9, "{phase}");
-        assert_eq!(count("read"), count("kept") + count("dropped") + count("unreadable"), "{phase}");
+        assert_eq!(
+            count("read"),
+            count("kept") + count("dropped") + count("unreadable"),
+            "{phase}"
+        );
     }
     let decide = ran.counts("decide");
     assert_eq!(decide["dropped/short_doc"], 2);
@@ -55,8 +60,12 @@ fn a_dropped_record_says_rule_value_and_threshold() {
     let lab = Lab::new();
     every_outcome(&lab);
     let ran = lab.run(COUNT).unwrap();
-    let dropped: Vec<_> =
-        ran.decisions().into_iter().map(|row| row.outcome).filter(|outcome| outcome.name() == "dropped").collect();
+    let dropped: Vec<_> = ran
+        .decisions()
+        .into_iter()
+        .map(|row| row.outcome)
+        .filter(|outcome| outcome.name() == "dropped")
+        .collect();
     let short = |value| Outcome::Dropped { rule: "short_doc".into(), value, threshold: 50.0 };
     assert_eq!(dropped, [short(2.0), short(0.0)]);
 }
@@ -103,7 +112,8 @@ fn a_document_keeps_what_its_record_said_of_itself() {
     let lab = Lab::new();
     every_outcome(&lab);
     let documents = lab.run(COUNT).unwrap().documents();
-    let document = documents.iter().find(|row| row.origin.source_id.as_deref() == Some("a")).unwrap();
+    let document =
+        documents.iter().find(|row| row.origin.source_id.as_deref() == Some("a")).unwrap();
     assert_eq!(document.text, good(1));
     assert_eq!(document.id, pipelines::digest::text_id(&good(1)));
     assert_eq!(document.origin.lang.as_deref(), Some("en"));
@@ -139,7 +149,8 @@ fn a_changed_bound_runs_decide_and_write_alone() {
         r#""rules":{"gopher_quality":{"short_doc":2,"below_avg":"off","enough_stop_words":0}},"inputs""#,
     );
     let ran = lab.run(&config).unwrap();
-    let phases: std::collections::BTreeSet<_> = ran.started().into_iter().map(|(phase, _)| phase).collect();
+    let phases: std::collections::BTreeSet<_> =
+        ran.started().into_iter().map(|(phase, _)| phase).collect();
     assert_eq!(phases.into_iter().collect::<Vec<_>>(), ["decide", "write"]);
     let again = lab.run(&config).unwrap();
     assert_eq!(again.started(), []);
@@ -198,7 +209,11 @@ fn bad_input_is_an_error_that_names_file_place_found_and_expected() {
         b"{\"text\":\"a\"}\n{\"text\":\"caf\xe9\"}\n",
         "a.jsonl:2: byte 25 of the file is 0xe9, expected UTF-8",
     );
-    check_error("a.txt", b"\xef\xbb\xbfcaf\xe9", "a.txt: byte 6 of the file is 0xe9, expected UTF-8");
+    check_error(
+        "a.txt",
+        b"\xef\xbb\xbfcaf\xe9",
+        "a.txt: byte 6 of the file is 0xe9, expected UTF-8",
+    );
     let whole = gzip(b"{\"text\":\"a\"}\n");
     check_error(
         "a.jsonl.gz",

@@ -43,7 +43,13 @@ fn the_label_list_is_sorted_and_counted() {
     assert_eq!(ran.labels(), r#"{"labels":["high","low"],"task":"sequence-classification"}"#);
     let counts = ran.counts("read-examples");
     assert_eq!((counts["read"], counts["kept"]), (300, 300));
-    assert_eq!(["train", "validation", "test"].map(|split| counts[&format!("kept/{split}")]).iter().sum::<u64>(), 300);
+    assert_eq!(
+        ["train", "validation", "test"]
+            .map(|split| counts[&format!("kept/{split}")])
+            .iter()
+            .sum::<u64>(),
+        300
+    );
 }
 
 #[test]
@@ -57,7 +63,8 @@ fn texts_of_train_in_other_splits_are_counted() {
     let ran = lab.run(config).unwrap();
     assert_eq!(ran.counts("label")["text_in_train_too"], 2);
     let rows = ran.examples();
-    let found: BTreeSet<_> = rows.iter().map(|row| (row.split, row.text.as_str(), row.labels[0].as_str())).collect();
+    let found: BTreeSet<_> =
+        rows.iter().map(|row| (row.split, row.text.as_str(), row.labels[0].as_str())).collect();
     let expected = [
         (Split::Train, "one", "x"),
         (Split::Train, "two", "y"),
@@ -71,13 +78,20 @@ fn texts_of_train_in_other_splits_are_counted() {
 #[test]
 fn folders_are_labels_and_equal_texts_may_have_two() {
     let lab = Lab::new();
-    for (file, text) in [("spam/1", "buy"), ("spam/2", "same"), ("ham/1.txt", "hello"), ("ham/2", "same")] {
+    for (file, text) in
+        [("spam/1", "buy"), ("spam/2", "same"), ("ham/1.txt", "hello"), ("ham/2", "same")]
+    {
         lab.write(&format!("train/{file}"), text);
     }
-    let config = r#"{"examples":{"train":"train/*/*","task":"sequence-classification","format":"folder"}}"#;
+    let config =
+        r#"{"examples":{"train":"train/*/*","task":"sequence-classification","format":"folder"}}"#;
     let rows = lab.run(config).unwrap().examples();
-    let found: BTreeSet<_> = rows.iter().map(|row| (row.labels[0].as_str(), row.text.as_str())).collect();
-    assert_eq!(found, BTreeSet::from([("ham", "hello"), ("ham", "same"), ("spam", "buy"), ("spam", "same")]));
+    let found: BTreeSet<_> =
+        rows.iter().map(|row| (row.labels[0].as_str(), row.text.as_str())).collect();
+    assert_eq!(
+        found,
+        BTreeSet::from([("ham", "hello"), ("ham", "same"), ("spam", "buy"), ("spam", "same")])
+    );
     assert_eq!(rows.iter().map(|row| &row.key).collect::<BTreeSet<_>>().len(), 4);
 }
 
@@ -121,10 +135,9 @@ fn bad_rows_and_labels_are_errors_that_name_file_and_line() {
 
 #[test]
 fn given_splits_draw_nothing() {
-    let config: corpus_prep::Config = serde_json::from_str(
-        r#"{"examples":{"train":"a","task":"sequence-classification"}}"#,
-    )
-    .unwrap();
+    let config: corpus_prep::Config =
+        serde_json::from_str(r#"{"examples":{"train":"a","task":"sequence-classification"}}"#)
+            .unwrap();
     use pipelines::stage::Stage;
     let keyed = |seed| config.phases(seed).iter().map(|phase| phase.config()).collect::<Vec<_>>();
     assert_eq!(keyed(1), keyed(2));

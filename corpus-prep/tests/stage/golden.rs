@@ -7,7 +7,8 @@ use serde_json::json;
 #[track_caller]
 fn check(lab: &Lab, config: &str, expected: &[(&str, u32, &str)]) {
     let found = lab.run(config).unwrap().golden();
-    let found: Vec<_> = found.iter().map(|(phase, version, digest)| (*phase, *version, digest.as_str())).collect();
+    let found: Vec<_> =
+        found.iter().map(|(phase, version, digest)| (*phase, *version, digest.as_str())).collect();
     assert_eq!(found, expected);
 }
 
@@ -23,8 +24,19 @@ fn phases_of_a_corpus_write_the_bytes_of_their_version() {
     ];
     lab.write("a.jsonl", jsonl(&rows));
     lab.write("b.md", good(2) + " -- né\n");
-    let config = r#"{"inputs":"*","unreadable":"count","exclude":{"source_id_prefixes":["test/"]}}"#;
-    check(&lab, config, &[]);
+    let config =
+        r#"{"inputs":"*","unreadable":"count","exclude":{"source_id_prefixes":["test/"]}}"#;
+    check(
+        &lab,
+        config,
+        &[
+            ("extract", 1, "589470ca06f3"),
+            ("measure", 1, "824ecac8fcc6"),
+            ("deduplicate", 1, "4924c475a922"),
+            ("decide", 1, "850f9ad9585d"),
+            ("write", 1, "8dd98f1289db"),
+        ],
+    );
 }
 
 #[test]
@@ -33,5 +45,5 @@ fn phases_of_examples_write_the_bytes_of_their_version() {
     let row = |at: usize| format!("{at},\"note\n{at}\",{}\n", ["x", "y"][at % 2]);
     lab.write("a.csv", format!("id,text,label\n{}", (0..40).map(row).collect::<String>()));
     let config = r#"{"examples":{"files":"a.csv","task":"sequence-classification","id":"id"}}"#;
-    check(&lab, config, &[]);
+    check(&lab, config, &[("read-examples", 1, "2bd954767b23"), ("label", 1, "ceea6c72a8f9")]);
 }

@@ -1,6 +1,10 @@
 //! The whole stage on tiny inputs.
 
+#[cfg(test)]
 mod corpus;
+#[cfg(test)]
 mod examples;
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
 mod lab;

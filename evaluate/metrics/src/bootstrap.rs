@@ -71,6 +71,14 @@ impl Bootstrap {
         self.ratio("perplexity", nats, tokens, language::perplexity)
     }
 
+    /// Negative log-likelihood per token of a corpus from the nats and the tokens of each document.
+    ///
+    /// # Errors
+    /// If the lists differ in length or are empty, or a resample holds no token.
+    pub fn nats_per_token(&self, nats: &[f64], tokens: &[u64]) -> Result<Estimate, MetricsError> {
+        self.ratio("nats_per_token", nats, tokens, |nats, tokens| nats / tokens as f64)
+    }
+
     /// Bits per byte of a corpus from the negative log-likelihood in nats and the UTF-8 bytes of each document.
     ///
     /// # Errors

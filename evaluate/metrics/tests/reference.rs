@@ -134,7 +134,7 @@ fn exact_randomisation_is_the_permutation_test_of_scipy() {
         let found = Randomisation::new(1).sign_flip(&case.differences).unwrap();
         check(found.p, case.p);
         assert_eq!(found.method, TestMethod::ExactRandomisation);
-        assert_eq!(found.units as usize, case.differences.len());
+        assert_eq!(found.units, case.differences.len() as u64);
     }
 }
 

@@ -17,7 +17,13 @@ impl<S: Stage> Engine<S> for InProcess {
         1
     }
 
-    fn run(&self, array: &TaskArray<S>, _: &Path, cancel: &Cancel, hear: &mut dyn FnMut(usize, Event)) -> Result<()> {
+    fn run(
+        &self,
+        array: &TaskArray<S>,
+        _: &Path,
+        cancel: &Cancel,
+        hear: &mut dyn FnMut(usize, Event),
+    ) -> Result<()> {
         for index in 0..array.groups.len() {
             let events = Arc::new(Mutex::new(Vec::new()));
             let heard = events.clone();
@@ -25,7 +31,9 @@ impl<S: Stage> Engine<S> for InProcess {
                 heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(event);
             });
             let went_well = array.run_group(index, &report, cancel)?;
-            let events = std::mem::take(&mut *events.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+            let events = std::mem::take(
+                &mut *events.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+            );
             events.into_iter().for_each(|event| hear(index, event));
             if !went_well {
                 break;

@@ -47,9 +47,16 @@ impl<S> Engine<S> for Local {
         self.workers
     }
 
-    fn run(&self, array: &TaskArray<S>, list: &Path, cancel: &Cancel, hear: &mut dyn FnMut(usize, Event)) -> Result<()> {
+    fn run(
+        &self,
+        array: &TaskArray<S>,
+        list: &Path,
+        cancel: &Cancel,
+        hear: &mut dyn FnMut(usize, Event),
+    ) -> Result<()> {
         let (send, receive) = channel();
-        let mut waiting: VecDeque<(usize, u32)> = (0..array.groups.len()).map(|index| (index, 0)).collect();
+        let mut waiting: VecDeque<(usize, u32)> =
+            (0..array.groups.len()).map(|index| (index, 0)).collect();
         let mut running: HashMap<usize, Worker> = HashMap::new();
         let mut failed = false;
         let mut stopping: Option<Instant> = None;
@@ -73,13 +80,32 @@ impl<S> Engine<S> for Local {
                 Said::Closed => {
                     let Some(mut worker) = running.remove(&index) else { continue };
                     let status = worker.child.wait().at("wait for", &self.program)?;
-                    let Some(signal) = status.signal().filter(|_| stopping.is_none()) else { continue };
+                    let Some(signal) = status.signal().filter(|_| stopping.is_none()) else {
+                        continue;
+                    };
                     if worker.restarts == RESTARTS {
                         failed = true;
-                        let message = format!("its worker was killed by signal {signal} {} times", RESTARTS + 1);
-                        hear(index, Event::Failed { task: array.groups[index][0].name(), message, cancelled: false });
+                        let message = format!(
+                            "its worker was killed by signal {signal} {} times",
+                            RESTARTS + 1
+                        );
+                        hear(
+                            index,
+                            Event::Failed {
+                                task: array.groups[index][0].name(),
+                                message,
+                                cancelled: false,
+                            },
+                        );
                     } else {
-                        hear(index, Event::Note { line: format!("a worker was killed by signal {signal}; its tasks start again") });
+                        hear(
+                            index,
+                            Event::Note {
+                                line: format!(
+                                    "a worker was killed by signal {signal}; its tasks start again"
+                                ),
+                            },
+                        );
                         waiting.push_front((index, worker.restarts + 1));
                     }
                 }
@@ -108,7 +134,13 @@ fn stop(running: &mut HashMap<usize, Worker>, stopping: &mut Option<Instant>) {
 }
 
 impl Local {
-    fn start(&self, list: &Path, index: usize, restarts: u32, send: &Sender<(usize, Said)>) -> Result<Worker> {
+    fn start(
+        &self,
+        list: &Path,
+        index: usize,
+        restarts: u32,
+        send: &Sender<(usize, Said)>,
+    ) -> Result<Worker> {
         let mut child = Command::new(&self.program)
             .arg("run-tasks")
             .arg(list)
@@ -119,7 +151,10 @@ impl Local {
             .spawn()
             .at("start", &self.program)?;
         let leash = child.stdin.take();
-        let stdout = child.stdout.take().ok_or_else(|| Error::Undeclared { what: "a worker's output".into() })?;
+        let stdout = child
+            .stdout
+            .take()
+            .ok_or_else(|| Error::Undeclared { what: "a worker's output".into() })?;
         let send = send.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines() {

@@ -49,7 +49,10 @@ mod tests {
     #[test]
     fn tensors_without_a_usable_gradient_are_named() {
         check([[0.0, 1.0], [2.0, 0.0]], "");
-        check([[0.0, 0.0], [2.0, 0.0]], "at the start of training, these tensors have zero gradients: a");
+        check(
+            [[0.0, 0.0], [2.0, 0.0]],
+            "at the start of training, these tensors have zero gradients: a",
+        );
         check(
             [[0.0, f32::NAN], [f32::INFINITY, 0.0]],
             "at the start of training, these tensors have non-finite gradients: a, b",

@@ -8,8 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(crate) use self::safetensors::{Stored, Tensors, write_stored};
 pub use self::safetensors::write_safetensors;
+pub(crate) use self::safetensors::{Stored, Tensors, write_stored};
 
 use crate::{
     config::{CONFIG_FILE, Head, LlamaConfig},
@@ -121,8 +121,9 @@ impl Checkpoint {
         let Self { mut config, weights: body } = self;
         config.head = Head::SequenceClassification { labels };
         config.validate()?;
-        let weights = specification(&config)
-            .map(|entry| body.get(&entry.name).map_or_else(|| draw(entry, seed), |kept| kept.value.clone()));
+        let weights = specification(&config).map(|entry| {
+            body.get(&entry.name).map_or_else(|| draw(entry, seed), |kept| kept.value.clone())
+        });
         Ok(Self { config, weights })
     }
 

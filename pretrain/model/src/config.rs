@@ -141,10 +141,12 @@ impl LlamaConfig {
             "vocab_size": self.vocab_size,
         });
         // Sorted maps all the way, so that the bytes do not depend on the features serde_json is built with.
-        let mut keys: BTreeMap<String, Value> = constant.as_object().cloned().into_iter().flatten().collect();
+        let mut keys: BTreeMap<String, Value> =
+            constant.as_object().cloned().into_iter().flatten().collect();
         if let Head::SequenceClassification { labels } = &self.head {
             let named = || labels.iter().enumerate();
-            let id2label: BTreeMap<_, _> = named().map(|(id, label)| (id.to_string(), label)).collect();
+            let id2label: BTreeMap<_, _> =
+                named().map(|(id, label)| (id.to_string(), label)).collect();
             let label2id: BTreeMap<_, _> = named().map(|(id, label)| (label, id)).collect();
             keys.insert("id2label".to_owned(), json!(id2label));
             keys.insert("label2id".to_owned(), json!(label2id));
@@ -212,7 +214,12 @@ impl LlamaConfig {
             check(key, value > 0.0 && value.is_finite(), value.to_string(), "a positive number")?;
         }
         let range = self.initializer_range;
-        check("initializer_range", range >= 0.0 && range.is_finite(), range.to_string(), "0 or more")?;
+        check(
+            "initializer_range",
+            range >= 0.0 && range.is_finite(),
+            range.to_string(),
+            "0 or more",
+        )?;
         let ids = self.bos_token_id.iter().map(|id| ("bos_token_id", id));
         let ids = ids.chain(self.eos_token_id.iter().map(|id| ("eos_token_id", id)));
         for (key, &id) in ids.chain(self.pad_token_id.iter().map(|id| ("pad_token_id", id))) {
@@ -275,12 +282,16 @@ impl Keys<'_> {
 
     fn number(&self, key: &str) -> Result<Option<f64>> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        value.as_f64().map_or_else(|| self.refuse(key, value, "a number"), |number| Ok(Some(number)))
+        value
+            .as_f64()
+            .map_or_else(|| self.refuse(key, value, "a number"), |number| Ok(Some(number)))
     }
 
     fn flag(&self, key: &str) -> Result<Option<bool>> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        value.as_bool().map_or_else(|| self.refuse(key, value, "true or false"), |flag| Ok(Some(flag)))
+        value
+            .as_bool()
+            .map_or_else(|| self.refuse(key, value, "true or false"), |flag| Ok(Some(flag)))
     }
 
     /// One id, a list of ids, or none. Published configs use `-1` for none as well.
@@ -328,7 +339,8 @@ impl Keys<'_> {
     }
 
     fn rope_theta(&self) -> Result<f64> {
-        let nested = self.get("rope_parameters").and_then(|parameters| parameters.get("rope_theta"));
+        let nested =
+            self.get("rope_parameters").and_then(|parameters| parameters.get("rope_theta"));
         match nested {
             Some(value) => value
                 .as_f64()
@@ -360,8 +372,11 @@ impl Keys<'_> {
             let count = self.count("num_labels")?.unwrap_or(2);
             return Ok((0..count).map(|id| format!("LABEL_{id}")).collect());
         };
-        let Some(names) = value.as_object() else { return self.refuse("id2label", value, expected) };
-        let by_id = |id: usize| names.get(&id.to_string()).and_then(Value::as_str).map(str::to_owned);
+        let Some(names) = value.as_object() else {
+            return self.refuse("id2label", value, expected);
+        };
+        let by_id =
+            |id: usize| names.get(&id.to_string()).and_then(Value::as_str).map(str::to_owned);
         let labels: Option<Vec<String>> = (0..names.len()).map(by_id).collect();
         labels.map_or_else(|| self.refuse("id2label", value, expected), Ok)
     }

@@ -160,7 +160,13 @@ impl Ops for Cpu {
         embedding::last_token_backward(dout, offsets, dx);
     }
 
-    fn cross_entropy(&mut self, x: &Tensor, w: &Tensor, targets: &[Option<u32>], nats: &mut Vec<f64>) {
+    fn cross_entropy(
+        &mut self,
+        x: &Tensor,
+        w: &Tensor,
+        targets: &[Option<u32>],
+        nats: &mut Vec<f64>,
+    ) {
         cross_entropy::forward(x, w, targets, nats, &mut self.logits);
     }
 

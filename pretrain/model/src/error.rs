@@ -16,9 +16,9 @@ pub enum ModelError {
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: io::Error },
     #[error("{file}: not a safetensors file")]
-    Safetensors { file: PathBuf, source: safetensors::SafeTensorError },
+    Safetensors { file: PathBuf, source: Box<safetensors::SafeTensorError> },
     #[error("{file}: tensor `{tensor}` cannot be converted to f32")]
-    Convert { file: PathBuf, tensor: String, source: candle_core::Error },
+    Convert { file: PathBuf, tensor: String, source: Box<candle_core::Error> },
     #[error("{file}: tensor `{tensor}` is missing; expected it with shape {expected:?}")]
     MissingTensor { file: PathBuf, tensor: String, expected: Vec<usize> },
     #[error("{file}: tensor `{tensor}` was not expected in a {architecture}")]

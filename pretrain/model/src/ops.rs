@@ -108,7 +108,10 @@ pub trait Ops {
     );
 
     /// Gradients of `q`, `k` and `v`; `out` and `log_sums` are those of the forward pass.
-    #[expect(clippy::too_many_arguments, reason = "three inputs, two results of the forward pass, three gradients")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "three inputs, two results of the forward pass, three gradients"
+    )]
     fn attention_backward(
         &mut self,
         qkv: [&Self::Tensor; 3],
@@ -145,7 +148,12 @@ pub trait Ops {
     fn last_token(&mut self, x: &Self::Tensor, offsets: &[usize], out: &mut Self::Tensor);
 
     /// The gradient of the last tokens goes back to them; that of all others is zero.
-    fn last_token_backward(&mut self, dout: &Self::Tensor, offsets: &[usize], dx: &mut Self::Tensor);
+    fn last_token_backward(
+        &mut self,
+        dout: &Self::Tensor,
+        offsets: &[usize],
+        dx: &mut Self::Tensor,
+    );
 
     /// Negative log-likelihood of each target under `softmax(x · wᵀ)`, in nats; zero where there is no target.
     ///

@@ -115,8 +115,11 @@ impl AdamW {
         let clip = self.config.max_grad_norm.map_or(1.0, |max| (max / (norm + 1e-6)).min(1.0));
         let moments = self.first.iter_mut().zip(self.second.iter_mut());
         let rates = Rates::new(&self.config, self.step, lr, mean * clip);
-        for (((weight, gradient), first), second) in
-            weights.iter_mut().zip(gradients.iter()).zip(moments).map(|((w, g), (m, v))| (((w, g), m), v))
+        for (((weight, gradient), first), second) in weights
+            .iter_mut()
+            .zip(gradients.iter())
+            .zip(moments)
+            .map(|((w, g), (m, v))| (((w, g), m), v))
         {
             let decays = weight.shape.len() >= 2;
             let rates = Rates { keep: if decays { rates.keep } else { 1.0 }, ..rates };
@@ -224,7 +227,9 @@ mod tests {
             shape,
             value: Tensor::new(1, values.len(), values.to_vec()),
         };
-        [one("matrix", vec![1, values.len()]), one("vector", vec![values.len()])].into_iter().collect()
+        [one("matrix", vec![1, values.len()]), one("vector", vec![values.len()])]
+            .into_iter()
+            .collect()
     }
 
     #[test]
@@ -242,7 +247,10 @@ mod tests {
         let mut weights = parameters(&[1.0]);
         let mut optimizer = AdamW::new(AdamWConfig::default(), &weights).unwrap();
         let error = optimizer.step(&mut weights, &parameters(&[f32::NAN]), 1, 0.1).unwrap_err();
-        assert_eq!(error.to_string(), "the gradient norm of step 1 is NaN; expected a finite number");
+        assert_eq!(
+            error.to_string(),
+            "the gradient norm of step 1 is NaN; expected a finite number"
+        );
         assert_eq!((weights, optimizer.steps()), (parameters(&[1.0]), 0));
     }
 
@@ -251,6 +259,8 @@ mod tests {
         let config = AdamWConfig { beta2: 1.0, ..AdamWConfig::default() };
         let message = config.validate().unwrap_err().to_string();
         assert_eq!(message, "`beta2` is 1; expected 0 or more and below 1");
-        AdamWConfig { max_grad_norm: None, weight_decay: 0.0, ..AdamWConfig::default() }.validate().unwrap();
+        AdamWConfig { max_grad_norm: None, weight_decay: 0.0, ..AdamWConfig::default() }
+            .validate()
+            .unwrap();
     }
 }

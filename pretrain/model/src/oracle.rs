@@ -104,7 +104,11 @@ impl Ops for Oracle {
         *out = Array2::zeros(q.dim());
         *log_sums = Array2::zeros((q.nrows(), heads.query));
         for_each_head(offsets, heads, |rows, query, key_value, head| {
-            let (q, k, v) = (q.slice(s![rows.0..rows.1, query.0..query.1]), key_value.of(k, rows), key_value.of(v, rows));
+            let (q, k, v) = (
+                q.slice(s![rows.0..rows.1, query.0..query.1]),
+                key_value.of(k, rows),
+                key_value.of(v, rows),
+            );
             let (p, sums) = probabilities(&q.dot(&k.t()), heads.dim);
             out.slice_mut(s![rows.0..rows.1, query.0..query.1]).assign(&p.dot(&v));
             log_sums.slice_mut(s![rows.0..rows.1, head]).assign(&sums);
@@ -260,8 +264,9 @@ fn for_each_head(
 fn probabilities(scores: &Array2<f64>, dim: usize) -> (Array2<f64>, Array1<f64>) {
     let scale = 1.0 / (dim as f64).sqrt();
     let seen = |row: usize| s![row, ..=row];
-    let sums: Array1<f64> =
-        (0..scores.nrows()).map(|row| log_sum_exp((&scores.slice(seen(row)) * scale).view())).collect();
+    let sums: Array1<f64> = (0..scores.nrows())
+        .map(|row| log_sum_exp((&scores.slice(seen(row)) * scale).view()))
+        .collect();
     let p = Array2::from_shape_fn(scores.dim(), |(row, col)| {
         if col <= row { (scores[[row, col]] * scale - sums[row]).exp() } else { 0.0 }
     });

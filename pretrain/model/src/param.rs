@@ -66,7 +66,8 @@ impl<T> Parameters<T> {
         let pairs = ours.chain(std::iter::repeat(None)).zip(theirs.chain(std::iter::repeat(None)));
         for (expected, found) in pairs.take(longer) {
             if expected != found {
-                let or_nothing = |entry: Option<String>| entry.unwrap_or_else(|| "nothing".to_owned());
+                let or_nothing =
+                    |entry: Option<String>| entry.unwrap_or_else(|| "nothing".to_owned());
                 return Err(ModelError::ForeignParameter {
                     found: or_nothing(found),
                     expected: or_nothing(expected),

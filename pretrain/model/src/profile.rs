@@ -85,6 +85,9 @@ mod tests {
     fn a_node_computes_with_its_own_profile_only() {
         NumericProfile::resolve().require().unwrap();
         let message = NumericProfile::Cuda.require().unwrap_err().to_string();
-        assert!(message.starts_with("numeric profile `cuda` was asked for; this processor"), "{message}");
+        assert!(
+            message.starts_with("numeric profile `cuda` was asked for; this processor"),
+            "{message}"
+        );
     }
 }

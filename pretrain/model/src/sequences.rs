@@ -195,7 +195,10 @@ mod tests {
     #[track_caller]
     fn check(sequences: &[&[u32]], expected: &str) {
         let sequences: Sequences = sequences.iter().collect();
-        assert_eq!(sequences.check(5, 3).map_err(|error| error.to_string()).err().unwrap_or_default(), expected);
+        assert_eq!(
+            sequences.check(5, 3).map_err(|error| error.to_string()).err().unwrap_or_default(),
+            expected
+        );
     }
 
     #[test]

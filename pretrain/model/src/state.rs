@@ -22,7 +22,11 @@ const STEP: &str = "step";
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn write_state(out: &mut (impl Write + ?Sized), model: &CpuLlama, optimizer: &AdamW) -> io::Result<()> {
+pub fn write_state(
+    out: &mut (impl Write + ?Sized),
+    model: &CpuLlama,
+    optimizer: &AdamW,
+) -> io::Result<()> {
     let parts = [model.weights(), &optimizer.first, &optimizer.second];
     let floats = PREFIXES.iter().zip(parts).flat_map(|(prefix, part)| {
         part.iter().map(move |entry| (format!("{prefix}{}", entry.name), Stored::floats(entry)))
@@ -35,7 +39,12 @@ pub fn write_state(out: &mut (impl Write + ?Sized), model: &CpuLlama, optimizer:
 ///
 /// # Errors
 /// When it is not a state file of such a model. Nothing has changed then.
-pub fn read_state(bytes: &[u8], file: &Path, model: &mut CpuLlama, optimizer: &mut AdamW) -> Result<()> {
+pub fn read_state(
+    bytes: &[u8],
+    file: &Path,
+    model: &mut CpuLlama,
+    optimizer: &mut AdamW,
+) -> Result<()> {
     let tensors = Tensors::new(bytes, file)?;
     let specification = specification(model.config());
     let step = tensors.count(STEP)?;
@@ -45,7 +54,8 @@ pub fn read_state(bytes: &[u8], file: &Path, model: &mut CpuLlama, optimizer: &m
     }
     optimizer.first.check_same(model.weights())?;
     optimizer.step = step;
-    for (into, part) in [model.weights_mut(), &mut optimizer.first, &mut optimizer.second].into_iter().zip(&parts)
+    for (into, part) in
+        [model.weights_mut(), &mut optimizer.first, &mut optimizer.second].into_iter().zip(&parts)
     {
         copy(into, part);
     }

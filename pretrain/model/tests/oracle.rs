@@ -1,5 +1,7 @@
 //! Every pair of passes against finite differences in `f64`, and the CPU against the oracle.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use model::{
     CausalBatch, Checkpoint, Head, Llama, LlamaConfig, Parameters, Sequences,
     cpu::Cpu,
@@ -115,7 +117,11 @@ fn check(pair: &Pair, shapes: &[(usize, usize)]) {
     let values: Vec<Vec<f32>> =
         shapes.iter().zip(0..).map(|(&(rows, cols), salt)| noise(rows * cols, salt)).collect();
     let tensors = |ops: &Oracle| -> Vec<Array2<f64>> {
-        shapes.iter().zip(&values).map(|(&(rows, cols), values)| ops.tensor(rows, cols, values)).collect()
+        shapes
+            .iter()
+            .zip(&values)
+            .map(|(&(rows, cols), values)| ops.tensor(rows, cols, values))
+            .collect()
     };
     let mut oracle = Oracle;
     let inputs = tensors(&oracle);
@@ -132,12 +138,19 @@ fn check(pair: &Pair, shapes: &[(usize, usize)]) {
                 loss(&moved)
             });
             // Central differences with a step of 1e-5 are good to about 1e-8 here, most of it rounding of large losses.
-            assert!((numeric - grad[at]).abs() < 1e-6 * grad[at].abs().max(1.0), "input {input}, {at}: {numeric} {}", grad[at]);
+            assert!(
+                (numeric - grad[at]).abs() < 1e-6 * grad[at].abs().max(1.0),
+                "input {input}, {at}: {numeric} {}",
+                grad[at]
+            );
         }
     }
     let mut cpu = Cpu::new();
-    let inputs: Vec<_> =
-        shapes.iter().zip(&values).map(|(&(rows, cols), values)| cpu.tensor(rows, cols, values)).collect();
+    let inputs: Vec<_> = shapes
+        .iter()
+        .zip(&values)
+        .map(|(&(rows, cols), values)| cpu.tensor(rows, cols, values))
+        .collect();
     let (cpu_out, cpu_grads) = pair.run(&mut cpu, &inputs, &weights);
     assert_close(&cpu_out, &out, OF_A_PASS, "output");
     for (input, (found, expected)) in cpu_grads.iter().zip(&grads).enumerate() {
@@ -157,8 +170,11 @@ const OF_A_MODEL: f64 = 2e-5;
 #[track_caller]
 fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
-    let difference = norm(&mut found.iter().zip(expected).map(|(found, expected)| found - expected));
+    let norm = |values: &mut dyn Iterator<Item = f64>| {
+        values.map(|value| value * value).sum::<f64>().sqrt()
+    };
+    let difference =
+        norm(&mut found.iter().zip(expected).map(|(found, expected)| found - expected));
     let size = norm(&mut expected.iter().copied());
     assert!(difference <= tolerance * size.max(1e-3), "{what}: {difference:e} of {size:e}");
 }
@@ -172,7 +188,9 @@ fn embeddings() {
 
 #[test]
 fn linears() {
-    for (tokens, inputs, outputs) in [(1, 1, 1), (1, 5, 3), (7, 2, 5), (3, 33, 1), (65, 9, 17), (600, 3, 2)] {
+    for (tokens, inputs, outputs) in
+        [(1, 1, 1), (1, 5, 3), (7, 2, 5), (3, 33, 1), (65, 9, 17), (600, 3, 2)]
+    {
         check(&Pair::Linear(outputs), &[(tokens, inputs), (outputs, inputs)]);
     }
 }
@@ -222,7 +240,10 @@ fn last_tokens() {
 fn cross_entropies() {
     check(&Pair::CrossEntropy(vec![Some(0)]), &[(1, 3), (1, 3)]);
     check(&Pair::CrossEntropy(vec![Some(4), None, Some(0)]), &[(3, 7), (5, 7)]);
-    check(&Pair::CrossEntropy((0..530).map(|at| (at % 7 != 0).then_some(at % 23)).collect()), &[(530, 6), (23, 6)]);
+    check(
+        &Pair::CrossEntropy((0..530).map(|at| (at % 7 != 0).then_some(at % 23)).collect()),
+        &[(530, 6), (23, 6)],
+    );
 }
 
 fn tiny(head: Head, tie_word_embeddings: bool) -> Checkpoint {
@@ -248,7 +269,9 @@ fn tiny(head: Head, tie_word_embeddings: bool) -> Checkpoint {
 }
 
 fn sequences() -> Sequences {
-    [vec![3], vec![1, 4, 1, 5, 9], vec![2, 6], (0..67).map(|at| at * at % 11).collect()].iter().collect()
+    [vec![3], vec![1, 4, 1, 5, 9], vec![2, 6], (0..67).map(|at| at * at % 11).collect()]
+        .iter()
+        .collect()
 }
 
 fn batch() -> CausalBatch {
@@ -256,7 +279,8 @@ fn batch() -> CausalBatch {
     let sequences = sequences();
     for bounds in sequences.offsets().windows(2) {
         let tokens = &sequences.tokens()[bounds[0]..bounds[1]];
-        let targets: Vec<_> = tokens.iter().map(|id| (id % 5 != 1).then_some((id * 3 + 1) % 11)).collect();
+        let targets: Vec<_> =
+            tokens.iter().map(|id| (id % 5 != 1).then_some((id * 3 + 1) % 11)).collect();
         batch.push(tokens, &targets).unwrap();
     }
     batch
@@ -265,7 +289,11 @@ fn batch() -> CausalBatch {
 /// Loss and gradients of a whole model, as a function of it.
 trait Objective {
     fn loss<O: Ops>(&self, model: &mut Llama<O>) -> f64;
-    fn accumulate<O: Ops>(&self, model: &mut Llama<O>, gradients: &mut Parameters<O::Tensor>) -> f64;
+    fn accumulate<O: Ops>(
+        &self,
+        model: &mut Llama<O>,
+        gradients: &mut Parameters<O::Tensor>,
+    ) -> f64;
 }
 
 struct NextToken;
@@ -275,7 +303,11 @@ impl Objective for NextToken {
         model.causal_loss(&batch()).unwrap().nats
     }
 
-    fn accumulate<O: Ops>(&self, model: &mut Llama<O>, gradients: &mut Parameters<O::Tensor>) -> f64 {
+    fn accumulate<O: Ops>(
+        &self,
+        model: &mut Llama<O>,
+        gradients: &mut Parameters<O::Tensor>,
+    ) -> f64 {
         model.accumulate_causal(&batch(), gradients).unwrap().nats
     }
 }
@@ -287,7 +319,11 @@ impl Objective for Classes {
         model.class_loss(&sequences(), &[2, 0, 1, 2]).unwrap().nats
     }
 
-    fn accumulate<O: Ops>(&self, model: &mut Llama<O>, gradients: &mut Parameters<O::Tensor>) -> f64 {
+    fn accumulate<O: Ops>(
+        &self,
+        model: &mut Llama<O>,
+        gradients: &mut Parameters<O::Tensor>,
+    ) -> f64 {
         model.accumulate_classes(&sequences(), &[2, 0, 1, 2], gradients).unwrap().nats
     }
 }
@@ -302,12 +338,17 @@ fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
         for at in 0..entry.value.len() {
             let numeric = slope(|step| {
                 let mut moved = Llama::new(checkpoint.clone(), Oracle).unwrap();
-                moved.weights_mut().iter_mut().nth(idx).unwrap().value.as_slice_mut().unwrap()[at] += step;
+                moved.weights_mut().iter_mut().nth(idx).unwrap().value.as_slice_mut().unwrap()
+                    [at] += step;
                 objective.loss(&mut moved)
             });
             let found = entry.value.as_slice().unwrap()[at];
             // Third derivatives of a whole model cost a few digits.
-            assert!((numeric - found).abs() < 1e-5 * found.abs().max(1.0), "{} {at}: {numeric} {found}", entry.name);
+            assert!(
+                (numeric - found).abs() < 1e-5 * found.abs().max(1.0),
+                "{} {at}: {numeric} {found}",
+                entry.name
+            );
         }
     }
     let mut cpu = Llama::new(checkpoint.clone(), Cpu::new()).unwrap();

@@ -1,9 +1,12 @@
 //! Logits, gradients and training against PyTorch; fixtures by `tests/reference/llama.py`.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use model::{
-    AdamW, AdamWConfig, CausalBatch, Checkpoint, CpuLlama, LossSum, Parameters, Sequences, cpu::Tensor,
+    AdamW, AdamWConfig, CausalBatch, Checkpoint, CpuLlama, LossSum, Parameters, Sequences,
+    cpu::Tensor,
 };
 use serde::Deserialize;
 
@@ -39,7 +42,13 @@ fn fixture(name: &str) -> Fixture {
             safetensors::Dtype::F64 => {
                 view.data().as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
             }
-            _ => view.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes).into()).collect(),
+            _ => view
+                .data()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&bytes| f32::from_le_bytes(bytes).into())
+                .collect(),
         }
     };
     Fixture {
@@ -65,7 +74,9 @@ impl Fixture {
             let batch = self.batch(0..self.inputs.windows.len());
             self.model.accumulate_causal(&batch, gradients).unwrap()
         } else {
-            self.model.accumulate_classes(&self.sequences(), &self.inputs.labels, gradients).unwrap()
+            self.model
+                .accumulate_classes(&self.sequences(), &self.inputs.labels, gradients)
+                .unwrap()
         }
     }
 
@@ -106,8 +117,10 @@ fn every_gradient_agrees() {
         assert_eq!(gradients.iter().len(), promised, "{name}");
         for entry in gradients.iter() {
             let expected = &fixture.expected[&format!("gradient.{}", entry.name)];
-            let found = entry.value.values().iter().map(|&sum| f64::from(sum) / loss.counted as f64);
-            let difference: f64 = found.zip(expected).map(|(found, expected)| (found - expected).powi(2)).sum();
+            let found =
+                entry.value.values().iter().map(|&sum| f64::from(sum) / loss.counted as f64);
+            let difference: f64 =
+                found.zip(expected).map(|(found, expected)| (found - expected).powi(2)).sum();
             let size: f64 = expected.iter().map(|value| value * value).sum();
             assert!(difference.sqrt() <= 1e-4 * size.sqrt(), "{name}: {}", entry.name);
         }
@@ -125,7 +138,10 @@ fn twenty_steps_of_training_agree() {
             gradients.clear();
             let loss = fixture.accumulate(&mut gradients);
             let found = loss.mean().unwrap();
-            assert!((found / expected - 1.0).abs() <= 1e-5, "{name}, step {step}: {found} {expected}");
+            assert!(
+                (found / expected - 1.0).abs() <= 1e-5,
+                "{name}, step {step}: {found} {expected}"
+            );
             let lr = fixture.inputs.optimizer.lr;
             optimizer.step(fixture.model.weights_mut(), &gradients, loss.counted, lr).unwrap();
         }
@@ -147,7 +163,9 @@ fn accumulated_micro_batches_give_the_step_of_one_batch() {
                     let batch = fixture.batch(cut[0]..cut[1]);
                     loss += fixture.model.accumulate_causal(&batch, &mut gradients).unwrap();
                 }
-                optimizer.step(fixture.model.weights_mut(), &gradients, loss.counted, 3e-3).unwrap();
+                optimizer
+                    .step(fixture.model.weights_mut(), &gradients, loss.counted, 3e-3)
+                    .unwrap();
                 loss.mean().unwrap()
             })
             .collect()

@@ -1,10 +1,12 @@
 //! What training promises: the same bits on any number of threads, beside any other sequences, and after a restart.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::{fs, path::Path};
 
 use model::{
-    AdamW, AdamWConfig, CausalBatch, Checkpoint, CpuLlama, Head, LlamaConfig, ModelError, Sequences,
-    assert_gradients, checkpoint::WEIGHTS_FILE, read_state, write_state,
+    AdamW, AdamWConfig, CausalBatch, Checkpoint, CpuLlama, Head, LlamaConfig, ModelError,
+    Sequences, assert_gradients, checkpoint::WEIGHTS_FILE, read_state, write_state,
 };
 use pipelines::seed::Seed;
 
@@ -110,7 +112,8 @@ fn a_sequence_gives_the_same_bits_alone_and_in_a_batch() {
     assert!(together == alone, "losses of sequences differ alone");
     let mut model = classifier();
     let together = model.class_logits(&windows().iter().collect()).unwrap();
-    let one = |window: &Vec<u32>| model.class_logits(&[window].into_iter().collect()).unwrap().remove(0);
+    let one =
+        |window: &Vec<u32>| model.class_logits(&[window].into_iter().collect()).unwrap().remove(0);
     assert_eq!(together, windows().iter().map(one).collect::<Vec<_>>());
 }
 
@@ -119,8 +122,13 @@ fn the_losses_of_sequences_add_up() {
     let mut model = causal();
     let whole = model.causal_loss(&batch(&windows())).unwrap();
     let parts = model.sequence_losses(&batch(&windows())).unwrap();
-    assert_eq!(parts.iter().map(|part| part.counted).collect::<Vec<_>>(), [1, 256, 65, 129, 2, 200, 64]);
-    assert!((parts.iter().map(|part| part.nats).sum::<f64>() - whole.nats).abs() < 1e-9 * whole.nats);
+    assert_eq!(
+        parts.iter().map(|part| part.counted).collect::<Vec<_>>(),
+        [1, 256, 65, 129, 2, 200, 64]
+    );
+    assert!(
+        (parts.iter().map(|part| part.nats).sum::<f64>() - whole.nats).abs() < 1e-9 * whole.nats
+    );
     assert_eq!(whole.counted, 717);
 }
 
@@ -133,7 +141,10 @@ fn four_steps_are_two_then_saved_loaded_and_two() {
     let (mut resumed, mut resumed_optimizer) = fresh();
     read_state(&saved, Path::new("state"), &mut resumed, &mut resumed_optimizer).unwrap();
     assert_eq!(resumed_optimizer.steps(), 2);
-    assert!(state(&resumed, &resumed_optimizer) == saved, "a state changes when it is read and written");
+    assert!(
+        state(&resumed, &resumed_optimizer) == saved,
+        "a state changes when it is read and written"
+    );
     train(&mut resumed, &mut resumed_optimizer, 2);
     assert!(state(&resumed, &resumed_optimizer) == state(&model, &optimizer));
 }
@@ -211,9 +222,16 @@ fn a_classifier_keeps_the_body_and_never_goes_back() {
 #[test]
 fn half_precision_is_widened() {
     let checkpoint = Checkpoint::fresh(config(), 1).unwrap();
-    for (dtype, bits) in [(safetensors::Dtype::BF16, 0x3fc0u16), (safetensors::Dtype::F16, 0x3e00)] {
+    for (dtype, bits) in [(safetensors::Dtype::BF16, 0x3fc0u16), (safetensors::Dtype::F16, 0x3e00)]
+    {
         let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = (checkpoint.weights.iter())
-            .map(|entry| (entry.name.clone(), entry.shape.clone(), bits.to_le_bytes().repeat(entry.value.len())))
+            .map(|entry| {
+                (
+                    entry.name.clone(),
+                    entry.shape.clone(),
+                    bits.to_le_bytes().repeat(entry.value.len()),
+                )
+            })
             .collect();
         let views = tensors.iter().map(|(name, shape, bytes)| {
             (name, safetensors::tensor::TensorView::new(dtype, shape.clone(), bytes).unwrap())
@@ -221,8 +239,12 @@ fn half_precision_is_widened() {
         let bytes = safetensors::serialize(views, None).unwrap();
         let config = checkpoint.config.to_json();
         let files = [Path::new("config.json"), Path::new(WEIGHTS_FILE)];
-        let read = Checkpoint::from_bytes((config.as_bytes(), files[0]), (&bytes, files[1])).unwrap();
-        assert!(read.weights.iter().all(|entry| entry.value.iter().all(|&value| value == 1.5)), "{dtype:?}");
+        let read =
+            Checkpoint::from_bytes((config.as_bytes(), files[0]), (&bytes, files[1])).unwrap();
+        assert!(
+            read.weights.iter().all(|entry| entry.value.iter().all(|&value| value == 1.5)),
+            "{dtype:?}"
+        );
     }
 }
 
@@ -263,7 +285,10 @@ fn inputs_that_do_not_fit_are_named() {
     let mut gradients = model.gradients();
     let long = vec![0; 302];
     let error = model.accumulate_causal(&batch(&[vec![1, 2], long]), &mut gradients).unwrap_err();
-    assert!(matches!(error, ModelError::SequenceTooLong { sequence: 1, found: 301, expected: 300 }));
+    assert!(matches!(
+        error,
+        ModelError::SequenceTooLong { sequence: 1, found: 301, expected: 300 }
+    ));
     let error = model.causal_loss(&batch(&[vec![0, 700]])).unwrap_err();
     assert!(matches!(error, ModelError::UnknownToken { token: 0, found: 700, expected: 700 }));
     let error = model.class_logits(&Sequences::new()).unwrap_err();

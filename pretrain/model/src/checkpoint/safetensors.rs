@@ -94,8 +94,9 @@ pub(crate) struct Tensors<'a> {
 
 impl<'a> Tensors<'a> {
     pub(crate) fn new(bytes: &'a [u8], file: &'a Path) -> Result<Self> {
-        let tensors = SafeTensors::deserialize(bytes)
-            .map_err(|source| ModelError::Safetensors { file: file.to_owned(), source })?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|source| {
+            ModelError::Safetensors { file: file.to_owned(), source: Box::new(source) }
+        })?;
         Ok(Self { file, tensors })
     }
 
@@ -108,9 +109,9 @@ impl<'a> Tensors<'a> {
     ) -> Result<()> {
         let mut names = self.tensors.names();
         names.sort_unstable();
-        let other = names
-            .into_iter()
-            .find(|name| specification.get(name).is_none() && !name.ends_with("rotary_emb.inv_freq"));
+        let other = names.into_iter().find(|name| {
+            specification.get(name).is_none() && !name.ends_with("rotary_emb.inv_freq")
+        });
         match other {
             Some(name) => Err(ModelError::UnexpectedTensor {
                 file: self.file.to_owned(),
@@ -122,7 +123,11 @@ impl<'a> Tensors<'a> {
     }
 
     /// The tensors of a specification, each under `prefix` and its name.
-    pub(crate) fn load<T>(&self, prefix: &str, specification: &Parameters<T>) -> Result<Parameters<Vec<f32>>> {
+    pub(crate) fn load<T>(
+        &self,
+        prefix: &str,
+        specification: &Parameters<T>,
+    ) -> Result<Parameters<Vec<f32>>> {
         specification
             .iter()
             .map(|entry| {
@@ -147,10 +152,10 @@ impl<'a> Tensors<'a> {
             return Err(self.wrong_type(name, view.dtype(), "f32, f16 or bf16"));
         }
         let convert = || view.load(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1();
-        convert().map_err(|source| ModelError::Convert {
+        convert().map_err(|source: candle_core::Error| ModelError::Convert {
             file: self.file.to_owned(),
             tensor: name.to_owned(),
-            source,
+            source: Box::new(source),
         })
     }
 

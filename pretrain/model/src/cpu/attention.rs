@@ -55,16 +55,18 @@ pub(super) fn backward(
     [out, log_sums, dout]: [&Tensor; 3],
     dqkv: [&mut Tensor; 3],
 ) {
-    let sequences: Vec<Range<usize>> = offsets.windows(2).map(|bounds| bounds[0]..bounds[1]).collect();
+    let sequences: Vec<Range<usize>> =
+        offsets.windows(2).map(|bounds| bounds[0]..bounds[1]).collect();
     let group = heads.query / heads.key_value;
     let sizes = [q.cols(), k.cols(), v.cols()];
     let widths = [group * heads.dim, heads.dim, heads.dim];
     let [dq, dk, dv] = dqkv;
-    let mut parts = [dq, dk, dv].into_iter().zip(sizes).zip(widths).map(|((tensor, cols), width)| {
-        tensor.resize(q.rows(), cols);
-        let rows = split_sequences(tensor.view_mut(), &sequences);
-        rows.into_iter().flat_map(move |rows| split_columns(rows, width)).collect::<Vec<_>>()
-    });
+    let mut parts =
+        [dq, dk, dv].into_iter().zip(sizes).zip(widths).map(|((tensor, cols), width)| {
+            tensor.resize(q.rows(), cols);
+            let rows = split_sequences(tensor.view_mut(), &sequences);
+            rows.into_iter().flat_map(move |rows| split_columns(rows, width)).collect::<Vec<_>>()
+        });
     let mut next = || parts.next().expect("three gradients").into_iter();
     let gradients = (next(), next(), next());
     let tasks: Vec<_> = (gradients.0.zip(gradients.1).zip(gradients.2).enumerate())
@@ -197,8 +199,13 @@ fn backward_block(
 }
 
 /// Rows of one head.
-fn part<'a>(x: &ArrayView2<'a, f32>, rows: &Range<usize>, head: usize, dim: usize) -> ArrayView2<'a, f32> {
-    x.clone().slice_move(s![rows.clone(), head * dim..(head + 1) * dim])
+fn part<'a>(
+    x: &ArrayView2<'a, f32>,
+    rows: &Range<usize>,
+    head: usize,
+    dim: usize,
+) -> ArrayView2<'a, f32> {
+    x.slice_move(s![rows.clone(), head * dim..(head + 1) * dim])
 }
 
 fn contiguous<'a>(x: &'a ArrayView2<f32>, row: usize) -> &'a [f32] {
@@ -225,11 +232,17 @@ fn split_rows<'a>(x: ArrayViewMut2<'a, f32>, blocks: &[Block]) -> Vec<ArrayViewM
     split_lengths(x, lengths)
 }
 
-fn split_sequences<'a>(x: ArrayViewMut2<'a, f32>, sequences: &[Range<usize>]) -> Vec<ArrayViewMut2<'a, f32>> {
+fn split_sequences<'a>(
+    x: ArrayViewMut2<'a, f32>,
+    sequences: &[Range<usize>],
+) -> Vec<ArrayViewMut2<'a, f32>> {
     split_lengths(x, sequences.iter().map(Range::len))
 }
 
-fn split_lengths(x: ArrayViewMut2<f32>, lengths: impl Iterator<Item = usize>) -> Vec<ArrayViewMut2<f32>> {
+fn split_lengths(
+    x: ArrayViewMut2<f32>,
+    lengths: impl Iterator<Item = usize>,
+) -> Vec<ArrayViewMut2<f32>> {
     let mut rest = x;
     let mut parts = Vec::new();
     for length in lengths {

@@ -53,7 +53,13 @@ pub(super) fn backward(
         let x = x.view();
         let x = x.slice(s![rows.clone(), ..]);
         let logits = project(x, w, logits);
-        judge(logits, w.rows(), &targets[rows.clone()], &mut nats[rows.clone()], Keep::LossAndGradient);
+        judge(
+            logits,
+            w.rows(),
+            &targets[rows.clone()],
+            &mut nats[rows.clone()],
+            Keep::LossAndGradient,
+        );
         let dlogits = ArrayView2::from_shape((rows.len(), w.rows()), &*logits)
             .expect("one row of logits for each token");
         gemm::threaded(dx.view_mut().slice_mut(s![rows, ..]), dlogits, w.view(), Write::Replace);

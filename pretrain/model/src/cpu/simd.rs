@@ -101,7 +101,8 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
             lanes[lane] += a[lane] * b[lane];
         }
     }
-    for (lane, (a, b)) in lanes.iter_mut().zip(whole_a.remainder().iter().zip(whole_b.remainder())) {
+    for (lane, (a, b)) in lanes.iter_mut().zip(whole_a.remainder().iter().zip(whole_b.remainder()))
+    {
         *lane += a * b;
     }
     sum_lanes(lanes)

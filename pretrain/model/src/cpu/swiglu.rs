@@ -17,7 +17,13 @@ pub(super) fn forward(gate: &Tensor, up: &Tensor, out: &mut Tensor) {
         .for_each(|((out, gate), up)| forward_slice(gate, up, out));
 }
 
-pub(super) fn backward(gate: &Tensor, up: &Tensor, dout: &Tensor, dgate: &mut Tensor, dup: &mut Tensor) {
+pub(super) fn backward(
+    gate: &Tensor,
+    up: &Tensor,
+    dout: &Tensor,
+    dgate: &mut Tensor,
+    dup: &mut Tensor,
+) {
     dgate.resize(gate.rows(), gate.cols());
     dup.resize(gate.rows(), gate.cols());
     let len = gate.task_len();

@@ -143,7 +143,14 @@ impl<O: Ops> Llama<O> {
         );
         zeros_like(ops, &work.x, &mut work.dx);
         let dnorm = gradients.value_mut(layout.norm);
-        ops.rms_norm_backward(&work.x, norm, config.rms_norm_eps, &work.dnormed, &mut work.dx, dnorm);
+        ops.rms_norm_backward(
+            &work.x,
+            norm,
+            config.rms_norm_eps,
+            &work.dnormed,
+            &mut work.dx,
+            dnorm,
+        );
         self.backward(batch.sequences(), gradients);
         Ok(LossSum { nats: self.work.nats.iter().sum(), counted: batch.counted() })
     }

@@ -47,7 +47,12 @@ pub(super) struct Model<'a, T> {
 
 impl<T> Model<'_, T> {
     /// Takes the residual stream `x` through the block.
-    pub(super) fn forward<O: Ops<Tensor = T>>(&self, ops: &mut O, x: &mut T, kept: &mut Activations<T>) {
+    pub(super) fn forward<O: Ops<Tensor = T>>(
+        &self,
+        ops: &mut O,
+        x: &mut T,
+        kept: &mut Activations<T>,
+    ) {
         ops.copy(x, &mut kept.inputs[0]);
         self.attend(ops, kept);
         ops.add(x, &kept.branch);

@@ -93,5 +93,9 @@ fn matrix(config: &LlamaConfig, module: &str, shape: [usize; 2]) -> Parameter<In
 }
 
 fn norm(config: &LlamaConfig, module: &str) -> Parameter<Init> {
-    Parameter { name: format!("{module}.weight"), shape: vec![config.hidden_size], value: Init::One }
+    Parameter {
+        name: format!("{module}.weight"),
+        shape: vec![config.hidden_size],
+        value: Init::One,
+    }
 }

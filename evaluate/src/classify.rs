@@ -1,0 +1,186 @@
+//! Phase `classify`: what fine-tuned classifiers say of held-out rows, one task for each model and seed.
+
+use std::num::NonZeroUsize;
+
+use model::{NumericProfile, Sequences};
+use pipelines::{
+    context::{Context, Unit},
+    error::TaskError,
+    input::TaskInputs,
+    output::TaskOutput,
+    stage::{Phase, Task, View},
+    table::{TableWriter, examples::Split},
+};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::{
+    config::TooLong,
+    error::{EvaluateError, Result},
+    held_out::{self, HeldOut},
+    model_files::{self, Loaded},
+    sequence,
+};
+
+/// Name of the phase.
+pub const NAME: &str = "classify";
+
+/// The field of fine-tuned models.
+pub(crate) const MODELS: &str = "models";
+
+/// The table of predictions.
+pub const PREDICTIONS: &str = "predictions";
+
+/// Most tokens that go through the model together; memory grows with them.
+const BATCH_TOKENS: usize = 4096;
+
+/// Asks a classifier for the rows of a split.
+#[derive(Clone, Debug, Serialize)]
+pub struct Classify {
+    /// Whose rows.
+    pub split: Split,
+    /// Most tokens of a text, if fewer than the context holds.
+    pub max_length: Option<NonZeroUsize>,
+    /// What happens to longer texts.
+    pub too_long: TooLong,
+    /// The arithmetic.
+    pub numeric_profile: NumericProfile,
+}
+
+impl Phase for Classify {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("the phase has string keys and finite numbers only")
+    }
+
+    fn tasks(&self, view: &View) -> Result<Vec<Task>, TaskError> {
+        let examples = held_out::inputs(view)?;
+        let mut tasks = Vec::new();
+        for artifact in view.artifacts(MODELS) {
+            for (seed, dir) in model_files::seeds(artifact)? {
+                let inputs = model_files::inputs(artifact, &dir, seed)?;
+                let name = format!("{}.seed-{seed}", artifact.name);
+                tasks.push(Task::new(name, [inputs, examples.clone()].concat()));
+            }
+        }
+        Ok(tasks)
+    }
+
+    fn run(
+        &self,
+        inputs: &TaskInputs,
+        out: &mut TaskOutput,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
+        let model = Loaded::read(inputs)?;
+        self.numeric_profile
+            .require()
+            .map_err(|source| EvaluateError::Model { name: model.name.clone(), source })?;
+        let (_, listed) = held_out::labels(inputs)?;
+        let rows = held_out::rows(inputs, self.split)?;
+        let labels = Labels::new(&model, listed, &rows)?;
+        // `collect` keeps the order, and the first error of the rows' order is not promised.
+        let sequences: Vec<Vec<u32>> =
+            rows.par_iter().map(|row| self.sequence(&model, row)).collect::<Result<_>>()?;
+        ctx.begin(rows.len() as u64, Unit::Rows);
+        let mut table = TableWriter::create(out, PREDICTIONS)?;
+        let mut classifier = model;
+        for (rows, sequences) in batches(&rows, &sequences) {
+            ctx.check_cancelled()?;
+            for (row, probabilities) in rows.iter().zip(classifier.ask(sequences)?) {
+                let probabilities = labels.arrange(&probabilities);
+                table.push(row.prediction(
+                    &classifier.name,
+                    classifier.seed,
+                    &labels.all,
+                    probabilities,
+                )?)?;
+            }
+            ctx.advance(rows.len() as u64);
+        }
+        out.count("rows", rows.len() as u64);
+        Ok(table.finish(out)?)
+    }
+}
+
+impl Classify {
+    fn sequence(&self, model: &Loaded, row: &HeldOut) -> Result<Vec<u32>> {
+        let place = || row.place.clone();
+        let tokens = sequence::encode(&model.codec, model.eos, row.texts())
+            .map_err(|source| EvaluateError::Encode { place: place(), source })?;
+        let expected =
+            self.max_length.map_or(model.context(), |most| most.get().min(model.context()));
+        sequence::fit(tokens, model.eos, expected, self.too_long).map_err(|found| {
+            EvaluateError::TooLong { place: place(), model: model.name.clone(), found, expected }
+        })
+    }
+}
+
+impl Loaded {
+    fn ask(&mut self, sequences: &[Vec<u32>]) -> Result<Vec<Vec<f64>>> {
+        let sequences: Sequences = sequences.iter().collect();
+        let asked = self.model.class_probabilities(&sequences);
+        asked.map_err(|source| EvaluateError::Model { name: self.name.clone(), source })
+    }
+}
+
+/// Rows with their sequences, cut so that few tokens go together. A row's bits do not depend on the cut.
+fn batches<'a>(
+    mut rows: &'a [HeldOut],
+    mut sequences: &'a [Vec<u32>],
+) -> impl Iterator<Item = (&'a [HeldOut], &'a [Vec<u32>])> {
+    std::iter::from_fn(move || {
+        let mut tokens = 0;
+        let fits = |sequence: &&Vec<u32>| {
+            tokens += sequence.len();
+            tokens <= BATCH_TOKENS
+        };
+        let count = sequences.iter().take_while(fits).count().max(1).min(sequences.len());
+        let (batch, rest) = (rows.split_at(count), sequences.split_at(count));
+        (rows, sequences) = (batch.1, rest.1);
+        (count > 0).then_some((batch.0, rest.0))
+    })
+}
+
+/// The label list of the examples, behind it the labels that only the model knows.
+struct Labels {
+    all: Vec<String>,
+    /// For each of them, the model's number.
+    of_model: Vec<Option<usize>>,
+}
+
+impl Labels {
+    /// Refuses rows whose label the model does not know.
+    fn new(model: &Loaded, mut all: Vec<String>, rows: &[HeldOut]) -> Result<Self> {
+        let known = model.labels()?;
+        for row in rows {
+            let label = row.label()?;
+            if !known.iter().any(|known| known == label) {
+                return Err(EvaluateError::UnknownLabel {
+                    place: row.place.clone(),
+                    model: model.name.clone(),
+                    label: label.to_owned(),
+                    known: known.join(", "),
+                });
+            }
+        }
+        let only_model: Vec<_> =
+            known.iter().filter(|label| !all.contains(label)).cloned().collect();
+        all.extend(only_model);
+        let of_model =
+            all.iter().map(|label| known.iter().position(|known| known == label)).collect();
+        Ok(Self { all, of_model })
+    }
+
+    /// The model's probabilities in the order of the list; 0 for a label that it does not know.
+    fn arrange(&self, probabilities: &[f64]) -> Vec<f64> {
+        self.of_model.iter().map(|at| at.map_or(0.0, |at| probabilities[at])).collect()
+    }
+}

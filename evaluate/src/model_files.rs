@@ -1,0 +1,123 @@
+//! Model directories inside `checkpoint` artifacts.
+
+use std::path::Path;
+
+use codec::{Codec, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON};
+use model::{CONFIG_FILE, Checkpoint, CpuLlama, Head, checkpoint::WEIGHTS_FILE};
+use pipelines::{
+    input::TaskInputs,
+    stage::{ArtifactView, Input},
+};
+
+use crate::error::{EvaluateError, Result};
+
+/// The directories of the seeds of a fine-tuned model, with their seeds, in order of the seeds. A model directory that
+/// stands at the top is one of seed 0.
+pub(crate) fn seeds(artifact: &ArtifactView) -> Result<Vec<(u64, String)>> {
+    if artifact.file(CONFIG_FILE).is_some() {
+        return Ok(vec![(0, String::new())]);
+    }
+    let mut seeds: Vec<(u64, String)> = artifact
+        .files
+        .iter()
+        .filter_map(|file| file.path.strip_suffix(CONFIG_FILE))
+        .filter_map(|dir| {
+            let seed = dir.strip_prefix("seed-")?.strip_suffix('/')?;
+            Some((seed.parse().ok()?, dir.to_owned()))
+        })
+        .collect();
+    seeds.sort_unstable();
+    if seeds.is_empty() {
+        return Err(missing(artifact, format!("seed-*/{CONFIG_FILE}")));
+    }
+    Ok(seeds)
+}
+
+/// The files of the model in `dir` of the artifact, as inputs of a task. The artifact's name and the seed go with them.
+pub(crate) fn inputs(artifact: &ArtifactView, dir: &str, seed: u64) -> Result<Vec<Input>> {
+    let input = |name: &str| -> Result<Input> {
+        let path = format!("{dir}{name}");
+        let file = artifact.file(&path).ok_or_else(|| missing(artifact, path))?;
+        Ok(Input::new(name, file.source.clone()))
+    };
+    let mut inputs = vec![
+        input(CONFIG_FILE)?.tagged(&artifact.name),
+        input(WEIGHTS_FILE)?.tagged(&seed.to_string()),
+        input(TOKENIZER_JSON)?,
+    ];
+    // Not every published tokenizer has one.
+    inputs.extend(input(TOKENIZER_CONFIG_JSON).ok());
+    Ok(inputs)
+}
+
+fn missing(artifact: &ArtifactView, file: String) -> EvaluateError {
+    EvaluateError::MissingFile {
+        name: artifact.name.clone(),
+        file,
+        expected: "a model that `transformers` loads",
+    }
+}
+
+/// A model that is ready to be asked.
+pub(crate) struct Loaded {
+    /// The step or path that it came from.
+    pub(crate) name: String,
+    pub(crate) seed: u64,
+    pub(crate) model: CpuLlama,
+    pub(crate) codec: Codec,
+    /// The token that ends texts.
+    pub(crate) eos: u32,
+}
+
+impl Loaded {
+    /// Loads the model of a task's inputs.
+    pub(crate) fn read(inputs: &TaskInputs) -> Result<Self> {
+        let (config, weights) = (inputs.one(CONFIG_FILE)?, inputs.one(WEIGHTS_FILE)?);
+        let name = config.tag().to_owned();
+        let unusable = |source| EvaluateError::Model { name: name.clone(), source };
+        let bytes = (config.map()?, weights.map()?);
+        let checkpoint = Checkpoint::from_bytes(
+            (&bytes.0, Path::new(config.name())),
+            (&bytes.1, Path::new(weights.name())),
+        );
+        let model = checkpoint.and_then(CpuLlama::from_checkpoint).map_err(unusable)?;
+        let tokenizer_config = match inputs.all(TOKENIZER_CONFIG_JSON).next() {
+            Some(file) => Some(file.map()?),
+            None => None,
+        };
+        let codec = Codec::load(&inputs.one(TOKENIZER_JSON)?.map()?, tokenizer_config.as_deref())
+            .map_err(|source| EvaluateError::Tokenizer { name: name.clone(), source })?;
+        let eos = codec.eos().or_else(|| model.config().eos_token_id.first().copied());
+        let eos = eos.ok_or_else(|| EvaluateError::NoEndOfText { name: name.clone() })?;
+        let seed = weights.tag().parse().unwrap_or_default();
+        Ok(Self { name, seed, model, codec, eos })
+    }
+
+    /// The labels of a classifier.
+    pub(crate) fn labels(&self) -> Result<Vec<String>> {
+        match &self.model.config().head {
+            Head::SequenceClassification { labels } => Ok(labels.clone()),
+            Head::CausalLm => Err(self.wrong_head("LlamaForSequenceClassification", "models")),
+        }
+    }
+
+    /// Refuses anything but a language model.
+    pub(crate) fn require_language_model(&self) -> Result<()> {
+        match &self.model.config().head {
+            Head::CausalLm => Ok(()),
+            Head::SequenceClassification { .. } => {
+                Err(self.wrong_head("LlamaForCausalLM", "language_models"))
+            }
+        }
+    }
+
+    fn wrong_head(&self, expected: &'static str, field: &'static str) -> EvaluateError {
+        let found = self.model.config().head.architecture();
+        EvaluateError::WrongHead { name: self.name.clone(), found, expected, field }
+    }
+
+    /// Tokens that the context holds.
+    pub(crate) fn context(&self) -> usize {
+        self.model.config().max_position_embeddings
+    }
+}

@@ -1,0 +1,81 @@
+//! `seedbed quickstart`: sample data, a manifest, and what comes of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use pipelines::manifest::Manifest;
+
+use super::{SampleSize, Summary, write_sample};
+use crate::cli::Voice;
+use crate::run::{EngineArgs, make};
+use crate::show;
+use crate::stages::Stage;
+
+const MANIFEST: &str = include_str!("../../pipelines/quickstart.toml");
+const SMALL_MANIFEST: &str = include_str!("../../pipelines/quickstart-small.toml");
+
+#[derive(Args)]
+pub struct Command {
+    /// Where the data, the manifest and the results go [default: `quickstart`, or `quickstart-small`]
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Take a tenth of the text and of the training: a check that everything works, not a good model
+    #[arg(long)]
+    small: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
+    voice: Voice,
+}
+
+impl Command {
+    pub fn run(self) -> anyhow::Result<()> {
+        let (size, text, name) = match self.small {
+            false => (SampleSize::Full, MANIFEST, "quickstart"),
+            true => (SampleSize::Small, SMALL_MANIFEST, "quickstart-small"),
+        };
+        let dir = self.out.unwrap_or_else(|| PathBuf::from(name));
+        let sample = write_sample(&dir, &cargo_home()?, size)?;
+        let path = dir.join("pipeline.toml");
+        write_manifest(&path, text)?;
+        if !self.voice.quiet && !self.voice.json {
+            introduce(&dir, &path, text, &sample)?;
+        }
+        let manifest = Manifest::<Stage>::read(&path)?;
+        make(&manifest, &dir, &dir.join("out"), None, self.engine, self.voice)
+    }
+}
+
+/// Where cargo keeps the sources of packages.
+fn cargo_home() -> anyhow::Result<PathBuf> {
+    let set = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo"));
+    set.or_else(home)
+        .context("neither CARGO_HOME nor HOME is set; cargo's sources are the quickstart's data")
+}
+
+/// Writes the manifest, unless it stands there, perhaps edited.
+fn write_manifest(path: &Path, text: &str) -> anyhow::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn introduce(dir: &Path, path: &Path, text: &str, sample: &Summary) -> anyhow::Result<()> {
+    let labelled: usize = sample.passages.values().sum();
+    show::line(format!(
+        "{} packages that this program is made of: {} documents ({}), {labelled} labelled passages in {}\n",
+        sample.packages,
+        sample.documents,
+        show::bytes(sample.bytes as f64),
+        dir.join("data").display(),
+    ))?;
+    show::line(format!("{}:\n", path.display()))?;
+    for line in text.lines() {
+        show::line(format!("    {line}"))?;
+    }
+    show::line("")
+}

@@ -1,0 +1,173 @@
+//! Wrong input: one clear message, a bad exit, nothing half-written.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::project::{Project, documents, labelled};
+
+const MANIFEST: &str = r#"
+name = "bad"
+
+[steps.clean.corpus-prep]
+inputs = ["data/*"]
+filters = "none"
+"#;
+
+/// The message for these files must hold all of `words`, and nothing may be published.
+#[track_caller]
+fn check(files: &[(&str, &[u8])], words: &[&str]) {
+    check_manifest(MANIFEST, files, words);
+}
+
+#[track_caller]
+fn check_manifest(manifest: &str, files: &[(&str, &[u8])], words: &[&str]) {
+    let project = Project::new(manifest);
+    for (name, bytes) in files {
+        project.write(name, bytes);
+    }
+    let error = project.refused(&["run", "--quiet"]);
+    for word in words {
+        assert!(error.contains(word), "{error:?} does not say {word:?}");
+    }
+    assert!(!project.path("out/clean/documents").exists());
+}
+
+#[test]
+fn a_misspelt_key_is_told_with_its_line_and_the_right_names() {
+    let manifest = MANIFEST.replace("filters", "filter");
+    check_manifest(
+        &manifest,
+        &[],
+        &["pipeline.toml", "line 6", "unknown field `filter`", "`filters`"],
+    );
+}
+
+#[test]
+fn a_misspelt_stage_is_told_with_the_right_names() {
+    let manifest = MANIFEST.replace("corpus-prep", "corpus-perp");
+    check_manifest(
+        &manifest,
+        &[],
+        &["line 4", "unknown variant `corpus-perp`", "`corpus-prep`", "`evaluate`"],
+    );
+}
+
+#[test]
+fn a_step_that_is_not_there_is_told_with_those_that_are() {
+    let manifest = format!(
+        "{MANIFEST}\n[steps.vocab.tokenize]\ntrain = {{ documents = \"claen\", size = 300 }}\n"
+    );
+    let file: (&str, &[u8]) = ("data/a.jsonl", b"{\"text\":\"a\"}\n");
+    check_manifest(
+        &manifest,
+        &[file],
+        &["step `vocab`", "claen", "there is no such step", "come from clean"],
+    );
+}
+
+#[test]
+fn a_missing_manifest_is_named() {
+    let project = Project::new(MANIFEST);
+    let error = project.refused(&["run", "other.toml"]);
+    assert!(error.contains("cannot read other.toml: No such file"), "{error}");
+}
+
+#[test]
+fn an_empty_glob_is_an_error() {
+    check(&[], &["step `clean`", "`inputs`", "`data/*` matches no file"]);
+}
+
+#[test]
+fn a_cut_gzip_is_told_with_its_place() {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(documents(0, 50).as_bytes()).unwrap();
+    let whole = gzip.finish().unwrap();
+    let cut = &whole[..whole.len() / 2];
+    check(&[("data/a.jsonl.gz", cut)], &["data/a.jsonl.gz", "byte"]);
+}
+
+#[test]
+fn a_row_without_text_is_told_with_its_line() {
+    let rows = b"{\"text\":\"fine\"}\n{\"body\":\"not here\"}\n";
+    check(&[("data/a.jsonl", rows)], &["data/a.jsonl", "2", "`text`", "body"]);
+}
+
+#[test]
+fn invalid_utf8_is_told_with_its_place_and_the_way_out() {
+    let rows = b"{\"text\":\"fine\"}\n{\"text\":\"caf\xe9\"}\n";
+    check(&[("data/a.jsonl", rows)], &["data/a.jsonl", "2", "0xe9", "repair"]);
+}
+
+#[test]
+fn a_file_of_an_unknown_format_is_refused() {
+    check(&[("data/a.docx", b"PK")], &["data/a.docx", ".jsonl"]);
+}
+
+#[test]
+fn a_label_that_training_never_saw_is_refused() {
+    let manifest = r#"
+name = "labels"
+[steps.labels.corpus-prep]
+examples = { task = "sequence-classification", train = "train.jsonl", test = "test.jsonl" }
+"#;
+    let strange = b"{\"text\":\"a new thing\",\"label\":\"other\"}\n";
+    let train = labelled(0, 8);
+    let files: [(&str, &[u8]); 2] = [("train.jsonl", train.as_bytes()), ("test.jsonl", strange)];
+    check_manifest(manifest, &files, &["other", "test", "train"]);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_named() {
+    let project = Project::new(MANIFEST);
+    project.write("data/a.jsonl", documents(0, 5).as_bytes());
+    project.write("blocked", b"a file where a directory should be");
+    let error = project.refused(&["run", "--quiet", "--out", "blocked/out"]);
+    assert!(error.contains("cannot create blocked/out"), "{error}");
+}
+
+#[test]
+fn a_flipped_bit_in_the_store_is_found_and_made_anew() {
+    let project = Project::new(MANIFEST);
+    project.write("data/a.jsonl", documents(0, 30).as_bytes());
+    project.seedbed(&["run", "--quiet"]);
+    let whole = project.artifacts("out");
+    let object = object_of(&project, "clean/extracted");
+    let mut bytes = fs::read(&object).unwrap();
+    bytes[40] ^= 1;
+    fs::set_permissions(&object, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&object, bytes).unwrap();
+    // Something has to read it: a bound that drops every document makes `write` run.
+    let strict = MANIFEST
+        .replace("\"none\"", "\"gopher\"\nrules = { gopher_quality = { short_doc = 1000 } }");
+    project.write("pipeline.toml", strict.as_bytes());
+    let error = project.refused(&["run", "--quiet"]);
+    assert!(error.contains("the file is damaged") && error.contains("makes it anew"), "{error}");
+    project.write("pipeline.toml", MANIFEST.as_bytes());
+    project.seedbed(&["run", "--quiet"]);
+    assert!(project.artifacts("out") == whole, "the damage is still there");
+}
+
+/// The object behind the first part of an artifact.
+fn object_of(project: &Project, artifact: &str) -> std::path::PathBuf {
+    let record = fs::read(project.path(&format!("out/{artifact}/artifact.json"))).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    let digest =
+        record["parts"][0]["blake3"].as_str().unwrap().trim_start_matches("b3:").to_owned();
+    project.path(&format!("out/.seedbed/objects/{}/{}", &digest[..2], &digest[2..]))
+}
+
+#[test]
+fn an_artifact_of_a_newer_format_is_refused() {
+    let project = Project::new(MANIFEST);
+    project.write("data/a.jsonl", documents(0, 5).as_bytes());
+    project.seedbed(&["run", "--quiet"]);
+    let record = fs::read_to_string(project.path("out/clean/documents/artifact.json")).unwrap();
+    let newer = record.replace("\"format_version\": 1", "\"format_version\": 9");
+    project.write("newer/artifact.json", newer.as_bytes());
+    let error = project.refused(&["import", "newer"]);
+    assert!(error.contains("artifact version 9; this build reads up to 1"), "{error}");
+    let settings = ["tokenize", "train.documents=./newer", "train.size=300", "--out", "alone"];
+    let error = project.refused(&settings);
+    assert!(error.contains("newer/artifact.json") && error.contains("version 9"), "{error}");
+}
