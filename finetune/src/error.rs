@@ -43,5 +43,5 @@ pub enum FinetuneError {
     )]
     LossDiverged { step: u64, found: f64 },
     #[error("step {step} cannot be taken")]
-    Step { step: u64, source: model::ModelError },
+    Step { step: u64, source: Box<model::ModelError> },
 }

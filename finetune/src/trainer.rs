@@ -103,7 +103,7 @@ impl<'a> Trainer<'a> {
 
     fn step(&mut self, sequences: &Sequences, labels: &[u32]) -> Result<LossSum, TaskError> {
         let (done, step) = (self.optimizer.steps(), self.optimizer.steps() + 1);
-        let failed = |source| FinetuneError::Step { step, source };
+        let failed = |source| FinetuneError::Step { step, source: Box::new(source) };
         self.gradients.clear();
         let loss = self
             .model

@@ -26,7 +26,7 @@ pub enum PretrainError {
     )]
     LossDiverged { step: u64, found: f64 },
     #[error("step {step} cannot be taken")]
-    Step { step: u64, source: model::ModelError },
+    Step { step: u64, source: Box<model::ModelError> },
     #[error("{name}: found {found}, expected a training state")]
     NotAState { name: String, found: String },
     #[error(

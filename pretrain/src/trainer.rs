@@ -150,7 +150,7 @@ impl<'a> Trainer<'a> {
 
     fn step(&mut self, lr: f64, ctx: &Context) -> Result<(), TaskError> {
         let (done, step) = (self.steps(), self.steps() + 1);
-        let failed = |source| PretrainError::Step { step, source };
+        let failed = |source| PretrainError::Step { step, source: Box::new(source) };
         self.gradients.clear();
         let mut loss = LossSum::default();
         let mut sample = done * self.recipe.sequences_per_step();
@@ -196,6 +196,7 @@ impl<'a> Trainer<'a> {
         let Some(validation) = &self.validation else { return Ok(Some(())) };
         let windows = validation.stream.windows();
         let sequences = windows.min(self.recipe.eval_sequences.get());
+        let failed = |source| PretrainError::Step { step, source: Box::new(source) };
         let mut loss = LossSum::default();
         for sequence in 0..sequences {
             if ctx.is_cancelled() {
@@ -203,10 +204,7 @@ impl<'a> Trainer<'a> {
             }
             self.batch.clear();
             self.batch.push_window(&validation.stream.window(spread(sequence, sequences, windows)));
-            loss += self
-                .model
-                .causal_loss(&self.batch)
-                .map_err(|source| PretrainError::Step { step, source })?;
+            loss += self.model.causal_loss(&self.batch).map_err(failed)?;
         }
         let mean = loss.mean().unwrap_or(f64::NAN);
         if !mean.is_finite() {

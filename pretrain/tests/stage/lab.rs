@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 #[serde(rename_all = "kebab-case")]
 pub enum TestStage {
     Write(Shards),
-    Pretrain(pretrain::Config),
+    Pretrain(Box<pretrain::Config>),
 }
 
 /// Documents of each split, and whether tokens are stored wider than they need.
@@ -47,7 +47,7 @@ impl TestStage {
     fn stage(&self) -> &dyn Stage {
         match self {
             Self::Write(stage) => stage,
-            Self::Pretrain(stage) => stage,
+            Self::Pretrain(stage) => stage.as_ref(),
         }
     }
 }
