@@ -100,6 +100,18 @@ pub enum Error {
         /// What this one wrote.
         found: Digest,
     },
+    /// A worker resolves a phase's config to something else than was planned.
+    #[error(
+        "{task}: this machine resolves its config to {found}, but {expected} was planned; does it compute differently?"
+    )]
+    OtherConfig {
+        /// The task, as `step/phase/task`.
+        task: String,
+        /// What this process makes of the config.
+        found: String,
+        /// What the plan says.
+        expected: String,
+    },
     /// A task asked for an input that it did not declare, or an output twice.
     #[error("a task names {what}, which is not there; this is a bug in the stage")]
     Undeclared {

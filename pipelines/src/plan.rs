@@ -10,7 +10,7 @@ use crate::error::{At, Error, Result, chain};
 use crate::files::DigestCache;
 use crate::graph::{self, Reference};
 use crate::input::{Located, Place};
-use crate::key::{Ingredients, KeyedInput};
+use crate::key::{Ingredients, KeyedInput, canonical};
 use crate::kind::Kind;
 use crate::manifest::Manifest;
 use crate::part::Part;
@@ -19,6 +19,7 @@ use crate::stage::{
     ArtifactFile, ArtifactView, Assembly, Phase, Source, Stage, Task, View, Wanted,
 };
 use crate::store::Store;
+use crate::task::Assignment;
 
 /// Whether a task has to run.
 #[derive(Clone, Debug)]
@@ -55,6 +56,19 @@ impl PlannedTask {
         let training = self.task.training.as_ref()?;
         let ingredients = self.ingredients.clone()?;
         Some(Ingredients { config: training.config.clone(), ..ingredients }.key())
+    }
+
+    /// All that a worker needs to run it, as soon as everything it depends on is known.
+    pub fn assignment(&self, step: &str, phase: &str) -> Option<Assignment> {
+        Some(Assignment {
+            step: step.to_owned(),
+            phase: phase.to_owned(),
+            task: self.task.name.clone(),
+            key: self.key()?,
+            config: canonical(&self.ingredients.as_ref()?.config),
+            inputs: self.inputs.clone(),
+            training: self.training_prefix().zip(self.task.training.clone()),
+        })
     }
 }
 

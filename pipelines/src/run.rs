@@ -248,7 +248,7 @@ fn deal(
     let tally = tally(ready);
     let mut open: Option<(String, usize)> = None;
     for (step, phase, task) in ready {
-        let Some(assignment) = assign(&step.name, phase, task) else { continue };
+        let Some(assignment) = task.assignment(&step.name, phase) else { continue };
         let place = format!("{}/{phase}", step.name);
         let size = tally[&place].div_ceil(workers.max(1) * GROUPS_PER_WORKER).clamp(1, MAX_GROUP);
         match (&mut open, groups.last_mut()) {
@@ -265,17 +265,6 @@ fn deal(
         }
     }
     groups
-}
-
-fn assign(step: &str, phase: &str, planned: &PlannedTask) -> Option<Assignment> {
-    Some(Assignment {
-        step: step.to_owned(),
-        phase: phase.to_owned(),
-        task: planned.task.name.clone(),
-        key: planned.key()?,
-        inputs: planned.inputs.clone(),
-        training: planned.training_prefix().zip(planned.task.training.clone()),
-    })
 }
 
 /// The log of one run: frozen task lists, and what happened when. Outside of every artifact.

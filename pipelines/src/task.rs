@@ -13,6 +13,7 @@ use crate::context::{Cancel, Context, ProgressSink, States, Unit};
 use crate::digest::Digest;
 use crate::error::{At, Error, Result, TaskError, chain};
 use crate::input::{Located, TaskInputs};
+use crate::key::canonical;
 use crate::output::TaskOutput;
 use crate::stage::{Stage, Training};
 use crate::store::{Store, TrainingState};
@@ -28,6 +29,8 @@ pub struct Assignment {
     pub task: String,
     /// Its key.
     pub key: Digest,
+    /// The phase's config as it was planned, in canonical form.
+    pub config: String,
     /// Where its inputs stand.
     pub inputs: Vec<Located>,
     /// Where it trains: the key of its prefix, and from which step to which.
@@ -169,6 +172,7 @@ impl<S: Stage> TaskArray<S> {
         let phases = stage.phases(self.seed);
         let phase =
             phases.iter().find(|phase| phase.name() == assignment.phase).ok_or_else(unknown)?;
+        same_config(assignment, &canonical(&phase.config()))?;
         let inputs = TaskInputs::new(assignment.inputs.clone(), store);
         let mut out = TaskOutput::new(store)?;
         let ctx = self.context(assignment, store, report, cancel);
@@ -205,6 +209,16 @@ impl<S: Stage> TaskArray<S> {
         let progress = Box::new(Reporting { report: report.clone() });
         Context { threads: self.threads, progress, cancel: cancel.clone(), states }
     }
+}
+
+/// A worker that understands the config otherwise than the planner did, such as one on a machine with another numeric
+/// profile, would store its result under a key that promises something else.
+fn same_config(assignment: &Assignment, found: &str) -> Result<()> {
+    if assignment.config == found {
+        return Ok(());
+    }
+    let expected = assignment.config.clone();
+    Err(Error::OtherConfig { task: assignment.name(), found: found.to_owned(), expected })
 }
 
 fn cancel_before_commit(cancel: &Cancel) -> Result<()> {

@@ -122,14 +122,7 @@ fn ready(plan: &Plan) -> Vec<Assignment> {
     for step in &plan.steps {
         for (phase, planned) in step.tasks() {
             if let State::Ready = planned.state {
-                ready.push(Assignment {
-                    step: step.name.clone(),
-                    phase: phase.to_owned(),
-                    task: planned.task.name.clone(),
-                    key: planned.key().unwrap(),
-                    inputs: planned.inputs.clone(),
-                    training: None,
-                });
+                ready.extend(planned.assignment(&step.name, phase));
             }
         }
     }
