@@ -105,7 +105,7 @@ mod tests {
     fn a_dot_goes_into_a_table() {
         assert_eq!(
             table(&["train.size=512", "train.documents=a/b"]),
-            "[train]\nsize = 512\ndocuments = \"a/b\"\n"
+            "[train]\ndocuments = \"a/b\"\nsize = 512\n"
         );
         assert!(set(&mut "train = 1".parse::<Table>().unwrap(), "train.size=2").is_err());
     }
