@@ -215,12 +215,7 @@ impl<'a, S: Stage> Planner<'a, S> {
         })
     }
 
-    fn view(
-        &self,
-        name: &str,
-        stage: &S,
-        before: &[PlannedStep],
-    ) -> Result<(View, Reads)> {
+    fn view(&self, name: &str, stage: &S, before: &[PlannedStep]) -> Result<(View, Reads)> {
         let mut view = View { step: name.to_owned(), ..View::default() };
         let mut reads = Reads::new();
         for input in stage.inputs() {
