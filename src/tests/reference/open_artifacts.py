@@ -7,7 +7,7 @@ Tables are opened with pyarrow and DuckDB and their rows compared with `artifact
 with `AutoTokenizer` and `AutoModelFor…`. PROGRAM is the example `logits` of the crate `model`: its logits may differ from
 those of transformers by at most 1e-5. Prints a line a check; fails at the first that does not hold.
 
-Versions that it was written against: pyarrow 25, duckdb 1.5, megatron-core 0.16.1, transformers 5, torch 2.
+Versions that it was written against: pyarrow 26, duckdb 2.0, megatron-core 0.16.1, transformers 5.15, torch 2.15, numpy 2.4.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def open_tables(name, directory, parts):
     for table, files in by_table.items():
         rows = sum(rows for _, rows in files)
         paths = [str(path) for path, _ in files]
-        found = duckdb.sql("SELECT count(*) FROM read_parquet($paths)", params={"paths": paths}).fetchone()[0]
+        found = duckdb.sql("SELECT count(*) FROM read_parquet($paths)", params={"paths": paths}).fetchall()[0][0]
         check(f"{name}: rows of table {table} in {len(files)} files (pyarrow, DuckDB)", found, rows)
 
 
