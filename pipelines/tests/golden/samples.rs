@@ -185,7 +185,7 @@ pub fn artifact() -> Artifact {
         stage: "tokenize".into(),
         config: json!({ "documents": "clean", "validation": 0.02, "vocabulary": "vocab" }),
         seed: 1337,
-        numeric_profile: Some("cpu-avx2".into()),
+        numeric_profile: Some("x86-v4".into()),
         inputs: vec![InputRecord {
             field: "documents".into(),
             name: "clean".into(),
