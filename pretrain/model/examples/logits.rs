@@ -2,6 +2,7 @@
 //!
 //! One list of `vocab_size` numbers for each token id. Other programs compare them with their own.
 
+use std::io::Write;
 use std::path::Path;
 
 use model::{Checkpoint, CpuLlama};
@@ -14,7 +15,5 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let vocab_size = model.config().vocab_size;
     let logits = model.logits(&[ids].into_iter().collect())?;
     let rows: Vec<&[f32]> = logits.chunks_exact(vocab_size).collect();
-    serde_json::to_writer(std::io::stdout(), &rows)?;
-    println!();
-    Ok(())
+    Ok(writeln!(std::io::stdout(), "{}", serde_json::to_string(&rows)?)?)
 }
