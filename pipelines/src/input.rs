@@ -135,9 +135,10 @@ impl TaskInput {
                 )?;
             }
             Place::File(path) => {
+                let mut file = File::open(path).at("open", path)?;
+                file.seek(SeekFrom::Start(self.located.offset)).at("read", path)?;
                 let (found, _) =
-                    Digest::of_reader(std::fs::File::open(path).at("open", path)?.take(u64::MAX))
-                        .at("read", path)?;
+                    Digest::of_reader(file.take(self.located.bytes)).at("read", path)?;
                 if found != self.located.digest {
                     let (path, expected) = (path.clone(), self.located.digest);
                     return Err(Error::Damaged { path, expected, found, advice: "" });
@@ -210,5 +211,33 @@ impl Deref for Mapped {
 impl AsRef<[u8]> for Mapped {
     fn as_ref(&self) -> &[u8] {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapped_stretch_of_a_file_is_checked_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path().join("store")).unwrap();
+        let path = dir.path().join("raw");
+        std::fs::write(&path, b"before,stretch,behind").unwrap();
+        let map = |digest| {
+            let located = Located {
+                role: "unit".into(),
+                tag: String::new(),
+                name: "raw".into(),
+                place: Place::File(path.clone()),
+                offset: 7,
+                bytes: 7,
+                digest,
+            };
+            TaskInputs::new(vec![located], &store).one("unit").unwrap().map()
+        };
+        assert_eq!(map(Digest::of(b"stretch")).unwrap()[..], *b"stretch");
+        let error = map(Digest::of(b"other")).err().unwrap();
+        assert!(matches!(&error, Error::Damaged { path: at, .. } if *at == path), "{error}");
     }
 }

@@ -22,7 +22,11 @@ pub struct TaskOutput {
 }
 
 impl TaskOutput {
-    pub(crate) fn new(store: &Store) -> Result<Self> {
+    /// An attempt whose outputs will enter `store`. A stage is given one; tests and tools make their own.
+    ///
+    /// # Errors
+    /// When its directory cannot be made.
+    pub fn new(store: &Store) -> Result<Self> {
         Ok(Self {
             store: store.clone(),
             attempt: store.attempt()?,
@@ -85,7 +89,10 @@ impl TaskOutput {
     }
 
     /// Moves the outputs into the store and writes the task's record.
-    pub(crate) fn commit(self, key: Digest) -> Result<TaskRecord> {
+    ///
+    /// # Errors
+    /// When they cannot be moved, or an earlier attempt at the task with this key gave other bytes.
+    pub fn commit(self, key: Digest) -> Result<TaskRecord> {
         let mut outputs = BTreeMap::new();
         for (name, (path, record)) in self.outputs {
             self.store.adopt(&path, &record.digest)?;

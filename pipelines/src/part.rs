@@ -198,6 +198,10 @@ mod tests {
         Found { unit, is_range: false }
     }
 
+    fn index(offset: u64) -> usize {
+        usize::try_from(offset).unwrap()
+    }
+
     fn contents(parts: &[Part]) -> BTreeSet<Vec<Digest>> {
         parts.iter().map(|part| part.units.iter().map(|unit| unit.digest).collect()).collect()
     }
@@ -257,7 +261,7 @@ mod tests {
             let mut at = 0;
             for range in &ranges {
                 prop_assert_eq!(range.offset, at);
-                let bytes = &text.as_bytes()[at as usize..(at + range.bytes) as usize];
+                let bytes = &text.as_bytes()[index(at)..index(at + range.bytes)];
                 prop_assert_eq!(range.digest, Digest::of(bytes));
                 at += range.bytes;
                 prop_assert!(bytes.ends_with(b"\n") || at == text.len() as u64);

@@ -81,6 +81,9 @@ pub struct PlannedPhase {
     pub tasks: Vec<PlannedTask>,
 }
 
+/// Artifacts that a step reads: field, then step or path, then kind.
+pub type Reads = Vec<(String, String, Kind)>;
+
 /// A step with its phases.
 #[derive(Clone, Debug)]
 pub struct PlannedStep {
@@ -98,8 +101,8 @@ pub struct PlannedStep {
     pub pin: Option<Digest>,
     /// Raw files by field.
     pub files: BTreeMap<String, Vec<Part>>,
-    /// Artifacts that it reads: field, then step or path, then kind.
-    pub reads: Vec<(String, String, Kind)>,
+    /// Artifacts that it reads.
+    pub reads: Reads,
 }
 
 impl PlannedStep {
@@ -226,14 +229,9 @@ impl<'a, S: Stage> Planner<'a, S> {
         })
     }
 
-    fn view(
-        &self,
-        name: &str,
-        stage: &S,
-        before: &[PlannedStep],
-    ) -> Result<(View, Vec<(String, String, Kind)>)> {
+    fn view(&self, name: &str, stage: &S, before: &[PlannedStep]) -> Result<(View, Reads)> {
         let mut view = View { step: name.to_owned(), ..View::default() };
-        let mut reads = Vec::new();
+        let mut reads = Reads::new();
         for input in stage.inputs() {
             match input.wanted {
                 Wanted::Files(_) => {

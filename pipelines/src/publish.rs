@@ -16,7 +16,8 @@ use crate::plan::{PlannedStep, State, kind_of, read_published};
 use crate::record::{Artifact, Counts, InputRecord, PartRecord, TaskRecord};
 use crate::stage::{ArtifactFile, ArtifactView, Source, Stage};
 use crate::store::{Store, move_into_place, write_durably};
-use crate::table::{BuildColumns, Columns, Row, TableWriter};
+use crate::table::TableWriter;
+use crate::table::sources::SourceRow;
 
 /// Where a run leaves its results.
 #[derive(Clone, Debug)]
@@ -286,46 +287,4 @@ fn counts(step: &PlannedStep) -> BTreeMap<String, Counts> {
         }
     }
     counts
-}
-
-/// A row of `sources.parquet`.
-struct SourceRow {
-    path: String,
-    field: String,
-    part: String,
-    unit: String,
-    offset: u64,
-    bytes: u64,
-    outcome: String,
-}
-
-impl Row for SourceRow {
-    const TABLE: &'static str = "sources";
-    const VERSION: u64 = 1;
-
-    fn build(rows: &[Self], columns: &mut BuildColumns) {
-        columns.text("path", rows.iter().map(|row| row.path.as_str()));
-        columns.text("field", rows.iter().map(|row| row.field.as_str()));
-        columns.text("part", rows.iter().map(|row| row.part.as_str()));
-        columns.text("unit", rows.iter().map(|row| row.unit.as_str()));
-        columns.u64("offset", rows.iter().map(|row| row.offset));
-        columns.u64("bytes", rows.iter().map(|row| row.bytes));
-        columns.text("outcome", rows.iter().map(|row| row.outcome.as_str()));
-    }
-
-    fn read(columns: &Columns<'_>, at: usize) -> Result<Self> {
-        Ok(Self {
-            path: columns.text("path", at)?,
-            field: columns.text("field", at)?,
-            part: columns.text("part", at)?,
-            unit: columns.text("unit", at)?,
-            offset: columns.u64("offset", at)?,
-            bytes: columns.u64("bytes", at)?,
-            outcome: columns.text("outcome", at)?,
-        })
-    }
-
-    fn weight(&self) -> usize {
-        self.path.len() + 96
-    }
 }

@@ -167,7 +167,7 @@ fn read_versioned<T: DeserializeOwned>(
     let wrong = |found: String| Error::Format {
         path: path.to_owned(),
         found,
-        expected: format!("the JSON of a {what}"),
+        expected: format!("{what} as JSON"),
     };
     let value: Value = serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
     let found = value[field].as_u64().ok_or_else(|| wrong(format!("JSON without `{field}`")))?;

@@ -11,6 +11,7 @@ pub mod examples;
 pub mod likelihoods;
 pub mod predictions;
 pub mod signals;
+pub mod sources;
 
 use std::path::{Path, PathBuf};
 

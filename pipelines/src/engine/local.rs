@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::Engine;
@@ -115,10 +115,7 @@ impl<S> Engine<S> for Local {
 }
 
 fn next(receive: &Receiver<(usize, Said)>) -> Option<(usize, Said)> {
-    match receive.recv_timeout(Duration::from_millis(100)) {
-        Ok(said) => Some(said),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+    receive.recv_timeout(Duration::from_millis(100)).ok()
 }
 
 /// Lets go of every worker's leash; later, kills those that did not stop.

@@ -1,6 +1,6 @@
 //! The table `signals`: everything that was measured of every record, one column each.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::documents::RowKey;
 use super::{BATCH_ROWS, BatchWriter, BuildColumns, Columns};
@@ -117,7 +117,7 @@ pub fn read<'a>(
 
 fn read_batch(
     batch: &arrow::record_batch::RecordBatch,
-    path: &PathBuf,
+    path: &Path,
     wanted: &[&str],
 ) -> Result<Vec<Signals>> {
     let columns = Columns::of(batch, path);
