@@ -237,6 +237,10 @@ impl Shard {
             other => return Err(wrong(format!("token type {other}"), "8 (u16) or 4 (i32)".into())),
         };
         let (sequences, documents) = (u64_at(&idx, 18), u64_at(&idx, 26));
+        if documents.checked_sub(1) != Some(sequences) {
+            let found = format!("{sequences} sequences and {documents} ends of documents");
+            return Err(wrong(found, "one document a sequence".into()));
+        }
         let expected = sequences.checked_mul(12).zip(documents.checked_mul(8)).and_then(
             |(lengths, documents)| lengths.checked_add(documents)?.checked_add(HEADER_BYTES),
         );
@@ -252,19 +256,27 @@ impl Shard {
         Ok(shard)
     }
 
+    /// Checks that the sequences stand behind each other and fill the tokens.
     fn check_tokens(&self) -> Result<()> {
-        let last = self.sequences.checked_sub(1).map_or((0, 0), |last| self.place(last));
-        let expected =
-            last.1.checked_mul(self.width.bytes()).and_then(|bytes| bytes.checked_add(last.0));
-        if expected == Some(self.bin.len() as u64) {
+        let mut end = 0u64;
+        for at in 0..self.sequences {
+            let (offset, length) = self.place(at);
+            if offset != end || length > u64::from(i32::MAX.unsigned_abs()) {
+                return Err(Error::Format {
+                    path: self.idx.path().to_owned(),
+                    found: format!("sequence {at} of {length} tokens at byte {offset}"),
+                    expected: format!("one that starts at byte {end}, where the one before ends"),
+                });
+            }
+            end += length * self.width.bytes();
+        }
+        if end == self.bin.len() as u64 {
             return Ok(());
         }
         Err(Error::Format {
             path: self.bin.path().to_owned(),
             found: format!("{} bytes", self.bin.len()),
-            expected: format!(
-                "{expected:?} bytes, as its index promises; was the writer interrupted?"
-            ),
+            expected: format!("{end} bytes, as its index promises; was the writer interrupted?"),
         })
     }
 
@@ -423,6 +435,10 @@ mod tests {
         let typed = refused(|_, idx| idx[17] = 7);
         assert!(typed.to_string().contains("token type 7"), "{typed}");
         let huge = refused(|_, idx| idx[18..26].fill(0xff));
-        assert!(matches!(huge, Error::Format { .. }), "{huge}");
+        assert!(huge.to_string().contains("one document a sequence"), "{huge}");
+        let moved = refused(|_, idx| idx[38] = 2);
+        assert!(moved.to_string().contains("at byte 2"), "{moved}");
+        let negative = refused(|_, idx| idx[37] = 0x80);
+        assert!(negative.to_string().contains("2147483651 tokens"), "{negative}");
     }
 }

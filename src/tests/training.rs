@@ -74,7 +74,7 @@ pub fn project(total_steps: u64, decay_steps: u64) -> Project {
 fn one_manifest_makes_a_measured_model() {
     let project = project(40, 10);
     let said = project.seedbed(&["run"]);
-    for word in ["tuned", "scratch", "tfidf", "accuracy", "bits per byte"] {
+    for word in ["tuned", "scratch", "tfidf", "accuracy", "bits/byte"] {
         assert!(said.contains(word), "{said:?} does not say {word:?}");
     }
     for file in ["config.json", "model.safetensors", "tokenizer.json", "metrics.jsonl"] {

@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray, StructArray, UInt64Arr
 use arrow::datatypes::{DataType, Field, Fields, UInt64Type};
 
 use super::{BuildColumns, Columns, Row};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The unique key of a row: which record of which unit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -181,10 +181,17 @@ impl Row for Extracted {
                 repaired_bytes: columns.u64("repaired_bytes", at)?,
             },
             "excluded" => Reading::Excluded { reason: columns.text("reason", at)? },
-            _ => Reading::Unreadable {
+            "unreadable" => Reading::Unreadable {
                 reason: columns.text("reason", at)?,
                 offset: columns.u64("offset", at)?,
             },
+            other => {
+                return Err(Error::Format {
+                    path: "extracted".into(),
+                    found: format!("the outcome `{other}`"),
+                    expected: "read, excluded or unreadable".into(),
+                });
+            }
         };
         Ok(Self { key: RowKey::read(columns, at)?, origin: Origin::read(columns, at)?, reading })
     }
