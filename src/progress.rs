@@ -229,13 +229,10 @@ impl Observer for Progress {
     }
 
     fn event(&mut self, group: usize, event: &Event) {
-        if let Form::Json = self.form {
-            if let Ok(line) =
-                serde_json::to_string(&serde_json::json!({ "group": group, "event": event }))
-            {
-                // The reader may have gone; the run goes on.
-                let _ = writeln!(io::stdout(), "{line}");
-            }
+        if matches!(self.form, Form::Json) {
+            // The reader may have gone; the run goes on.
+            let _ =
+                writeln!(io::stdout(), "{}", serde_json::json!({ "group": group, "event": event }));
         }
         self.hear(group, event);
     }

@@ -17,7 +17,7 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocabulary: Option<String>,
     /// Share of documents that go to the validation split, at least 0 and below 1; drawn by document id. `None` is
-    /// [`DEFAULT_VALIDATION`].
+    /// one in a hundred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,
     /// Seed of the split. `None` takes the manifest's.
