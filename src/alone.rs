@@ -54,7 +54,7 @@ impl Command {
         let manifest =
             Manifest { name: stage.to_owned(), seed: self.seed, steps, pins: BTreeMap::new() };
         manifest.validate()?;
-        make(&manifest, Path::new(""), &self.out, None, self.engine, self.voice)
+        make(&manifest, Path::new(""), &self.out, None, self.engine, self.voice).map(|_| ())
     }
 }
 

@@ -38,7 +38,8 @@ struct PhaseProgress {
     /// Units that are done, in all tasks.
     done: u64,
     unit: Option<Unit>,
-    started: Instant,
+    /// When its first task started.
+    started: Option<Instant>,
     shown: Instant,
     note: String,
     bar: Option<ProgressBar>,
@@ -93,6 +94,9 @@ impl Progress {
         match event {
             Event::Started { task, .. } => {
                 let phase = phase_of(task).to_owned();
+                if let Some(phase) = self.phases.get_mut(&phase) {
+                    phase.started.get_or_insert_with(Instant::now);
+                }
                 self.groups.insert(group, TaskProgress { phase, ..TaskProgress::default() });
             }
             Event::Total { total, unit } => {
@@ -138,7 +142,7 @@ impl Progress {
             "{:<24} {} in {}{}",
             phase_of(task),
             show::tasks(phase.tasks),
-            show::time(phase.started.elapsed().as_secs_f64()),
+            show::time(phase.seconds()),
             phase.rate()
         );
         self.line(&line);
@@ -186,9 +190,14 @@ fn phase_of(task: &str) -> &str {
 }
 
 impl PhaseProgress {
+    /// Seconds since its first task started.
+    fn seconds(&self) -> f64 {
+        self.started.map_or(0.0, |started| started.elapsed().as_secs_f64())
+    }
+
     fn rate(&self) -> String {
         let Some(unit) = self.unit.filter(|_| self.done > 0) else { return String::new() };
-        let rate = self.done as f64 / self.started.elapsed().as_secs_f64().max(1e-3);
+        let rate = self.done as f64 / self.seconds().max(1e-3);
         match unit {
             Unit::Bytes => format!(", {}/s", show::bytes(rate)),
             Unit::Rows => format!(", {rate:.0} rows/s"),
@@ -197,7 +206,7 @@ impl PhaseProgress {
     }
 
     fn message(&self, share: f64) -> String {
-        let elapsed = self.started.elapsed().as_secs_f64();
+        let elapsed = self.seconds();
         let left = if share > 0.0 {
             format!(", {} left", show::time(elapsed * (1.0 - share) / share))
         } else {
@@ -219,7 +228,7 @@ impl Observer for Progress {
                 finished: 0,
                 done: 0,
                 unit: None,
-                started: now,
+                started: None,
                 shown: now,
                 note: String::new(),
                 bar,

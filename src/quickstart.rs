@@ -14,6 +14,7 @@ mod registry;
 mod rustdoc;
 mod sample;
 mod sources;
+mod verdict;
 
 pub use command::Command;
 pub use error::SampleError;

@@ -50,11 +50,11 @@ impl Command {
         let manifest = Manifest::<Stage>::read(&self.place.manifest)?;
         let out = self.place.out.for_manifest(&self.place.manifest);
         let base = base_of(&self.place.manifest);
-        make(&manifest, &base, &out, self.only.as_deref(), self.engine, self.voice)
+        make(&manifest, &base, &out, self.only.as_deref(), self.engine, self.voice).map(|_| ())
     }
 }
 
-/// Runs `manifest` and says what came of it.
+/// Runs `manifest`, and says what came of it.
 pub fn make(
     manifest: &Manifest<Stage>,
     base: &Path,
@@ -62,7 +62,7 @@ pub fn make(
     only: Option<&str>,
     engine: EngineArgs,
     voice: Voice,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Summary> {
     let cancel = stop_on_signals()?;
     let out = OutDir::open(out)?;
     let mut progress = Progress::new(voice);
@@ -71,12 +71,11 @@ pub fn make(
     progress.end();
     let summary = summary?;
     if voice.json {
-        return show::line(serde_json::to_string(&serde_json::json!({ "summary": summary }))?);
-    }
-    if !voice.quiet {
+        show::line(serde_json::to_string(&serde_json::json!({ "summary": summary }))?)?;
+    } else if !voice.quiet {
         say(manifest, &out, &summary)?;
     }
-    Ok(())
+    Ok(summary)
 }
 
 /// What ran, where it stands, and the results of every evaluation.
@@ -90,15 +89,21 @@ fn say(manifest: &Manifest<Stage>, out: &OutDir, summary: &Summary) -> anyhow::R
         show::line(format!("  {}  {identity:?}", out.root.join(artifact).display()))?;
     }
     for step in manifest.steps.keys() {
-        let results = out.root.join(step).join(Kind::Results.name()).join("results.json");
-        if results.exists() {
-            let text = std::fs::read(&results)
-                .with_context(|| format!("cannot read {}", results.display()))?;
-            let results: evaluate::Results = serde_json::from_slice(&text).with_context(|| {
-                format!("{}: not the results of an evaluation", results.display())
-            })?;
+        if let Some(results) = results(&out.root, step)? {
             show::line(format!("\n{step}\n{}", evaluate::table(&results)))?;
         }
     }
     Ok(())
+}
+
+/// The results that `step` has published under `out`, if it is an evaluation.
+pub fn results(out: &Path, step: &str) -> anyhow::Result<Option<evaluate::Results>> {
+    let path = out.join(step).join(Kind::Results.name()).join("results.json");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let results =
+        evaluate::Results::from_json(&bytes).with_context(|| path.display().to_string())?;
+    Ok(Some(results))
 }

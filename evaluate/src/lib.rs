@@ -28,5 +28,6 @@ mod sequence;
 
 pub use config::Config;
 pub use error::EvaluateError;
+pub use metrics::Metric;
 pub use report::table;
 pub use results::Results;

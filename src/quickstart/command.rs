@@ -7,9 +7,10 @@ use anyhow::Context;
 use clap::Args;
 use pipelines::manifest::Manifest;
 
+use super::verdict::verdict;
 use super::{SampleSize, Summary, write_sample};
 use crate::cli::Voice;
-use crate::run::{EngineArgs, make};
+use crate::run::{EngineArgs, make, results};
 use crate::show;
 use crate::stages::Stage;
 
@@ -44,7 +45,19 @@ impl Command {
             introduce(&dir, &path, text, &sample)?;
         }
         let manifest = Manifest::<Stage>::read(&path)?;
-        make(&manifest, &dir, &dir.join("out"), None, self.engine, self.voice)
+        let out = dir.join("out");
+        let summary = make(&manifest, &dir, &out, None, self.engine, self.voice)?;
+        let corpus = summary.artifacts.get("clean/documents");
+        let results = results(&out, "report")?;
+        if let (false, Some(corpus), Some(results)) =
+            (self.voice.quiet || self.voice.json, corpus, results)
+        {
+            // Whoever has edited the manifest may compare other models.
+            if let Some(verdict) = verdict(&results, corpus) {
+                show::line(verdict)?;
+            }
+        }
+        Ok(())
     }
 }
 
