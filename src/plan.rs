@@ -167,7 +167,7 @@ fn training_line(step: &PlannedStep, store: &Store) -> anyhow::Result<Option<Str
             continue;
         }
         let resumed = match task.training_prefix() {
-            Some(prefix) => store.latest_state(&prefix, training.to)?.map(|(step, _)| step),
+            Some(prefix) => store.states(&prefix, training.to)?.first().map(|(step, _)| *step),
             None => None,
         };
         let from = resumed.unwrap_or(0).max(training.from);

@@ -1,5 +1,6 @@
 //! `seedbed run`: makes what a manifest names.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -71,15 +72,20 @@ pub fn make(
     progress.end();
     let summary = summary?;
     if voice.json {
-        show::line(serde_json::to_string(&serde_json::json!({ "summary": summary }))?)?;
+        let mut evaluations = BTreeMap::new();
+        for step in evaluated(&summary) {
+            evaluations.insert(step, results(&out.root, step)?);
+        }
+        let line = serde_json::json!({ "summary": summary, "results": evaluations });
+        show::line(serde_json::to_string(&line)?)?;
     } else if !voice.quiet {
-        say(manifest, &out, &summary)?;
+        say(&out, &summary)?;
     }
     Ok(summary)
 }
 
 /// What ran, where it stands, and the results of every evaluation.
-fn say(manifest: &Manifest<Stage>, out: &OutDir, summary: &Summary) -> anyhow::Result<()> {
+fn say(out: &OutDir, summary: &Summary) -> anyhow::Result<()> {
     let ran: usize = summary.ran.values().sum();
     match ran {
         0 => show::line("nothing to do: everything is made")?,
@@ -88,12 +94,21 @@ fn say(manifest: &Manifest<Stage>, out: &OutDir, summary: &Summary) -> anyhow::R
     for (artifact, identity) in &summary.artifacts {
         show::line(format!("  {}  {identity:?}", out.root.join(artifact).display()))?;
     }
-    for step in manifest.steps.keys() {
+    for step in evaluated(summary) {
         if let Some(results) = results(&out.root, step)? {
             show::line(format!("\n{step}\n{}", evaluate::table(&results)))?;
         }
     }
     Ok(())
+}
+
+/// The steps whose results the run published or found published.
+fn evaluated(summary: &Summary) -> impl Iterator<Item = &str> {
+    let kind = Kind::Results.name();
+    summary
+        .artifacts
+        .keys()
+        .filter_map(move |artifact| artifact.strip_suffix(kind)?.strip_suffix('/'))
 }
 
 /// The results that `step` has published under `out`, if it is an evaluation.

@@ -8,6 +8,9 @@ use crate::size::ByteSize;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 
+/// Most ranges: each is a task, and reads a section of every part.
+const MAX_RANGES: u32 = 4096;
+
 /// Configuration of the stage `corpus-prep`: exactly one of `inputs` and `examples` is given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -96,8 +99,11 @@ impl Config {
         if self.part_size.0 == 0 {
             return Err("`part_size` is 0 B, expected at least 1 B".into());
         }
-        if !self.ranges.is_power_of_two() {
-            return Err(format!("`ranges` is {}, expected a power of two", self.ranges));
+        if !self.ranges.is_power_of_two() || self.ranges.get() > MAX_RANGES {
+            return Err(format!(
+                "`ranges` is {}, expected a power of two up to {MAX_RANGES}",
+                self.ranges
+            ));
         }
         match (&self.examples, self.inputs.is_empty()) {
             (None, true) => {

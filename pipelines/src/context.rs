@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::input::Mapped;
 use crate::output::{OutputFile, Size, TaskOutput};
-use crate::store::{Store, TrainingState};
+use crate::store::{Store, TrainingState, move_into_place};
 
 /// What progress is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -112,15 +112,18 @@ impl Context {
     /// When the state cannot be read.
     pub fn latest_state(&self) -> Result<Option<(u64, Mapped)>> {
         let Some(states) = &self.states else { return Ok(None) };
-        let Some((step, state)) = states.store.latest_state(&states.prefix, states.to)? else {
-            return Ok(None);
-        };
-        if step <= states.from {
-            return Ok(None);
+        for (step, state) in states.store.states(&states.prefix, states.to)? {
+            if step <= states.from {
+                break;
+            }
+            // Another attempt may let a passing state go meanwhile; the one before it does as well.
+            let path = states.store.state_path(&states.prefix, step, &state);
+            let Ok(mapped) = Mapped::open(path, 0, state.file.bytes) else { continue };
+            if Digest::of(&mapped) == state.file.digest {
+                return Ok(Some((step, mapped)));
+            }
         }
-        let file = state.file;
-        states.store.check(&file.digest, 0, file.bytes, &file.digest)?;
-        Ok(Some((step, Mapped::open(states.store.object_path(&file.digest), 0, file.bytes)?)))
+        Ok(None)
     }
 
     /// Stores the state after `step` steps, to start from if this task does not come to its end.
@@ -141,7 +144,7 @@ impl Context {
             source,
         })?;
         let (_, path, file) = file.close(Size::Bytes)?;
-        states.store.adopt(&path, &file.digest)?;
+        move_into_place(&path, &states.store.passing_path(&states.prefix, step))?;
         states.store.keep_state(&states.prefix, step, &TrainingState { passing: true, file })?;
         states.store.drop_passing_states(&states.prefix, step)
     }

@@ -100,6 +100,14 @@ pub enum Error {
         /// What this one wrote.
         found: Digest,
     },
+    /// A task ended well, and its result is not in the store.
+    #[error(
+        "{task} ended well, but its result is not in the store; does something else change the store, or is the disk failing?"
+    )]
+    NotKept {
+        /// The task, as `step/phase/task`.
+        task: String,
+    },
     /// A worker resolves a phase's config to something else than was planned.
     #[error(
         "{task}: this machine resolves its config to {found}, but {expected} was planned; does it compute differently?"

@@ -173,8 +173,11 @@ fn expand(base: &Path, globs: &[String]) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     for pattern in globs {
         let full = base.join(pattern);
-        let escaped = full.to_str().ok_or_else(|| format!("`{pattern}`: the path is not UTF-8"))?;
-        let matches = glob::glob(escaped).map_err(|error| format!("`{pattern}`: {error}"))?;
+        let root =
+            base.to_str().ok_or_else(|| format!("{}: the path is not UTF-8", base.display()))?;
+        let escaped = Path::new(&glob::Pattern::escape(root)).join(pattern);
+        let matches = glob::glob(&escaped.to_string_lossy())
+            .map_err(|error| format!("`{pattern}`: {error}"))?;
         let before = files.len();
         for found in matches {
             let path = found.map_err(|error| format!("`{pattern}`: {error}"))?;
@@ -188,7 +191,10 @@ fn expand(base: &Path, globs: &[String]) -> Result<Vec<PathBuf>, String> {
             } else {
                 "matches no file"
             };
-            return Err(format!("`{pattern}` {seen} (looked in {})", base.display()));
+            return Err(format!(
+                "`{pattern}` {seen} (looked in {})",
+                if root.is_empty() { "." } else { root }
+            ));
         }
     }
     files.sort();

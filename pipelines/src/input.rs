@@ -109,11 +109,16 @@ impl TaskInput {
         }
     }
 
-    /// Reads it from the start. The reader fails at its end if the bytes are not those that were planned for.
+    /// Reads it from the start. An object is checked before; the reader of a raw file fails at its end if the bytes are
+    /// not those that were planned for.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// When it cannot be opened, or is a damaged object.
     pub fn open(&self) -> Result<impl Read + use<>> {
+        if let Place::Object(object) = &self.located.place {
+            let Located { offset, bytes, digest, .. } = &self.located;
+            self.store.check(object, *offset, *bytes, digest)?;
+        }
         let path = self.path();
         let mut file = File::open(&path).at("open", &path)?;
         file.seek(SeekFrom::Start(self.located.offset)).at("read", &path)?;
@@ -179,8 +184,9 @@ impl Mapped {
             found: format!("{bytes} bytes"),
             expected: "a length that this machine can address".into(),
         })?;
-        // SAFETY: the mapped files are objects of the store or files of published artifacts. Both are read-only and
-        // never written to again: a replacement is a new file under a new name, which leaves this mapping as it is.
+        // SAFETY: the mapped files are objects and states of the store, or files of published artifacts. Those are never
+        // written to again: a replacement is a new file under a new name, which leaves this mapping as it is. Whoever
+        // edits a published artifact in place while a run reads it breaks the promise that artifacts never change.
         let map = unsafe { MmapOptions::new().offset(offset).len(length).map(&file) };
         Ok(Self { map: Some(Arc::new(map.at("map", &path)?)), path })
     }

@@ -56,6 +56,10 @@ impl<S: Stage> Manifest<S> {
     /// # Errors
     /// When a name cannot be used, a config is wrong, or a pin names no step.
     pub fn validate(&self) -> Result<()> {
+        if self.steps.is_empty() {
+            let message = "there are none; a step is written `[steps.NAME.STAGE]`".into();
+            return Err(Error::Step { step: "steps".into(), message });
+        }
         for (name, stage) in &self.steps {
             let wrong = |message: String| Error::Step { step: name.clone(), message };
             let plain =

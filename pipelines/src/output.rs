@@ -93,6 +93,14 @@ impl TaskOutput {
     /// # Errors
     /// When they cannot be moved, or an earlier attempt at the task with this key gave other bytes.
     pub fn commit(self, key: Digest) -> Result<TaskRecord> {
+        let store = self.store.clone();
+        let record = self.store(key)?;
+        store.finish_task(&record)?;
+        Ok(record)
+    }
+
+    /// Moves the outputs into the store, and gives the record that is still to be written.
+    pub(crate) fn store(self, key: Digest) -> Result<TaskRecord> {
         let mut outputs = BTreeMap::new();
         for (name, (path, record)) in self.outputs {
             self.store.adopt(&path, &record.digest)?;
@@ -101,7 +109,6 @@ impl TaskOutput {
         let version = TaskRecord::VERSION;
         let record =
             TaskRecord { version, key, outputs, counts: self.counts, details: self.details };
-        self.store.finish_task(&record)?;
         Ok(record)
     }
 }

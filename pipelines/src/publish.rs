@@ -67,7 +67,23 @@ impl OutDir {
             known.insert((step.name.clone(), view.kind), identity);
             self.link(&step.name, view.kind, &identity)?;
         }
-        self.write_sources(base, step)
+        match step.pin {
+            Some(_) => self.withdraw_others(step),
+            None => self.write_sources(base, step),
+        }
+    }
+
+    /// Takes away what an unpinned run left of a step whose pin holds one artifact alone.
+    fn withdraw_others(&self, step: &PlannedStep) -> Result<()> {
+        let dir = self.root.join(&step.name);
+        for entry in fs::read_dir(&dir).at("read", &dir)? {
+            let path = entry.at("read", &dir)?.path();
+            let pinned = step.artifacts.iter().any(|artifact| path.ends_with(artifact.kind.name()));
+            if !pinned && (path.is_symlink() || path.ends_with("sources.parquet")) {
+                fs::remove_file(&path).at("remove", &path)?;
+            }
+        }
+        Ok(())
     }
 
     fn dir_of(&self, identity: &Digest) -> PathBuf {

@@ -145,7 +145,21 @@ impl Artifact {
     /// # Errors
     /// When the bytes are not such a file, or one of a newer version.
     pub fn read(path: &Path, bytes: &[u8]) -> Result<Self> {
-        read_versioned(path, bytes, "artifact", "format_version", Self::VERSION)
+        let artifact: Self =
+            read_versioned(path, bytes, "artifact", "format_version", Self::VERSION)?;
+        let inside = |part: &&PartRecord| {
+            let mut names = Path::new(&part.path).components();
+            names.all(|name| matches!(name, std::path::Component::Normal(_)))
+                && !part.path.is_empty()
+        };
+        match artifact.parts.iter().find(|part| !inside(part)) {
+            None => Ok(artifact),
+            Some(part) => Err(Error::Format {
+                path: path.to_owned(),
+                found: format!("the part `{}`", part.path),
+                expected: "a path inside the artifact".into(),
+            }),
+        }
     }
 
     /// The bytes of the file: indented JSON and a line end.

@@ -1,6 +1,6 @@
 //! Running a plan: wave by wave of ready tasks, until nothing is left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -80,6 +80,8 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         let mut log = RunLog::create(&self.out.store.root().join("runs"))?;
         let mut summary = Summary::default();
         let mut published = Identities::new();
+        let mut tried = BTreeSet::new();
+        self.out.store.sweep()?;
         loop {
             let plan = planner.plan()?;
             self.check_only(&plan, only)?;
@@ -88,6 +90,13 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             if ready.is_empty() {
                 break;
             }
+            if let Some((step, phase, task)) =
+                ready.iter().find(|(_, _, task)| tried.contains(&task.key()))
+            {
+                let task = format!("{}/{phase}/{}", step.name, task.task.name);
+                return Err(Error::NotKept { task });
+            }
+            tried.extend(ready.iter().map(|(_, _, task)| task.key()));
             let array = self.array(&ready, engine.workers());
             let list = log.freeze(&array)?;
             observer.wave(&tally(&ready));
@@ -218,7 +227,7 @@ fn ready<'p>(
     let wanted =
         |step: &&PlannedStep| step.pin.is_none() && only.is_none_or(|only| only == step.name);
     let mut ready = Vec::new();
-    let mut keys = std::collections::BTreeSet::new();
+    let mut keys = BTreeSet::new();
     for step in plan.steps.iter().filter(wanted) {
         for (phase, task) in step.tasks() {
             // Two steps may ask for the same result; it is made once.

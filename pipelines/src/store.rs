@@ -22,6 +22,9 @@ use crate::digest::Digest;
 use crate::error::{At, Error, Result};
 use crate::record::{OutputRecord, TaskRecord};
 
+/// An attempt whose directory nothing was added to for so long is one that was killed.
+const ABANDONED: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+
 /// A store on disk.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -78,13 +81,31 @@ impl Store {
         }
     }
 
+    /// Removes what attempts left behind that were killed hours ago.
+    ///
+    /// # Errors
+    /// When the directory of attempts cannot be read.
+    pub fn sweep(&self) -> Result<()> {
+        let tmp = self.root.join("tmp");
+        for entry in fs::read_dir(&tmp).at("read", &tmp)?.flatten() {
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+            if age.is_some_and(|age| age > ABANDONED) {
+                // Another run may sweep at the same time.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        Ok(())
+    }
+
     /// Moves a finished file whose content is `digest` into the store.
     ///
     /// # Errors
     /// When it cannot be moved.
     pub fn adopt(&self, file: &Path, digest: &Digest) -> Result<()> {
         let path = self.object_path(digest);
-        if path.exists() {
+        let bytes = fs::metadata(file).at("read", file)?.len();
+        if self.has_object(digest, bytes) {
             return fs::remove_file(file).at("remove", file);
         }
         let mut permissions = fs::metadata(file).at("read", file)?.permissions();
@@ -205,46 +226,60 @@ impl Store {
         self.root.join("states").join(prefix.hex())
     }
 
-    /// Keeps a training state, whose file is in the store, as reached after `step` steps of `prefix`.
+    /// Keeps a training state as reached after `step` steps of `prefix`. A passing state never takes the place of one
+    /// that is kept for longer runs.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn keep_state(&self, prefix: &Digest, step: u64, state: &TrainingState) -> Result<()> {
+        let path = self.states_dir(prefix).join(format!("{step}.json"));
+        if state.passing && read_state(&path).is_some_and(|known| !known.passing) {
+            return Ok(());
+        }
         let bytes = serde_json::to_vec(state).expect("a state has string keys only");
-        self.write_in_place(&self.states_dir(prefix).join(format!("{step}.json")), &bytes)
+        self.write_in_place(&path, &bytes)
     }
 
-    /// The longest training state of `prefix` with at most `limit` steps whose file is there.
+    /// Where a passing state's file stands: outside of the objects, so that letting it go takes nothing from anyone.
+    pub(crate) fn passing_path(&self, prefix: &Digest, step: u64) -> PathBuf {
+        self.states_dir(prefix).join(format!("{step}.state"))
+    }
+
+    /// The training states of `prefix` with at most `limit` steps, the longest first.
     ///
     /// # Errors
     /// When the directory of states cannot be read.
-    pub fn latest_state(
-        &self,
-        prefix: &Digest,
-        limit: u64,
-    ) -> Result<Option<(u64, TrainingState)>> {
+    pub fn states(&self, prefix: &Digest, limit: u64) -> Result<Vec<(u64, TrainingState)>> {
         let dir = self.states_dir(prefix);
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error).at("read", &dir),
         };
-        let mut steps: Vec<u64> = entries
+        let mut states: Vec<(u64, TrainingState)> = entries
             .filter_map(|entry| {
-                entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.parse().ok()
+                let path = entry.ok()?.path();
+                let step = path.file_name()?.to_str()?.strip_suffix(".json")?.parse().ok()?;
+                // A state that a finished attempt lets go meanwhile is one that is not needed.
+                (step <= limit).then(|| Some((step, read_state(&path)?))).flatten()
             })
-            .filter(|step| *step <= limit)
+            .filter(|(step, state)| self.has_state(prefix, *step, state))
             .collect();
-        steps.sort_unstable();
-        for step in steps.into_iter().rev() {
-            // A state that a finished attempt removes meanwhile is one that is not needed.
-            let Ok(bytes) = fs::read(dir.join(format!("{step}.json"))) else { continue };
-            let Ok(state) = serde_json::from_slice::<TrainingState>(&bytes) else { continue };
-            if self.has_object(&state.file.digest, state.file.bytes) {
-                return Ok(Some((step, state)));
-            }
+        states.sort_unstable_by_key(|(step, _)| std::cmp::Reverse(*step));
+        Ok(states)
+    }
+
+    fn has_state(&self, prefix: &Digest, step: u64, state: &TrainingState) -> bool {
+        let path = self.state_path(prefix, step, state);
+        fs::metadata(path).is_ok_and(|found| found.len() == state.file.bytes)
+    }
+
+    /// Where a state's file stands.
+    pub(crate) fn state_path(&self, prefix: &Digest, step: u64, state: &TrainingState) -> PathBuf {
+        match state.passing {
+            true => self.passing_path(prefix, step),
+            false => self.object_path(&state.file.digest),
         }
-        Ok(None)
     }
 
     /// Lets go of the passing states of `prefix` below step `below`, and of their files.
@@ -253,23 +288,18 @@ impl Store {
     /// When a file cannot be removed.
     pub fn drop_passing_states(&self, prefix: &Digest, below: u64) -> Result<()> {
         let dir = self.states_dir(prefix);
-        let Ok(entries) = fs::read_dir(&dir) else { return Ok(()) };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            let step = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
-            let Some(state) = fs::read(&path)
-                .ok()
-                .and_then(|bytes| serde_json::from_slice::<TrainingState>(&bytes).ok())
-            else {
-                continue;
-            };
-            if state.passing && step.is_some_and(|step| step < below) {
-                remove_if_there(&path)?;
-                remove_if_there(&self.object_path(&state.file.digest))?;
+        for (step, state) in self.states(prefix, below.saturating_sub(1))? {
+            if state.passing {
+                remove_if_there(&dir.join(format!("{step}.json")))?;
+                remove_if_there(&self.passing_path(prefix, step))?;
             }
         }
         Ok(())
     }
+}
+
+fn read_state(path: &Path) -> Option<TrainingState> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 /// A training state: one file, whose content differs from step to step.
@@ -277,7 +307,7 @@ impl Store {
 pub struct TrainingState {
     /// Whether it serves only until its task is done.
     pub passing: bool,
-    /// Its file in the store.
+    /// Its file: an object, or for a passing state a file beside this record.
     pub file: OutputRecord,
 }
 
@@ -412,16 +442,43 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_state_within_the_limit_is_found() {
+    fn passing_states_come_and_go_and_kept_ones_stay() {
         let (_dir, store) = store();
         let file = record(&store, b"", b"state").outputs["out"].clone();
         let prefix = Digest::of(b"prefix");
-        for (step, passing) in [(100, true), (240, false), (300, true)] {
+        let keep = |step, passing| {
+            fs::create_dir_all(store.states_dir(&prefix)).unwrap();
+            if passing {
+                fs::write(store.passing_path(&prefix, step), b"state").unwrap();
+            }
             store
                 .keep_state(&prefix, step, &TrainingState { passing, file: file.clone() })
                 .unwrap();
+        };
+        let steps = |limit| -> Vec<u64> {
+            store.states(&prefix, limit).unwrap().into_iter().map(|(step, _)| step).collect()
+        };
+        for (step, passing) in [(100, true), (240, false), (300, true)] {
+            keep(step, passing);
         }
-        let latest = |limit| store.latest_state(&prefix, limit).unwrap().map(|(step, _)| step);
-        assert_eq!((latest(1000), latest(299), latest(99)), (Some(300), Some(240), None));
+        assert_eq!(
+            (steps(1000), steps(299), steps(99)),
+            (vec![300, 240, 100], vec![240, 100], vec![])
+        );
+        keep(240, true);
+        store.drop_passing_states(&prefix, 1000).unwrap();
+        assert_eq!(steps(1000), [240], "a kept state became a passing one");
+        assert!(store.has_object(&file.digest, file.bytes));
+    }
+
+    #[test]
+    fn a_cut_object_gives_way_to_a_whole_one() {
+        let (_dir, store) = store();
+        let digest = store.put(b"content").unwrap();
+        let path = store.object_path(&digest);
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, b"con").unwrap();
+        assert_eq!(store.put(b"content").unwrap(), digest);
+        assert_eq!(store.get(&digest).unwrap(), b"content");
     }
 }

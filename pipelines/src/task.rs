@@ -180,14 +180,17 @@ impl<S: Stage> TaskArray<S> {
         let ran = catch_unwind(AssertUnwindSafe(|| phase.run(&inputs, &mut out, &ctx)));
         ran.unwrap_or_else(|panic| Err(panic_message(panic.as_ref()).into()))?;
         cancel_before_commit(cancel)?;
-        let record = out.commit(assignment.key)?;
-        if let Some((prefix, training)) = &assignment.training {
-            if let Some(file) =
+        let record = out.store(assignment.key)?;
+        // The state first: a task that is done is never run again, so what it keeps must stand before.
+        if let Some((prefix, training)) = &assignment.training
+            && let Some(file) =
                 training.state_output.as_ref().and_then(|name| record.outputs.get(name))
-            {
-                let state = TrainingState { passing: false, file: file.clone() };
-                store.keep_state(prefix, training.to, &state)?;
-            }
+        {
+            let state = TrainingState { passing: false, file: file.clone() };
+            store.keep_state(prefix, training.to, &state)?;
+        }
+        store.finish_task(&record)?;
+        if let Some((prefix, training)) = &assignment.training {
             store.drop_passing_states(prefix, training.to)?;
         }
         Ok(())

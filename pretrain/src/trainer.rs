@@ -123,15 +123,16 @@ impl<'a> Trainer<'a> {
         stretch: &Stretch<impl Fn(u64) -> f64>,
         ctx: &Context,
     ) -> Result<(), TaskError> {
-        let start = self.steps();
+        let mut start = self.steps();
         ctx.begin(stretch.to - start, Unit::Steps);
         if let Some((step, bytes)) = ctx.latest_state()? {
             ctx.advance(step - start);
             self.load(&bytes, bytes.path(), step)?;
+            start = step;
         }
         loop {
             if ctx.is_cancelled() || self.evaluate_if_due(stretch, ctx)?.is_none() {
-                // The state at the start is an input, and its file is not ours to keep or let go.
+                // The state at the start is stored already.
                 if self.steps() > start {
                     ctx.save_state(self.steps(), |out| self.write_state(out))?;
                 }

@@ -41,10 +41,16 @@ impl Command {
         let sample = write_sample(&dir, &cargo_home()?, size)?;
         let path = dir.join("pipeline.toml");
         write_manifest(&path, text)?;
-        if !self.voice.quiet && !self.voice.json {
-            introduce(&dir, &path, text, &sample)?;
-        }
         let manifest = Manifest::<Stage>::read(&path)?;
+        anyhow::ensure!(
+            manifest.name == name,
+            "{}: found the manifest of `{}`, expected that of `{name}`; choose another --out",
+            path.display(),
+            manifest.name,
+        );
+        if !self.voice.quiet && !self.voice.json {
+            introduce(&dir, &path, &sample)?;
+        }
         let out = dir.join("out");
         let summary = make(&manifest, &dir, &out, None, self.engine, self.voice)?;
         let corpus = summary.artifacts.get("clean/documents");
@@ -77,7 +83,9 @@ fn write_manifest(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn introduce(dir: &Path, path: &Path, text: &str, sample: &Summary) -> anyhow::Result<()> {
+fn introduce(dir: &Path, path: &Path, sample: &Summary) -> anyhow::Result<()> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let labelled: usize = sample.passages.values().sum();
     show::line(format!(
         "{} packages that this program is made of: {} documents ({}), {labelled} labelled passages in {}\n",
@@ -85,6 +93,15 @@ fn introduce(dir: &Path, path: &Path, text: &str, sample: &Summary) -> anyhow::R
         sample.documents,
         show::bytes(sample.bytes as f64),
         dir.join("data").display(),
+    ))?;
+    show::line(format!(
+        "left out: {} documents over their package's share, {} texts that labelled passages stand in, {} packages \
+         without sources{}{}\n",
+        sample.over_budget,
+        sample.held_out,
+        sample.missing.len(),
+        if sample.missing.is_empty() { "" } else { ": " },
+        sample.missing.join(", "),
     ))?;
     show::line(format!("{}:\n", path.display()))?;
     for line in text.lines() {

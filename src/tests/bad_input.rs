@@ -148,6 +148,20 @@ fn a_flipped_bit_in_the_store_is_found_and_made_anew() {
     assert!(project.artifacts("out") == whole, "the damage is still there");
 }
 
+#[test]
+fn a_cut_object_is_made_anew_by_the_next_run() {
+    let project = Project::new(MANIFEST);
+    project.write("data/a.jsonl", documents(0, 30).as_bytes());
+    project.seedbed(&["run", "--quiet"]);
+    let whole = project.artifacts("out");
+    let object = object_of(&project, "clean/extracted");
+    fs::remove_file(&object).unwrap();
+    fs::write(&object, b"cut").unwrap();
+    fs::remove_dir_all(project.path("out/.seedbed/artifacts")).unwrap();
+    project.seedbed(&["run", "--quiet"]);
+    assert!(project.artifacts("out") == whole);
+}
+
 /// The object behind the first part of an artifact.
 fn object_of(project: &Project, artifact: &str) -> std::path::PathBuf {
     let record = fs::read(project.path(&format!("out/{artifact}/artifact.json"))).unwrap();

@@ -101,6 +101,28 @@ impl Project {
         files
     }
 
+    /// The tasks that the newest run under `out` has started and not ended, as its log says now.
+    pub fn open_tasks(&self, out: &str) -> Vec<String> {
+        let Ok(runs) = fs::read_dir(self.path(out).join(".seedbed/runs")) else {
+            return Vec::new();
+        };
+        let newest = runs.map(|entry| entry.unwrap().path()).max();
+        let log = newest
+            .and_then(|run| fs::read_to_string(run.join("log.jsonl")).ok())
+            .unwrap_or_default();
+        let mut open = Vec::new();
+        for line in log.lines() {
+            let Ok(line) = serde_json::from_str::<serde_json::Value>(line) else { continue };
+            if let Some(task) = line["event"]["started"]["task"].as_str() {
+                open.push(task.to_owned());
+            }
+            if let Some(task) = line["event"]["finished"]["task"].as_str() {
+                open.retain(|other| other != task);
+            }
+        }
+        open
+    }
+
     /// How many tasks of each `step/phase` the newest run under `out` ran.
     pub fn ran(&self, out: &str) -> BTreeMap<String, u64> {
         let newest = entries(&self.path(out).join(".seedbed/runs")).pop().unwrap();

@@ -124,3 +124,19 @@ fn the_checkpoint_is_for_transformers() {
         "{config}"
     );
 }
+
+#[test]
+fn an_extension_that_is_stopped_at_once_leaves_the_shorter_run_whole() {
+    let project = project(30, 6);
+    project.seedbed(&["run", "--quiet"]);
+    project.write("pipeline.toml", manifest(3000, 6).as_bytes());
+    let mut run = project.command(&["run", "--quiet"]).spawn().unwrap();
+    while !project.open_tasks("out").iter().any(|task| task.starts_with("base/")) {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let id = run.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(run.wait().unwrap().code(), Some(130), "an interrupted run says so");
+    project.write("pipeline.toml", manifest(30, 6).as_bytes());
+    assert!(project.seedbed(&["plan"]).ends_with("nothing to do: everything is made\n"));
+}

@@ -40,6 +40,20 @@ struct Worker {
     /// Dropped to tell the worker to stop.
     leash: Option<ChildStdin>,
     restarts: u32,
+    /// The task that it is at, or was at last.
+    task: String,
+    /// Whether it said that a task failed.
+    failed: bool,
+}
+
+impl Worker {
+    fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Started { task, .. } => self.task.clone_from(task),
+            Event::Failed { .. } => self.failed = true,
+            _ => {}
+        }
+    }
 }
 
 impl<S> Engine<S> for Local {
@@ -75,39 +89,33 @@ impl<S> Engine<S> for Local {
             match said {
                 Said::Event(event) => {
                     failed |= matches!(event, Event::Failed { .. });
+                    if let Some(worker) = running.get_mut(&index) {
+                        worker.hear(&event);
+                    }
                     hear(index, event);
                 }
                 Said::Closed => {
                     let Some(mut worker) = running.remove(&index) else { continue };
                     let status = worker.child.wait().at("wait for", &self.program)?;
-                    let Some(signal) = status.signal().filter(|_| stopping.is_none()) else {
+                    if status.success() || worker.failed || stopping.is_some() {
                         continue;
-                    };
-                    if worker.restarts == RESTARTS {
-                        failed = true;
-                        let message = format!(
-                            "its worker was killed by signal {signal} {} times",
-                            RESTARTS + 1
-                        );
-                        hear(
-                            index,
-                            Event::Failed {
-                                task: array.groups[index][0].name(),
-                                message,
-                                cancelled: false,
-                            },
-                        );
-                    } else {
-                        hear(
-                            index,
-                            Event::Note {
-                                line: format!(
-                                    "a worker was killed by signal {signal}; its tasks start again"
-                                ),
-                            },
-                        );
-                        waiting.push_front((index, worker.restarts + 1));
                     }
+                    if status.signal().is_some() && worker.restarts < RESTARTS {
+                        let line = format!("a worker ended with {status}; its tasks start again");
+                        hear(index, Event::Note { line });
+                        waiting.push_front((index, worker.restarts + 1));
+                        continue;
+                    }
+                    failed = true;
+                    let task = match worker.task.is_empty() {
+                        true => array.groups[index][0].name(),
+                        false => worker.task,
+                    };
+                    let message = format!(
+                        "its worker ended with {status} and said nothing, {} times; signal 9 often means too little memory",
+                        worker.restarts + 1
+                    );
+                    hear(index, Event::Failed { task, message, cancelled: false });
                 }
             }
         }
@@ -164,6 +172,6 @@ impl Local {
             // Nobody listens when the run is over.
             let _ = send.send((index, Said::Closed));
         });
-        Ok(Worker { child, leash, restarts })
+        Ok(Worker { child, leash, restarts, task: String::new(), failed: false })
     }
 }
