@@ -31,15 +31,6 @@ pub trait ProgressSink: Send + Sync {
     fn note(&self, line: &str);
 }
 
-/// Hears nothing.
-pub struct Silent;
-
-impl ProgressSink for Silent {
-    fn begin(&self, _: u64, _: Unit) {}
-    fn advance(&self, _: u64) {}
-    fn note(&self, _: &str) {}
-}
-
 /// A flag that tells tasks to stop.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel(Arc<AtomicBool>);

@@ -43,11 +43,6 @@ impl Kind {
             Kind::Results => "results",
         }
     }
-
-    /// Whether the files hold raw text, and so are for their owner's eyes only.
-    pub fn is_private(self) -> bool {
-        matches!(self, Kind::Extracted | Kind::Documents | Kind::Examples)
-    }
 }
 
 impl fmt::Display for Kind {

@@ -256,13 +256,6 @@ impl From<ArrowError> for Error {
     }
 }
 
-/// The schema of a table, for `docs/formats.md` and tests.
-pub fn schema<R: Row>() -> SchemaRef {
-    let mut columns = BuildColumns::default();
-    R::build(&[], &mut columns);
-    columns.schema()
-}
-
 /// Writes a batch that was built by hand; for tables whose columns are not fixed.
 pub(crate) struct BatchWriter {
     writer: ArrowWriter<OutputFile>,
