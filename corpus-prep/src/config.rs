@@ -39,7 +39,8 @@ pub struct Config {
     pub filters: Filters,
     /// Their bounds.
     pub rules: Rules,
-    /// Ranges of ids in which duplicates are looked for apart, a power of two. More take less memory and more tasks.
+    /// Ranges of ids in which duplicates are looked for apart, a power of two up to 4096. More take less memory
+    /// and more tasks.
     pub ranges: NonZeroU32,
 }
 
@@ -174,7 +175,14 @@ mod tests {
         check(r#"{"inputs":"a/*.txt"}"#, Ok(()));
         check(r#"{"inputs":["a.txt"],"rules":{"gopher_quality":{"short_doc":"off"}}}"#, Ok(()));
         check("{}", Err("neither `inputs` nor `examples` is given, expected one of them"));
-        check(r#"{"inputs":"a","ranges":3}"#, Err("`ranges` is 3, expected a power of two"));
+        check(
+            r#"{"inputs":"a","ranges":3}"#,
+            Err("`ranges` is 3, expected a power of two up to 4096"),
+        );
+        check(
+            r#"{"inputs":"a","ranges":8192}"#,
+            Err("`ranges` is 8192, expected a power of two up to 4096"),
+        );
         check(r#"{"inputs":"a","part_size":0}"#, Err("`part_size` is 0 B, expected at least 1 B"));
         check(
             r#"{"inputs":"a","fields":{"text":"id"}}"#,
