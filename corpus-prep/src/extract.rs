@@ -3,7 +3,8 @@
 use crate::config::{Exclude, OnUnreadable};
 use crate::error::{Error, Result};
 use crate::read::decompress::Decoder;
-use crate::read::raw::{RawRecord, RawRecords};
+use crate::read::format::Compression;
+use crate::read::raw::{RawContent, RawRecord, RawRecords};
 use crate::read::{Format, Parser, Place, Record};
 use pipelines::context::{Context, Unit};
 use pipelines::digest::text_id;
@@ -133,7 +134,10 @@ impl Extract {
             let parsed: Vec<_> =
                 numbered.into_par_iter().map(|(at, raw)| self.row(unit, format, at, raw)).collect();
             for row in parsed {
-                rows.push(row?)?;
+                match row {
+                    Ok(row) => rows.push(row)?,
+                    Err(error) => return Err(self.blame(unit, format, error)?.into()),
+                }
             }
             ctx.advance(records.file_bytes() - done);
             done = records.file_bytes();
@@ -143,6 +147,24 @@ impl Extract {
             .map_err(failed)
             .map(drop)
             .map_err(TaskError::from)
+    }
+
+    /// What is wrong with a unit that has a record that cannot be read. A corrupt stream decodes to garbage before its
+    /// checksum tells, so where the stream is broken, that is the error, not what became of the record.
+    fn blame(&self, unit: &TaskInput, format: Format, error: Error) -> Result<Error, TaskError> {
+        if format.compression == Compression::Plain {
+            return Ok(error);
+        }
+        let failed = |source| Error::Io { file: unit.name().to_owned(), source };
+        let decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?;
+        let records = RawRecords::new(decoder, format.syntax.cut(), self.parser.max_record_bytes.0);
+        for (record, raw) in (0..).zip(records) {
+            let raw = raw.map_err(failed)?;
+            if matches!(raw.content, RawContent::Broken { .. }) {
+                return Ok(self.row(unit, format, record, raw).err().unwrap_or(error));
+            }
+        }
+        Ok(error)
     }
 
     fn row(

@@ -223,6 +223,10 @@ fn bad_input_is_an_error_that_names_file_place_found_and_expected() {
             whole.len() - 1
         ),
     );
+    let mut corrupt = gzip(b"{\"text\":\"a\"}\n{\"text\": broken\n");
+    let checksum = corrupt.len() - 8;
+    corrupt[checksum] ^= 1;
+    check_error("a.jsonl.gz", corrupt, "expected a sound gzip member");
     check_error("a.docx", "x", "the end of its name tells no format; expected one of .jsonl");
 }
 
