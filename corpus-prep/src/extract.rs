@@ -2,7 +2,7 @@
 
 use crate::config::{Exclude, OnUnreadable};
 use crate::error::{Error, Result};
-use crate::read::decompress::Decoder;
+use crate::read::decompress::{Decoder, Fault};
 use crate::read::format::Compression;
 use crate::read::raw::{RawContent, RawRecord, RawRecords};
 use crate::read::{Format, Parser, Place, Record};
@@ -48,7 +48,7 @@ impl Phase for Extract {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn config(&self) -> serde_json::Value {
@@ -118,7 +118,8 @@ impl Extract {
     fn unit(&self, unit: &TaskInput, rows: &mut Rows, ctx: &Context) -> Result<(), TaskError> {
         let failed = |source| Error::Io { file: unit.name().to_owned(), source };
         let format: Format = unit.tag().parse()?;
-        let decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?;
+        let fault = self.fault(unit, format)?;
+        let decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?.up_to(fault);
         let mut records =
             RawRecords::new(decoder, format.syntax.cut(), self.parser.max_record_bytes.0);
         let (mut record, mut done) = (0, 0);
@@ -149,6 +150,17 @@ impl Extract {
             .map_err(TaskError::from)
     }
 
+    /// Where a compressed unit breaks, if broken streams are counted: a corrupt one decodes to garbage before its checksum
+    /// tells, so only its end says which of its records can be trusted. Where they are refused, one reading is enough.
+    fn fault(&self, unit: &TaskInput, format: Format) -> Result<Option<Fault>, TaskError> {
+        if self.unreadable == OnUnreadable::Refuse || format.compression == Compression::Plain {
+            return Ok(None);
+        }
+        let failed = |source| Error::Io { file: unit.name().to_owned(), source };
+        let decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?;
+        Ok(decoder.find_fault().map_err(failed)?)
+    }
+
     /// What is wrong with a unit that has a record that cannot be read. A corrupt stream decodes to garbage before its
     /// checksum tells, so where the stream is broken, that is the error, not what became of the record.
     fn blame(&self, unit: &TaskInput, format: Format, error: Error) -> Result<Error, TaskError> {
@@ -160,7 +172,7 @@ impl Extract {
         let records = RawRecords::new(decoder, format.syntax.cut(), self.parser.max_record_bytes.0);
         for (record, raw) in (0..).zip(records) {
             let raw = raw.map_err(failed)?;
-            if matches!(raw.content, RawContent::Broken { .. }) {
+            if matches!(raw.content, RawContent::Broken(_)) {
                 return Ok(self.row(unit, format, record, raw).err().unwrap_or(error));
             }
         }

@@ -1,7 +1,7 @@
 //! Phase `read-examples`: the rows of labelled files, each in its split.
 
 use super::format::{FileFormat, RowFormat};
-use super::row::{Row, RowReader};
+use super::row::{BadRow, Row, RowReader, bad_row};
 use super::split::Dealer;
 use crate::error::{Error, Result};
 use crate::extract::raw_source;
@@ -170,7 +170,17 @@ impl ReadExamples {
             let example = self.example(row, split, key);
             rows.push(example, file, line)
         };
-        Ok(self.reader.read(decoder, &format, unit.name(), &mut push)?)
+        match self.reader.read(decoder, &format, unit.name(), &mut push) {
+            Ok(()) => Ok(()),
+            // A corrupt stream decodes to garbage before its checksum tells: then that is what is wrong.
+            Err(error) => {
+                let decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?;
+                let fault = decoder.find_fault().map_err(failed)?;
+                let blamed =
+                    fault.map(|fault| bad_row(unit.name(), None, BadRow::BrokenStream(fault)));
+                Err(blamed.unwrap_or(error).into())
+            }
+        }
     }
 
     fn example(&self, row: Row, split: Option<Split>, key: RowKey) -> Example {

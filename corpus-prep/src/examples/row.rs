@@ -3,7 +3,7 @@
 use super::config::Encoding;
 use super::format::{FileFormat, RowFormat};
 use crate::error::{Error, Result};
-use crate::read::decompress::Decoder;
+use crate::read::decompress::{Decoder, Fault};
 use crate::read::raw::{Cut, RawContent, RawRecords};
 use crate::read::record::{broken_json, type_of};
 use crate::read::{InvalidUtf8, Place, utf8};
@@ -100,15 +100,8 @@ pub enum BadRow {
         bytes: u64,
     },
     /// The compressed stream is cut or corrupt.
-    #[error("compressed byte {offset}: found {found}, expected {expected}")]
-    BrokenStream {
-        /// Compressed bytes before the break.
-        offset: u64,
-        /// What was found.
-        found: String,
-        /// What was expected.
-        expected: String,
-    },
+    #[error(transparent)]
+    BrokenStream(Fault),
 }
 
 /// Reads labelled files.
@@ -173,9 +166,7 @@ impl RowReader {
         match content {
             RawContent::Whole(bytes) => self.decode(&bytes),
             RawContent::TooLong { bytes } => Err(BadRow::TooLong { bytes }),
-            RawContent::Broken { offset, found, expected } => {
-                Err(BadRow::BrokenStream { offset, found, expected })
-            }
+            RawContent::Broken(fault) => Err(BadRow::BrokenStream(fault)),
         }
     }
 

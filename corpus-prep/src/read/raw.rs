@@ -1,6 +1,6 @@
 //! Decoded bytes cut into records: lines, or the whole file.
 
-use super::decompress::{DecodeError, Decoder};
+use super::decompress::{DecodeError, Decoder, Fault};
 use std::io;
 
 const CHUNK_BYTES: usize = 1 << 16;
@@ -45,14 +45,7 @@ pub enum RawContent {
         bytes: u64,
     },
     /// The compressed stream ends or breaks within it; nothing follows.
-    Broken {
-        /// Compressed bytes before the break.
-        offset: u64,
-        /// What was found there.
-        found: String,
-        /// What was expected there.
-        expected: String,
-    },
+    Broken(Fault),
 }
 
 /// The records of a decoded file, one at a time: memory holds one record, at most `max_record_bytes` long.
@@ -97,9 +90,7 @@ impl<'a> RawRecords<'a> {
                 match self.decoder.read_decoded(&mut self.chunk) {
                     Ok(bytes) => self.unread = 0..bytes,
                     Err(DecodeError::Io(error)) => return Err(error),
-                    Err(DecodeError::Broken { offset, found, expected }) => {
-                        broken = Some(RawContent::Broken { offset, found, expected });
-                    }
+                    Err(DecodeError::Broken(fault)) => broken = Some(RawContent::Broken(fault)),
                 }
                 if self.unread.is_empty() {
                     self.ended = true;
@@ -235,7 +226,7 @@ mod tests {
         let last = records.last().unwrap();
         assert!(records.len() >= 3);
         assert!(
-            matches!(&last.content, RawContent::Broken { offset, .. } if *offset == cut.len() as u64)
+            matches!(&last.content, RawContent::Broken(fault) if fault.offset == cut.len() as u64)
         );
     }
 }

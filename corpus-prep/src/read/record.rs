@@ -1,5 +1,6 @@
 //! Raw records to documents: what is kept of a JSON object or a file.
 
+use super::decompress::Fault;
 use super::format::Syntax;
 use super::raw::{RawContent, RawRecord};
 use super::utf8::{self, InvalidByte, InvalidUtf8};
@@ -85,19 +86,12 @@ pub enum Unreadable {
         expected: u64,
     },
     /// The compressed stream is cut or corrupt.
-    #[error(
-        "compressed byte {offset}: found {found}, expected {expected}; \
-         the records from decoded byte {decoded_offset} on are lost"
-    )]
+    #[error("{fault}; the records from decoded byte {decoded_offset} on are lost")]
     BrokenStream {
-        /// Compressed bytes read before the break was noticed.
-        offset: u64,
+        /// Where it breaks.
+        fault: Fault,
         /// First decoded byte of the span that is lost.
         decoded_offset: u64,
-        /// What was found.
-        found: String,
-        /// What was expected.
-        expected: String,
     },
 }
 
@@ -147,14 +141,8 @@ impl Parser {
                     expected: self.max_record_bytes.0,
                 }));
             }
-            RawContent::Broken { offset, found, expected } => {
-                let decoded_offset = raw.offset;
-                return Ok(Err(Unreadable::BrokenStream {
-                    offset,
-                    decoded_offset,
-                    found,
-                    expected,
-                }));
+            RawContent::Broken(fault) => {
+                return Ok(Err(Unreadable::BrokenStream { fault, decoded_offset: raw.offset }));
             }
         };
         let (text, replaced_bytes) = utf8::decode(bytes, self.invalid_utf8)?;

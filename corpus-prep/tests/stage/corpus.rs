@@ -231,6 +231,25 @@ fn bad_input_is_an_error_that_names_file_place_found_and_expected() {
 }
 
 #[test]
+fn no_record_of_a_corrupt_member_is_kept_where_broken_streams_are_counted() {
+    let lab = Lab::new();
+    let member = |text: &str| gzip(&jsonl(&[json!({ "text": text })]));
+    let mut second = member("garbage");
+    let checksum = second.len() - 8;
+    second[checksum] ^= 1;
+    let first = member("sound");
+    lab.write("a.jsonl.gz", [first.clone(), second].concat());
+    let ran = lab.run(r#"{"inputs":"*.gz","unreadable":"count","filters":"none"}"#).unwrap();
+    let counts = ran.counts("extract");
+    assert_eq!((counts["read"], counts["kept"], counts["unreadable"]), (2, 1, 1));
+    assert_eq!(ran.extracted()[0].text(), Some("sound"));
+    let reason = format!("a sound gzip member from compressed byte {} on", first.len());
+    let decisions = ran.decisions();
+    let found = format!("{decisions:?}");
+    assert!(found.contains(&reason), "{found}");
+}
+
+#[test]
 fn equal_bytes_that_would_be_read_in_two_ways_are_refused() {
     let lab = Lab::new();
     lab.write("a.jsonl", "{\"text\":\"a\"}\n");

@@ -30,7 +30,7 @@ fn phases_of_a_corpus_write_the_bytes_of_their_version() {
         &lab,
         config,
         &[
-            ("extract", 1, "589470ca06f3"),
+            ("extract", 2, "589470ca06f3"),
             ("measure", 1, "824ecac8fcc6"),
             ("deduplicate", 1, "4924c475a922"),
             ("decide", 1, "850f9ad9585d"),
