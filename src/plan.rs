@@ -160,25 +160,35 @@ fn training_line(step: &PlannedStep, store: &Store) -> anyhow::Result<Option<Str
     let mut left = 0;
     let mut start = None;
     let mut end = 0;
+    let (mut of_unknown_length, mut going_on) = (0, 0);
     for (_, task) in step.tasks() {
         let Some(training) = &task.task.training else { continue };
-        end = end.max(training.to);
+        end = end.max(training.to.unwrap_or(0));
         if matches!(task.state, State::Done(_)) {
             continue;
         }
         let resumed = match task.training_prefix() {
-            Some(prefix) => store.states(&prefix, training.to)?.first().map(|(step, _)| *step),
-            None => None,
+            Some(prefix) => store.states(&prefix, training.to.unwrap_or(u64::MAX))?,
+            None => Vec::new(),
+        };
+        let resumed = resumed.first().map(|(step, _)| *step);
+        let Some(to) = training.to else {
+            of_unknown_length += 1;
+            going_on += usize::from(resumed.is_some());
+            continue;
         };
         let from = resumed.unwrap_or(0).max(training.from);
         start.get_or_insert(from);
-        left += training.to - from;
+        left += to - from;
     }
     Ok(match start {
         Some(0) => Some(format!("starts from nothing, trains {left} optimizer steps")),
         Some(from) if left > 0 => {
             Some(format!("resumes at {from} of {end}, trains {left} optimizer steps"))
         }
+        _ if going_on > 0 => Some(format!(
+            "resumes {going_on} of {of_unknown_length} models where they were stopped"
+        )),
         _ => None,
     })
 }

@@ -42,6 +42,10 @@ pub enum FinetuneError {
         "the loss of step {step} is {found} nats a row, expected a finite number; a lower `peak_lr` may help"
     )]
     LossDiverged { step: u64, found: f64 },
+    #[error(
+        "{name}: holds a state of {found} steps of some training, expected one of this training after {expected}"
+    )]
+    WrongState { name: String, found: u64, expected: u64 },
     #[error("step {step} cannot be taken")]
     Step { step: u64, source: Box<model::ModelError> },
 }

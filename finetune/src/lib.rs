@@ -8,6 +8,7 @@ pub mod error;
 pub mod stage;
 
 pub mod data;
+pub mod notes;
 pub mod rows;
 pub mod score;
 pub mod train;

@@ -9,7 +9,7 @@ use pipelines::context::Context;
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
 use pipelines::output::{Size, TaskOutput};
-use pipelines::stage::{Phase, Task, View};
+use pipelines::stage::{Phase, Task, Training, View};
 use serde::Serialize;
 use serde_json::json;
 
@@ -17,7 +17,6 @@ use crate::config::{Init, TaskKind, TooLong};
 use crate::data;
 use crate::error::FinetuneError;
 use crate::rows::{Dataset, Encoder};
-use crate::score::EpochLine;
 use crate::trainer::Trainer;
 
 /// Name of the phase.
@@ -67,7 +66,10 @@ impl Phase for Train {
             for input in inputs.iter_mut().filter(|input| input.role == CONFIG_FILE) {
                 input.tag = seed.to_string();
             }
-            Ok(Task::new(task_name(*seed), inputs))
+            // The rows, and so the steps, are not known before they are read.
+            let training =
+                Training { config: self.config(), from: 0, to: None, state_output: None };
+            Ok(Task { training: Some(training), ..Task::new(task_name(*seed), inputs) })
         };
         self.seeds.iter().map(task).collect()
     }
@@ -89,9 +91,9 @@ impl Phase for Train {
         let encoder = Encoder { codec: &codec, eos, max_length, too_long: self.too_long };
         let dataset = Dataset::read(inputs, &encoder)?;
         let classifier = data::classifier(inputs, self.init, &dataset.labels, seed)?;
-        let (classifier, lines) = Trainer::new(self, &dataset, seed, classifier)?.run(ctx)?;
+        let (classifier, metrics) = Trainer::new(self, &dataset, seed, classifier)?.run(ctx)?;
         out.write(CONFIG_FILE, classifier.config.to_json().as_bytes())?;
-        out.write(METRICS_FILE, &jsonl(&lines))?;
+        out.write(METRICS_FILE, &metrics)?;
         let mut weights = out.create(WEIGHTS_FILE)?;
         classifier.write_weights(&mut weights)?;
         out.finish(weights, Size::Bytes)?;
@@ -115,11 +117,4 @@ pub fn task_name(seed: u64) -> String {
 fn seed(inputs: &TaskInputs) -> Result<u64, TaskError> {
     let found = inputs.one(CONFIG_FILE)?.tag();
     found.parse().map_err(|_| FinetuneError::Seed { found: found.to_owned() }.into())
-}
-
-fn jsonl(lines: &[EpochLine]) -> Vec<u8> {
-    let line = |line| {
-        serde_json::to_string(line).expect("a line has string keys and finite numbers only") + "\n"
-    };
-    lines.iter().map(line).collect::<String>().into_bytes()
 }

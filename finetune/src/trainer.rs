@@ -1,5 +1,7 @@
 //! The training loop of one classifier.
 
+use std::path::Path;
+
 use model::{
     AdamW, AdamWConfig, Checkpoint, CpuLlama, LossSum, Parameters, Sequences, cpu::Tensor,
 };
@@ -8,6 +10,7 @@ use pipelines::error::TaskError;
 use pipelines::seed::{Permutation, Seed};
 
 use crate::error::FinetuneError;
+use crate::notes::Notes;
 use crate::rows::{Dataset, Rows};
 use crate::score::{EpochLine, Validation};
 use crate::train::Train;
@@ -25,6 +28,7 @@ pub struct Trainer<'a> {
     model: CpuLlama,
     gradients: Parameters<Tensor>,
     optimizer: AdamW,
+    notes: Notes,
 }
 
 impl<'a> Trainer<'a> {
@@ -46,35 +50,70 @@ impl<'a> Trainer<'a> {
             ..AdamWConfig::default()
         };
         let optimizer = AdamW::new(constants, model.weights())?;
-        Ok(Self { phase, dataset, seed, gradients: model.gradients(), model, optimizer })
+        let (gradients, notes) = (model.gradients(), Notes::default());
+        Ok(Self { phase, dataset, seed, model, gradients, optimizer, notes })
     }
 
-    /// Trains for all epochs; gives the classifier and one line an epoch.
+    /// Trains for all epochs, from the latest state that `ctx` has; gives the classifier and the lines of `metrics.jsonl`, one
+    /// an epoch. The state is stored after each epoch, and where the run is told to stop.
     ///
     /// # Errors
-    /// When a loss or gradient is not finite, or the run is told to stop.
-    pub fn run(mut self, ctx: &Context) -> Result<(Checkpoint, Vec<EpochLine>), TaskError> {
+    /// When a loss or gradient is not finite, a state cannot be read or written, or the run is told to stop.
+    pub fn run(mut self, ctx: &Context) -> Result<(Checkpoint, Vec<u8>), TaskError> {
         let epochs = self.phase.epochs.get();
         ctx.begin(self.total_steps(), Unit::Steps);
-        let labels = self.training_labels();
-        let mut lines = Vec::new();
-        for epoch in 1..=epochs {
-            let train_loss = self.epoch(epoch, &labels, ctx)?;
-            let validation = self.validate(ctx)?;
-            let line = EpochLine { epoch, step: self.optimizer.steps(), train_loss, validation };
-            ctx.note(&note(self.seed, &line));
-            lines.push(line);
+        if let Some((step, bytes)) = ctx.latest_state()? {
+            self.load(&bytes, bytes.path(), step)?;
+            ctx.advance(step);
         }
-        Ok((self.model.to_checkpoint(), lines))
+        let start = self.optimizer.steps();
+        let labels = self.training_labels();
+        for epoch in self.notes.epochs() + 1..=epochs {
+            if self.epoch(epoch, &labels, ctx)?.is_none() {
+                // The state at the start is stored already.
+                if self.optimizer.steps() > start {
+                    self.save(ctx)?;
+                }
+                ctx.check_cancelled()?;
+            }
+            if epoch < epochs {
+                self.save(ctx)?;
+            }
+        }
+        Ok((self.model.to_checkpoint(), self.notes.into_metrics()))
+    }
+
+    fn save(&self, ctx: &Context) -> Result<(), TaskError> {
+        let notes = self.notes.to_bytes();
+        Ok(ctx.save_state(self.optimizer.steps(), |out| {
+            model::write_state(out, &notes, &self.model, &self.optimizer)
+        })?)
+    }
+
+    /// Goes to the state in `bytes`, reached after `step` steps; `file` names it in errors.
+    fn load(&mut self, bytes: &[u8], file: &Path, step: u64) -> Result<(), TaskError> {
+        let notes = model::read_state(bytes, file, &mut self.model, &mut self.optimizer)?;
+        let found = self.optimizer.steps();
+        match Notes::read(notes) {
+            Some(notes) if found == step => self.notes = notes,
+            _ => {
+                let name = file.display().to_string();
+                return Err(FinetuneError::WrongState { name, found, expected: step }.into());
+            }
+        }
+        Ok(())
     }
 
     fn num_rows(&self) -> u64 {
         self.dataset.train.sequences.len() as u64
     }
 
-    fn total_steps(&self) -> u64 {
+    fn steps_per_epoch(&self) -> u64 {
         self.num_rows().div_ceil(self.phase.batch_size.get() as u64)
-            * u64::from(self.phase.epochs.get())
+    }
+
+    fn total_steps(&self) -> u64 {
+        self.steps_per_epoch() * u64::from(self.phase.epochs.get())
     }
 
     /// The labels of the training rows, dealt anew where that is asked for.
@@ -86,19 +125,35 @@ impl<'a> Trainer<'a> {
         order(Seed::new(self.seed, LABELS), 0, labels.len()).map(|row| labels[row]).collect()
     }
 
-    fn epoch(&mut self, epoch: u32, labels: &[u32], ctx: &Context) -> Result<f64, TaskError> {
+    /// Takes the steps of an epoch that are left and validates; `None` if the run is told to stop meanwhile.
+    fn epoch(
+        &mut self,
+        epoch: u32,
+        labels: &[u32],
+        ctx: &Context,
+    ) -> Result<Option<()>, TaskError> {
         let train = &self.dataset.train.sequences;
         let order: Vec<usize> =
             order(Seed::new(self.seed, ORDER), u64::from(epoch), train.len()).collect();
-        let mut loss = LossSum::default();
-        for batch in order.chunks(self.phase.batch_size.get()) {
-            ctx.check_cancelled()?;
+        let before = u64::from(epoch - 1) * self.steps_per_epoch();
+        let batches = (before..).zip(order.chunks(self.phase.batch_size.get()));
+        let done = self.optimizer.steps();
+        for (_, batch) in batches.skip_while(|(step, _)| *step < done) {
+            if ctx.is_cancelled() {
+                return Ok(None);
+            }
             let sequences: Sequences = batch.iter().map(|row| &train[*row]).collect();
             let labels: Vec<u32> = batch.iter().map(|row| labels[*row]).collect();
-            loss += self.step(&sequences, &labels)?;
+            let loss = self.step(&sequences, &labels)?;
+            self.notes.add(loss);
             ctx.advance(1);
         }
-        Ok(loss.mean().unwrap_or(0.0))
+        let Some(validation) = self.validate(ctx)? else { return Ok(None) };
+        let (step, train_loss) = (self.optimizer.steps(), self.notes.loss().mean().unwrap_or(0.0));
+        let line = EpochLine { epoch, step, train_loss, validation };
+        ctx.note(&note(self.seed, &line));
+        self.notes.end_epoch(&line);
+        Ok(Some(()))
     }
 
     fn step(&mut self, sequences: &Sequences, labels: &[u32]) -> Result<LossSum, TaskError> {
@@ -123,18 +178,21 @@ impl<'a> Trainer<'a> {
         Ok(loss)
     }
 
-    fn validate(&mut self, ctx: &Context) -> Result<Option<Validation>, TaskError> {
+    /// How the validation rows are judged, if there are any; `None` if the run is told to stop meanwhile.
+    fn validate(&mut self, ctx: &Context) -> Result<Option<Option<Validation>>, TaskError> {
         let Rows { sequences, labels } = &self.dataset.validation;
         if labels.is_empty() {
-            return Ok(None);
+            return Ok(Some(None));
         }
         let mut logits = Vec::with_capacity(labels.len());
         for batch in sequences.chunks(self.phase.batch_size.get()) {
-            ctx.check_cancelled()?;
+            if ctx.is_cancelled() {
+                return Ok(None);
+            }
             logits.extend(self.model.class_logits(&batch.iter().collect())?);
         }
         let num_labels = u32::try_from(self.dataset.labels.len()).expect("labels have u32 places");
-        Ok(Some(Validation::of(&logits, labels, num_labels)?))
+        Ok(Some(Some(Validation::of(&logits, labels, num_labels)?)))
     }
 }
 

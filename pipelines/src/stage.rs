@@ -222,9 +222,9 @@ pub struct Training {
     pub config: Value,
     /// Optimizer steps done before this task starts.
     pub from: u64,
-    /// Optimizer steps done when it ends.
-    pub to: u64,
-    /// The output that holds the state after `to` steps, if it is kept for longer runs.
+    /// Optimizer steps done when it ends; `None` where only the data tells.
+    pub to: Option<u64>,
+    /// The output that holds the state at the end, if it is kept for longer runs; then `to` is known.
     pub state_output: Option<String>,
 }
 

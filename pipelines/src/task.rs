@@ -183,15 +183,16 @@ impl<S: Stage> TaskArray<S> {
         let record = out.store(assignment.key)?;
         // The state first: a task that is done is never run again, so what it keeps must stand before.
         if let Some((prefix, training)) = &assignment.training
+            && let Some(to) = training.to
             && let Some(file) =
                 training.state_output.as_ref().and_then(|name| record.outputs.get(name))
         {
             let state = TrainingState { passing: false, file: file.clone() };
-            store.keep_state(prefix, training.to, &state)?;
+            store.keep_state(prefix, to, &state)?;
         }
         store.finish_task(&record)?;
         if let Some((prefix, training)) = &assignment.training {
-            store.drop_passing_states(prefix, training.to)?;
+            store.drop_passing_states(prefix, training.to.unwrap_or(u64::MAX))?;
         }
         Ok(())
     }
@@ -207,7 +208,7 @@ impl<S: Stage> TaskArray<S> {
             store: store.clone(),
             prefix: *prefix,
             from: training.from,
-            to: training.to,
+            to: training.to.unwrap_or(u64::MAX),
         });
         let progress = Box::new(Reporting { report: report.clone() });
         Context { threads: self.threads, progress, cancel: cancel.clone(), states }

@@ -68,7 +68,7 @@ impl Phase for Finish {
         let training = (self.from < self.to).then(|| Training {
             config: self.config(),
             from: self.from,
-            to: self.to,
+            to: Some(self.to),
             state_output: None,
         });
         Ok(vec![Task { training, ..Task::new(NAME, inputs) }])

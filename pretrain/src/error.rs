@@ -27,12 +27,6 @@ pub enum PretrainError {
     LossDiverged { step: u64, found: f64 },
     #[error("step {step} cannot be taken")]
     Step { step: u64, source: Box<model::ModelError> },
-    #[error("{name}: found {found}, expected a training state")]
-    NotAState { name: String, found: String },
-    #[error(
-        "{name}: training state version {found}; this build reads up to {supported}: use a newer seedbed"
-    )]
-    StateTooNew { name: String, found: u64, supported: u64 },
     #[error("{name}: holds the state after {found} steps, expected {expected}")]
     WrongStep { name: String, found: u64, expected: u64 },
 }

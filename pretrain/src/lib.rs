@@ -12,7 +12,6 @@ pub mod stage;
 pub mod data;
 pub mod metrics;
 pub mod recipe;
-pub mod state;
 pub mod trainer;
 
 pub mod decay;

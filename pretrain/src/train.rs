@@ -56,7 +56,7 @@ impl Phase for Train {
         let training = Training {
             config: without_length,
             from: 0,
-            to: self.steps,
+            to: Some(self.steps),
             state_output: Some(STATE.to_owned()),
         };
         Ok(vec![Task { training: Some(training), ..Task::new(NAME, data::inputs(view)?) }])

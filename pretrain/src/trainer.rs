@@ -16,7 +16,6 @@ use crate::data::{self, Validation};
 use crate::error::PretrainError;
 use crate::metrics::{self, EvaluationLine, StepLine};
 use crate::recipe::Recipe;
-use crate::state;
 
 /// A model in training.
 ///
@@ -79,9 +78,8 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// When it is no state of such a model, or of another step.
     pub fn load(&mut self, bytes: &[u8], file: &Path, step: u64) -> Result<(), TaskError> {
-        let (metrics, tensors) = state::split(bytes, file)?;
-        model::read_state(tensors, file, &mut self.model, &mut self.optimizer)?;
-        self.metrics = metrics.to_vec();
+        let notes = model::read_state(bytes, file, &mut self.model, &mut self.optimizer)?;
+        self.metrics = notes.to_vec();
         let found = self.steps();
         if found != step {
             let name = file.display().to_string();
@@ -110,7 +108,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// When `out` cannot be written.
     pub fn write_state(&self, out: &mut OutputFile) -> std::io::Result<()> {
-        state::write(out, &self.metrics, &self.model, &self.optimizer)
+        model::write_state(out, &self.metrics, &self.model, &self.optimizer)
     }
 
     /// Trains to the end of `stretch`, from the latest state that `ctx` has. A run that is told to stop stores its

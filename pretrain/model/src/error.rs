@@ -50,6 +50,12 @@ pub enum ModelError {
     Gradient { problem: &'static str, tensors: Vec<String> },
     #[error("the gradient norm of step {step} is {found}; expected a finite number")]
     Diverged { step: u64, found: f64 },
+    #[error("{file}: found {found}, expected a training state")]
+    NotAState { file: PathBuf, found: &'static str },
+    #[error(
+        "{file}: training state version {found}; this build reads up to {supported}: use a newer seedbed"
+    )]
+    StateTooNew { file: PathBuf, found: u64, supported: u64 },
     #[error("`{field}` is {found}; expected {expected}")]
     Optimizer { field: &'static str, found: f64, expected: &'static str },
     #[error(

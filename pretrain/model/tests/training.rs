@@ -76,7 +76,7 @@ fn train(model: &mut CpuLlama, optimizer: &mut AdamW, steps: usize) {
 
 fn state(model: &CpuLlama, optimizer: &AdamW) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write_state(&mut bytes, model, optimizer).unwrap();
+    write_state(&mut bytes, b"notes", model, optimizer).unwrap();
     bytes
 }
 
@@ -139,7 +139,9 @@ fn four_steps_are_two_then_saved_loaded_and_two() {
     let saved = state(&model, &optimizer);
     train(&mut model, &mut optimizer, 2);
     let (mut resumed, mut resumed_optimizer) = fresh();
-    read_state(&saved, Path::new("state"), &mut resumed, &mut resumed_optimizer).unwrap();
+    let notes =
+        read_state(&saved, Path::new("state"), &mut resumed, &mut resumed_optimizer).unwrap();
+    assert_eq!(notes, b"notes");
     assert_eq!(resumed_optimizer.steps(), 2);
     assert!(
         state(&resumed, &resumed_optimizer) == saved,
@@ -276,7 +278,10 @@ fn tensors_that_do_not_fit_are_named() {
     );
     let (mut model, mut optimizer) = fresh();
     let error = read_state(b"short", Path::new("s"), &mut model, &mut optimizer).unwrap_err();
-    assert_eq!(error.to_string(), "s: not a safetensors file");
+    assert_eq!(
+        error.to_string(),
+        "s: found a file of fewer than 24 bytes, expected a training state"
+    );
 }
 
 #[test]
