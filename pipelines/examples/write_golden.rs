@@ -1,7 +1,7 @@
 //! Writes the golden files anew: `cargo run --release -p pipelines --example write_golden -- DIR`.
 //!
-//! `DIR` is `pipelines/tests/golden/v1` only before a version is released. Afterwards a change of bytes is a new version
-//! with a directory of its own, and the old files stay, so that old artifacts go on being read.
+//! `DIR` is `pipelines/tests/golden` only before a version is released. Afterwards a change of bytes is a new version with a
+//! directory of its own, and the old files stay, so that what was written long ago goes on being read.
 
 use std::path::PathBuf;
 

@@ -9,6 +9,10 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::key::canonical;
+
+/// The field of a task record that holds BLAKE3 over the canonical JSON of all other fields.
+const CHECKSUM: &str = "checksum";
 
 /// Counts of one phase or task by name, such as `read`, `kept`, `gopher_short_doc`.
 pub type Counts = BTreeMap<String, u64>;
@@ -60,15 +64,33 @@ pub struct TaskRecord {
 }
 
 impl TaskRecord {
-    /// Version of the format.
-    pub const VERSION: u64 = 1;
+    /// Version of the format. Records of version 1 have no checksum.
+    pub const VERSION: u64 = 2;
 
     /// Reads a record.
     ///
     /// # Errors
-    /// When the bytes are no record, or one of a newer version.
+    /// When the bytes are no record, a damaged one, or one of a newer version.
     pub fn read(path: &Path, bytes: &[u8]) -> Result<Self> {
-        read_versioned(path, bytes, "task record", "version", Self::VERSION)
+        let mut value = versioned(path, bytes, "task record", "version", Self::VERSION)?;
+        let found = value.as_object_mut().and_then(|fields| fields.remove(CHECKSUM));
+        let expected = Value::from(Digest::of(canonical(&value).as_bytes()).to_string());
+        let record: Self = typed(path, value, "task record")?;
+        if record.version > 1 && found.as_ref() != Some(&expected) {
+            return Err(Error::Format {
+                path: path.to_owned(),
+                found: format!("`{CHECKSUM}`: {}", found.unwrap_or_default()),
+                expected: expected.to_string(),
+            });
+        }
+        Ok(record)
+    }
+
+    /// The bytes of the file: canonical JSON with a checksum of all else in it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut value = serde_json::to_value(self).expect("a record has string keys only");
+        value[CHECKSUM] = Digest::of(canonical(&value).as_bytes()).to_string().into();
+        canonical(&value).into_bytes()
     }
 }
 
@@ -145,8 +167,9 @@ impl Artifact {
     /// # Errors
     /// When the bytes are not such a file, or one of a newer version.
     pub fn read(path: &Path, bytes: &[u8]) -> Result<Self> {
+        const WHAT: &str = "artifact";
         let artifact: Self =
-            read_versioned(path, bytes, "artifact", "format_version", Self::VERSION)?;
+            typed(path, versioned(path, bytes, WHAT, "format_version", Self::VERSION)?, WHAT)?;
         let inside = |part: &&PartRecord| {
             let mut names = Path::new(&part.path).components();
             names.all(|name| matches!(name, std::path::Component::Normal(_)))
@@ -171,22 +194,28 @@ impl Artifact {
 }
 
 /// Reads JSON, looking at its version before anything else.
-fn read_versioned<T: DeserializeOwned>(
+fn versioned(
     path: &Path,
     bytes: &[u8],
     what: &'static str,
     field: &str,
     supported: u64,
-) -> Result<T> {
-    let wrong = |found: String| Error::Format {
-        path: path.to_owned(),
-        found,
-        expected: format!("{what} as JSON"),
-    };
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
-    let found = value[field].as_u64().ok_or_else(|| wrong(format!("JSON without `{field}`")))?;
+) -> Result<Value> {
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| not_a(what, path, error.to_string()))?;
+    let found = value[field]
+        .as_u64()
+        .ok_or_else(|| not_a(what, path, format!("JSON without `{field}`")))?;
     if found > supported {
         return Err(Error::TooNew { path: path.to_owned(), what, found, supported });
     }
-    serde_json::from_value(value).map_err(|error| wrong(error.to_string()))
+    Ok(value)
+}
+
+fn typed<T: DeserializeOwned>(path: &Path, value: Value, what: &str) -> Result<T> {
+    serde_json::from_value(value).map_err(|error| not_a(what, path, error.to_string()))
+}
+
+fn not_a(what: &str, path: &Path, found: String) -> Error {
+    Error::Format { path: path.to_owned(), found, expected: format!("{what} as JSON") }
 }

@@ -11,18 +11,23 @@
 //! Whatever stands under its final name is whole: files are written under a name of their own, flushed to disk, then
 //! renamed. Two attempts at one task may run at once; one result stands.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::{Deserialize, Serialize};
+mod states;
+
+pub use states::TrainingState;
 
 use crate::digest::Digest;
 use crate::error::{At, Error, Result};
-use crate::record::{OutputRecord, TaskRecord};
+use crate::record::TaskRecord;
 
-/// An attempt whose directory nothing was added to for so long is one that was killed.
+/// The file in an attempt's directory that its process holds a lock on. No output has this name.
+const LOCK: &str = "%lock";
+
+/// Where locks do not tell, an attempt whose directory nothing was added to for so long is one that was killed.
 const ABANDONED: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
 
 /// A store on disk.
@@ -60,7 +65,7 @@ impl Store {
         fs::metadata(self.object_path(digest)).is_ok_and(|found| found.len() == bytes)
     }
 
-    /// A new directory for one attempt, removed by [`Attempt`]'s drop.
+    /// A new directory for one attempt, removed by [`Attempt`]'s drop. It is locked as long as its process lives.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -74,23 +79,28 @@ impl Store {
             let dir =
                 self.root.join("tmp").join(format!("{}-{nanos:x}-{count}", std::process::id()));
             match fs::create_dir(&dir) {
-                Ok(()) => return Ok(Attempt { dir }),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(error).at("create", &dir),
+            }
+            let path = dir.join(LOCK);
+            let lock = File::create(&path).at("create", &path)?;
+            // A run that sweeps at this very moment takes the directory away; then another is made. Where there are no
+            // locks, age alone tells what was abandoned.
+            if !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+                return Ok(Attempt { dir, _lock: lock });
             }
         }
     }
 
-    /// Removes what attempts left behind that were killed hours ago.
+    /// Removes what killed attempts left behind.
     ///
     /// # Errors
     /// When the directory of attempts cannot be read.
     pub fn sweep(&self) -> Result<()> {
         let tmp = self.root.join("tmp");
         for entry in fs::read_dir(&tmp).at("read", &tmp)?.flatten() {
-            let modified = entry.metadata().and_then(|metadata| metadata.modified());
-            let age = modified.ok().and_then(|modified| modified.elapsed().ok());
-            if age.is_some_and(|age| age > ABANDONED) {
+            if is_abandoned(&entry.path()) {
                 // Another run may sweep at the same time.
                 let _ = fs::remove_dir_all(entry.path());
             }
@@ -187,7 +197,7 @@ impl Store {
     /// The record of the task with this key, if it is done and all its outputs are there.
     ///
     /// # Errors
-    /// When the record cannot be read, or was written by a newer version.
+    /// When the record cannot be read, or was written by a newer version. A damaged one counts as absent.
     pub fn task(&self, key: &Digest) -> Result<Option<TaskRecord>> {
         let path = self.task_path(key);
         let bytes = match fs::read(&path) {
@@ -195,7 +205,12 @@ impl Store {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).at("read", &path),
         };
-        let record = TaskRecord::read(&path, &bytes)?;
+        let record = match TaskRecord::read(&path, &bytes) {
+            Ok(record) if record.key == *key => record,
+            // Damaged, or another task's: this one runs again, and writes it anew.
+            Ok(_) | Err(Error::Format { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let whole =
             record.outputs.values().all(|output| self.has_object(&output.digest, output.bytes));
         Ok(whole.then_some(record))
@@ -210,8 +225,7 @@ impl Store {
         if let Some(earlier) = self.task(&record.key)? {
             return same_outputs(&earlier, record);
         }
-        let bytes = serde_json::to_vec(record).expect("a record has string keys only");
-        self.write_in_place(&path, &bytes)
+        self.write_in_place(&path, &record.to_bytes())
     }
 
     /// Writes a small file under its final name, whole or not at all.
@@ -221,100 +235,14 @@ impl Store {
         write_durably(&file, bytes)?;
         move_into_place(&file, path)
     }
-
-    fn states_dir(&self, prefix: &Digest) -> PathBuf {
-        self.root.join("states").join(prefix.hex())
-    }
-
-    /// Keeps a training state as reached after `step` steps of `prefix`. A passing state never takes the place of one
-    /// that is kept for longer runs.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn keep_state(&self, prefix: &Digest, step: u64, state: &TrainingState) -> Result<()> {
-        let path = self.states_dir(prefix).join(format!("{step}.json"));
-        if state.passing && read_state(&path).is_some_and(|known| !known.passing) {
-            return Ok(());
-        }
-        let bytes = serde_json::to_vec(state).expect("a state has string keys only");
-        self.write_in_place(&path, &bytes)
-    }
-
-    /// Where a passing state's file stands: outside of the objects, so that letting it go takes nothing from anyone.
-    pub(crate) fn passing_path(&self, prefix: &Digest, step: u64) -> PathBuf {
-        self.states_dir(prefix).join(format!("{step}.state"))
-    }
-
-    /// The training states of `prefix` with at most `limit` steps, the longest first.
-    ///
-    /// # Errors
-    /// When the directory of states cannot be read.
-    pub fn states(&self, prefix: &Digest, limit: u64) -> Result<Vec<(u64, TrainingState)>> {
-        let dir = self.states_dir(prefix);
-        let entries = match fs::read_dir(&dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).at("read", &dir),
-        };
-        let mut states: Vec<(u64, TrainingState)> = entries
-            .filter_map(|entry| {
-                let path = entry.ok()?.path();
-                let step = path.file_name()?.to_str()?.strip_suffix(".json")?.parse().ok()?;
-                // A state that a finished attempt lets go meanwhile is one that is not needed.
-                (step <= limit).then(|| Some((step, read_state(&path)?))).flatten()
-            })
-            .filter(|(step, state)| self.has_state(prefix, *step, state))
-            .collect();
-        states.sort_unstable_by_key(|(step, _)| std::cmp::Reverse(*step));
-        Ok(states)
-    }
-
-    fn has_state(&self, prefix: &Digest, step: u64, state: &TrainingState) -> bool {
-        let path = self.state_path(prefix, step, state);
-        fs::metadata(path).is_ok_and(|found| found.len() == state.file.bytes)
-    }
-
-    /// Where a state's file stands.
-    pub(crate) fn state_path(&self, prefix: &Digest, step: u64, state: &TrainingState) -> PathBuf {
-        match state.passing {
-            true => self.passing_path(prefix, step),
-            false => self.object_path(&state.file.digest),
-        }
-    }
-
-    /// Lets go of the passing states of `prefix` below step `below`, and of their files.
-    ///
-    /// # Errors
-    /// When a file cannot be removed.
-    pub fn drop_passing_states(&self, prefix: &Digest, below: u64) -> Result<()> {
-        let dir = self.states_dir(prefix);
-        for (step, state) in self.states(prefix, below.saturating_sub(1))? {
-            if state.passing {
-                remove_if_there(&dir.join(format!("{step}.json")))?;
-                remove_if_there(&self.passing_path(prefix, step))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn read_state(path: &Path) -> Option<TrainingState> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
-}
-
-/// A training state: one file, whose content differs from step to step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrainingState {
-    /// Whether it serves only until its task is done.
-    pub passing: bool,
-    /// Its file: an object, or for a passing state a file beside this record.
-    pub file: OutputRecord,
 }
 
 /// A directory of one attempt at something; gone when dropped.
 #[derive(Debug)]
 pub struct Attempt {
     dir: PathBuf,
+    /// Held until the process ends, however it ends.
+    _lock: File,
 }
 
 impl Attempt {
@@ -331,6 +259,17 @@ impl Drop for Attempt {
     }
 }
 
+/// Whether the process behind an attempt's directory is gone: its lock can be had, or nothing has happened there for days.
+fn is_abandoned(dir: &Path) -> bool {
+    let lock = File::open(dir.join(LOCK));
+    if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+        return true;
+    }
+    let modified = fs::metadata(dir).and_then(|metadata| metadata.modified());
+    let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+    age.is_some_and(|age| age > ABANDONED)
+}
+
 fn same_outputs(earlier: &TaskRecord, record: &TaskRecord) -> Result<()> {
     for (name, output) in &record.outputs {
         let before = earlier.outputs.get(name).map(|before| before.digest);
@@ -343,13 +282,6 @@ fn same_outputs(earlier: &TaskRecord, record: &TaskRecord) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn remove_if_there(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at("remove", path),
-        _ => Ok(()),
-    }
 }
 
 fn fanned(root: &Path, digest: &Digest, suffix: &str) -> PathBuf {
@@ -375,6 +307,7 @@ pub(crate) fn move_into_place(from: &Path, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::OutputRecord;
     use std::collections::BTreeMap;
 
     fn store() -> (tempfile::TempDir, Store) {
@@ -442,33 +375,39 @@ mod tests {
     }
 
     #[test]
-    fn passing_states_come_and_go_and_kept_ones_stay() {
+    fn a_damaged_record_counts_as_absent_and_is_written_anew() {
         let (_dir, store) = store();
-        let file = record(&store, b"", b"state").outputs["out"].clone();
-        let prefix = Digest::of(b"prefix");
-        let keep = |step, passing| {
-            fs::create_dir_all(store.states_dir(&prefix)).unwrap();
-            if passing {
-                fs::write(store.passing_path(&prefix, step), b"state").unwrap();
-            }
-            store
-                .keep_state(&prefix, step, &TrainingState { passing, file: file.clone() })
-                .unwrap();
-        };
-        let steps = |limit| -> Vec<u64> {
-            store.states(&prefix, limit).unwrap().into_iter().map(|(step, _)| step).collect()
-        };
-        for (step, passing) in [(100, true), (240, false), (300, true)] {
-            keep(step, passing);
+        let record = record(&store, b"key", b"content");
+        store.finish_task(&record).unwrap();
+        let path = store.task_path(&record.key);
+        for damage in [
+            &b"{\"version\":1,\"key\""[..],
+            &fs::read(&path).unwrap()[1..],
+            &String::from_utf8(fs::read(&path).unwrap())
+                .unwrap()
+                .replace("bytes\":7", "bytes\":6")
+                .into_bytes(),
+        ] {
+            fs::write(&path, damage).unwrap();
+            assert_eq!(store.task(&record.key).unwrap(), None);
+            store.finish_task(&record).unwrap();
+            assert_eq!(store.task(&record.key).unwrap(), Some(record.clone()));
         }
-        assert_eq!(
-            (steps(1000), steps(299), steps(99)),
-            (vec![300, 240, 100], vec![240, 100], vec![])
-        );
-        keep(240, true);
-        store.drop_passing_states(&prefix, 1000).unwrap();
-        assert_eq!(steps(1000), [240], "a kept state became a passing one");
-        assert!(store.has_object(&file.digest, file.bytes));
+        let newer = fs::read_to_string(&path).unwrap().replace("\"version\":2", "\"version\":3");
+        fs::write(&path, newer).unwrap();
+        assert!(matches!(store.task(&record.key), Err(Error::TooNew { found: 3, .. })));
+    }
+
+    #[test]
+    fn what_a_killed_attempt_left_is_swept_and_what_one_under_way_holds_is_not() {
+        let (_dir, store) = store();
+        let alive = store.attempt().unwrap();
+        let killed = store.root().join("tmp").join("killed");
+        fs::create_dir(&killed).unwrap();
+        fs::write(killed.join(LOCK), b"").unwrap();
+        fs::write(killed.join("half"), b"written").unwrap();
+        store.sweep().unwrap();
+        assert!(!killed.exists() && alive.dir().exists());
     }
 
     #[test]

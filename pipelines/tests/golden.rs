@@ -21,8 +21,12 @@ use pipelines::table::{Row, read_all, signals};
 #[path = "golden/samples.rs"]
 mod samples;
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1").join(name)
+    root().join("v1").join(name)
 }
 
 fn bytes(name: &str) -> Vec<u8> {
@@ -60,12 +64,11 @@ fn check_format<T>(read: Result<T>, expected: &str) {
 
 fn check_too_new<T>(read: Result<T>, what: &str, version: u64) {
     let error = read.err().unwrap();
-    assert!(
-        matches!(&error, Error::TooNew { what: named, found, supported: 1, .. } if *named == what && *found == version),
-        "{error:?}"
+    let Error::TooNew { what: named, found, supported, .. } = &error else { panic!("{error:?}") };
+    assert!(*named == what && *found == version && *supported < version, "{error:?}");
+    let message = format!(
+        "{what} version {version}; this build reads up to {supported}: use a newer seedbed"
     );
-    let message =
-        format!("{what} version {version}; this build reads up to 1: use a newer seedbed");
     assert!(error.to_string().ends_with(&message), "{error}");
 }
 
@@ -73,17 +76,13 @@ fn check_too_new<T>(read: Result<T>, what: &str, version: u64) {
 fn the_same_rows_are_the_same_bytes() {
     let (dir, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     samples::write(dir.path(), scratch.path()).unwrap();
-    let names = |dir: &Path| {
-        let mut names: Vec<_> =
-            fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        names
-    };
-    assert_eq!(names(dir.path()), names(&golden("")));
-    for name in names(dir.path()) {
-        let now = fs::read(dir.path().join(&name)).unwrap();
-        let golden = fs::read(golden("").join(&name)).unwrap();
-        assert!(now == golden, "{name:?} is written with other bytes: raise its version");
+    for version in ["v1", "v2"] {
+        let written = fs::read_dir(dir.path().join(version)).unwrap();
+        for name in written.map(|entry| entry.unwrap().file_name()) {
+            let now = fs::read(dir.path().join(version).join(&name)).unwrap();
+            let golden = fs::read(root().join(version).join(&name)).unwrap();
+            assert!(now == golden, "{name:?} is written with other bytes: raise its version");
+        }
     }
 }
 
@@ -178,11 +177,21 @@ fn an_artifact_is_read_and_strange_ones_refused() {
 
 #[test]
 fn a_task_record_is_read_and_strange_ones_refused() {
-    let good = bytes("task.json");
+    let good = fs::read(root().join("v2/task.json")).unwrap();
     let read = |bytes: &[u8]| TaskRecord::read(Path::new("task.json"), bytes);
     let (dir, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    assert_eq!(read(&good).unwrap(), samples::write(dir.path(), scratch.path()).unwrap());
+    let record = samples::write(dir.path(), scratch.path()).unwrap();
+    assert_eq!(read(&good).unwrap(), record);
     check_format(read(cut(&good)), "expected task record as JSON");
     check_format(read(&bytes("artifact.json")), "found JSON without `version`");
-    check_too_new(read(&edited(&good, b"\"version\":1", b"\"version\":3")), "task record", 3);
+    check_format(read(&edited(&good, b"\"read\":5", b"\"read\":4")), "found `checksum`");
+    check_too_new(read(&edited(&good, b"\"version\":2", b"\"version\":3")), "task record", 3);
+}
+
+#[test]
+fn a_task_record_of_the_first_version_is_read_without_a_checksum() {
+    let read = TaskRecord::read(Path::new("task.json"), &bytes("task.json")).unwrap();
+    let (dir, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let record = samples::write(dir.path(), scratch.path()).unwrap();
+    assert_eq!(read, TaskRecord { version: 1, ..record });
 }

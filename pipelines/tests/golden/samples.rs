@@ -222,7 +222,7 @@ pub fn task_key() -> Digest {
     Digest::of(b"task")
 }
 
-/// Writes every golden file into `dir`, through a store in `scratch`.
+/// Writes every golden file into `dir`, under the version of its format, through a store in `scratch`.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -231,16 +231,19 @@ pub fn write(dir: &Path, scratch: &Path) -> Result<TaskRecord> {
     let mut out = TaskOutput::new(&store)?;
     write_outputs(&mut out)?;
     let record = out.commit(task_key())?;
-    let place = |path: &str, bytes: &[u8]| {
-        fs::write(dir.join(path), bytes).expect("the directory of golden files can be written")
+    let place = |version: &str, name: &str, bytes: &[u8]| {
+        let dir = dir.join(version);
+        fs::create_dir_all(&dir)
+            .and_then(|()| fs::write(dir.join(name), bytes))
+            .expect("the directory of golden files can be written");
     };
     for (name, output) in &record.outputs {
-        place(name, &store.get(&output.digest)?);
+        place("v1", name, &store.get(&output.digest)?);
     }
     let hex = task_key().hex();
     let stored = scratch.join("tasks").join(&hex[..2]).join(format!("{}.json", &hex[2..]));
-    place("task.json", &fs::read(stored).expect("a finished task has a record"));
-    place("artifact.json", &artifact().to_bytes());
+    place("v2", "task.json", &fs::read(stored).expect("a finished task has a record"));
+    place("v1", "artifact.json", &artifact().to_bytes());
     Ok(record)
 }
 
