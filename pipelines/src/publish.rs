@@ -59,6 +59,13 @@ impl OutDir {
     ) -> Result<()> {
         let inputs = inputs(base, step, known)?;
         for view in &step.artifacts {
+            for file in &view.files {
+                if let Source::File { path, digest, bytes, .. } = &file.source
+                    && !self.store.has_object(digest, *bytes)
+                {
+                    self.take(path, digest)?;
+                }
+            }
             let artifact = match step.pin {
                 Some(pin) => Artifact::read(&self.store.object_path(&pin), &self.store.get(&pin)?)?,
                 None => describe(stage, seed, step, view, plan, inputs.clone())?,
@@ -171,21 +178,26 @@ impl OutDir {
         let (artifact, identity) = read_published(dir)?;
         kind_of(&artifact, dir)?;
         for part in &artifact.parts {
-            let path = dir.join(&part.path);
-            let attempt = self.store.attempt()?;
-            let copy = attempt.dir().join("object");
-            fs::copy(&path, &copy).at("copy", &path)?;
-            let file = fs::File::open(&copy).at("read", &copy)?;
-            let (found, _) = Digest::of_reader(&file).at("read", &copy)?;
-            if found != part.blake3 {
-                return Err(Error::Damaged { path, expected: part.blake3, found, advice: "" });
-            }
-            file.sync_all().at("write", &copy)?;
-            self.store.adopt(&copy, &found)?;
+            self.take(&dir.join(&part.path), &part.blake3)?;
         }
         let path = dir.join(Artifact::FILE);
         self.store.put(&fs::read(&path).at("read", &path)?)?;
         Ok((artifact, identity))
+    }
+
+    /// Copies a file of an artifact elsewhere into the store.
+    fn take(&self, path: &Path, expected: &Digest) -> Result<()> {
+        let attempt = self.store.attempt()?;
+        let copy = attempt.dir().join("object");
+        fs::copy(path, &copy).at("copy", path)?;
+        let file = fs::File::open(&copy).at("read", &copy)?;
+        let (found, _) = Digest::of_reader(&file).at("read", &copy)?;
+        if found != *expected {
+            let (path, expected) = (path.to_owned(), *expected);
+            return Err(Error::Damaged { path, expected, found, advice: "" });
+        }
+        file.sync_all().at("write", &copy)?;
+        self.store.adopt(&copy, &found)
     }
 }
 
