@@ -3,6 +3,7 @@
 mod alone;
 mod cli;
 mod explain;
+mod gc;
 mod import;
 mod plan;
 mod progress;

@@ -284,7 +284,7 @@ impl Lab {
             .map(|(name, given)| (name.to_owned(), TestStage::Given(given)))
             .collect();
         steps.insert("report".into(), TestStage::Evaluate(config));
-        let manifest = Manifest { name: "test".into(), seed: 7, steps, pins: BTreeMap::new() };
+        let manifest = Manifest::new("test", 7, steps);
         let out = OutDir::open(dir.path()).map_err(|error| chain(&error))?;
         let run = Run { manifest: &manifest, base: dir.path(), out: &out };
         run.run(&InProcess, None, &Cancel::default(), &mut Unobserved)

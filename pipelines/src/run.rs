@@ -9,7 +9,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::context::Cancel;
-use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::error::{At, Error, Result};
 use crate::explain::LastRun;
@@ -17,6 +16,7 @@ use crate::kind::Kind;
 use crate::manifest::Manifest;
 use crate::plan::{Plan, PlannedStep, PlannedTask, Planner, State};
 use crate::publish::{Identities, OutDir};
+use crate::roots::{self, Root};
 use crate::stage::Stage;
 use crate::task::{Assignment, Event, TaskArray};
 
@@ -44,15 +44,6 @@ impl Observer for Unobserved {
     fn published(&mut self, _: &str) {}
 }
 
-/// What a run came to.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Summary {
-    /// Tasks that ran, by `step/phase`.
-    pub ran: BTreeMap<String, usize>,
-    /// Identities of the artifacts, by `step/kind`.
-    pub artifacts: BTreeMap<String, Digest>,
-}
-
 /// A manifest with the place of its results.
 pub struct Run<'a, S> {
     /// What to make.
@@ -75,10 +66,11 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         only: Option<&str>,
         cancel: &Cancel,
         observer: &mut dyn Observer,
-    ) -> Result<Summary> {
+    ) -> Result<Root> {
+        let _in_use = self.out.store.share()?;
         let mut planner = Planner::new(self.manifest, self.base, &self.out.store)?;
         let mut log = RunLog::create(&self.out.store.root().join("runs"))?;
-        let mut summary = Summary::default();
+        let mut summary = Root { manifest: self.manifest.name.clone(), ..Root::default() };
         let mut published = Identities::new();
         let mut tried = BTreeSet::new();
         self.out.store.sweep()?;
@@ -88,6 +80,9 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             self.publish(&plan, &mut published, observer)?;
             let ready = ready(&plan, only);
             if ready.is_empty() {
+                summary.tasks = Some(roots::keep_keys(&self.out.store, &plan)?);
+                let tasks = plan.steps.iter().flat_map(|step| step.tasks());
+                summary.states = tasks.filter_map(|(_, task)| task.training_prefix()).collect();
                 break;
             }
             if let Some((step, phase, task)) =
@@ -97,7 +92,7 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
                 return Err(Error::NotKept { task });
             }
             tried.extend(ready.iter().map(|(_, _, task)| task.key()));
-            let array = self.array(&ready, engine.workers());
+            let array = self.array(&ready, engine.workers(), engine.memory());
             let list = log.freeze(&array)?;
             observer.wave(&tally(&ready));
             let failures = self.wave(engine, &array, &list, cancel, observer, &mut log)?;
@@ -175,6 +170,7 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         &self,
         ready: &[(&PlannedStep, &'static str, &PlannedTask)],
         workers: usize,
+        memory: Option<u64>,
     ) -> TaskArray<S> {
         let groups = deal(ready, workers);
         let concurrent = groups.len().clamp(1, workers.max(1));
@@ -184,6 +180,8 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             store: self.out.store.root().to_owned(),
             seed: self.manifest.seed,
             threads: (cores / concurrent).max(1),
+            memory: memory.map(|memory| memory / concurrent as u64),
+            resources: self.manifest.engine.clone(),
             stages: names.map(|name| (name.clone(), self.manifest.steps[&name].clone())).collect(),
             groups,
         }
@@ -313,10 +311,10 @@ impl RunLog {
     }
 
     /// Registers what the run made, so that it is not taken for litter.
-    fn root(&self, summary: &Summary) -> Result<()> {
-        let path = self.dir.join("root.json");
+    fn root(&self, root: &Root) -> Result<()> {
+        let path = self.dir.join(roots::FILE);
         let bytes =
-            serde_json::to_vec_pretty(summary).map_err(std::io::Error::other).at("write", &path)?;
+            serde_json::to_vec_pretty(root).map_err(std::io::Error::other).at("write", &path)?;
         std::fs::write(&path, bytes).at("write", &path)
     }
 }

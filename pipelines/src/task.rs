@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::error::{At, Error, Result, TaskError, chain};
 use crate::input::{Located, TaskInputs};
 use crate::key::canonical;
 use crate::output::TaskOutput;
+use crate::resources::Resources;
 use crate::stage::{Stage, Training};
 use crate::store::{Store, TrainingState};
 
@@ -51,8 +53,12 @@ pub struct TaskArray<S> {
     pub store: PathBuf,
     /// The manifest's seed.
     pub seed: u64,
-    /// Threads of each worker.
+    /// Threads of each worker, where `resources` says nothing else.
     pub threads: usize,
+    /// Bytes of memory of each worker, where `resources` says nothing else; `None` where nothing bounds it.
+    pub memory: Option<u64>,
+    /// What the workers of a step may take, by step.
+    pub resources: BTreeMap<String, Resources>,
     /// The stages of the steps that occur.
     pub stages: BTreeMap<String, S>,
     /// Groups of tasks.
@@ -123,6 +129,24 @@ impl<S: Stage + DeserializeOwned> TaskArray<S> {
     }
 }
 
+impl<S> TaskArray<S> {
+    /// What the manifest says of the workers of group `index`, whose tasks are of one step.
+    pub fn resources(&self, index: usize) -> Resources {
+        let step = self.groups.get(index).and_then(|group| group.first()).map(|task| &task.step);
+        step.and_then(|step| self.resources.get(step)).cloned().unwrap_or_default()
+    }
+
+    /// Bytes of memory of the worker of group `index`; `None` where nothing bounds it.
+    pub fn memory(&self, index: usize) -> Option<u64> {
+        self.resources(index).memory.map(|memory| memory.0).or(self.memory)
+    }
+
+    /// Threads of the worker of group `index`.
+    pub fn threads(&self, index: usize) -> usize {
+        self.resources(index).threads.map_or(self.threads, NonZeroUsize::get)
+    }
+}
+
 impl<S: Stage> TaskArray<S> {
     /// Runs the tasks of group `index` in order, until one fails.
     ///
@@ -130,20 +154,23 @@ impl<S: Stage> TaskArray<S> {
     /// When the store cannot be opened or there is no such group. A failing task is reported, and stops the group.
     pub fn run_group(&self, index: usize, report: &Report, cancel: &Cancel) -> Result<bool> {
         let store = Store::open(&self.store)?;
+        let _in_use = store.share()?;
         let group = self
             .groups
             .get(index)
             .ok_or_else(|| Error::Undeclared { what: format!("group {index}") })?;
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.threads)
+            .num_threads(self.threads(index))
             .build()
             .map_err(std::io::Error::other)
             .at("start threads for", &self.store)?;
+        let (threads, memory) = (self.threads(index), self.memory(index));
+        let surroundings = Surroundings { store: &store, threads, memory, report, cancel };
         for assignment in group {
             let started = std::time::Instant::now();
             let task = assignment.name();
             report(Event::Started { task: task.clone(), pid: std::process::id() });
-            match pool.install(|| self.run_task(assignment, &store, report, cancel)) {
+            match pool.install(|| self.run_task(assignment, &surroundings)) {
                 Ok(()) => {
                     report(Event::Finished { task, seconds: started.elapsed().as_secs_f64() })
                 }
@@ -160,10 +187,9 @@ impl<S: Stage> TaskArray<S> {
     fn run_task(
         &self,
         assignment: &Assignment,
-        store: &Store,
-        report: &Report,
-        cancel: &Cancel,
+        surroundings: &Surroundings<'_>,
     ) -> Result<(), TaskError> {
+        let Surroundings { store, cancel, .. } = *surroundings;
         if store.task(&assignment.key)?.is_some() {
             return Ok(());
         }
@@ -175,7 +201,7 @@ impl<S: Stage> TaskArray<S> {
         same_config(assignment, &canonical(&phase.config()))?;
         let inputs = TaskInputs::new(assignment.inputs.clone(), store);
         let mut out = TaskOutput::new(store)?;
-        let ctx = self.context(assignment, store, report, cancel);
+        let ctx = surroundings.context(assignment);
         // A panic is a bug of ours; the user gets its message, the other tasks go on, and nothing is half-written.
         let ran = catch_unwind(AssertUnwindSafe(|| phase.run(&inputs, &mut out, &ctx)));
         ran.unwrap_or_else(|panic| Err(panic_message(panic.as_ref()).into()))?;
@@ -196,22 +222,28 @@ impl<S: Stage> TaskArray<S> {
         }
         Ok(())
     }
+}
 
-    fn context(
-        &self,
-        assignment: &Assignment,
-        store: &Store,
-        report: &Report,
-        cancel: &Cancel,
-    ) -> Context {
+/// What the tasks of a group have around them.
+struct Surroundings<'a> {
+    store: &'a Store,
+    threads: usize,
+    memory: Option<u64>,
+    report: &'a Report,
+    cancel: &'a Cancel,
+}
+
+impl Surroundings<'_> {
+    fn context(&self, assignment: &Assignment) -> Context {
         let states = assignment.training.as_ref().map(|(prefix, training)| States {
-            store: store.clone(),
+            store: self.store.clone(),
             prefix: *prefix,
             from: training.from,
             to: training.to.unwrap_or(u64::MAX),
         });
-        let progress = Box::new(Reporting { report: report.clone() });
-        Context { threads: self.threads, progress, cancel: cancel.clone(), states }
+        let progress = Box::new(Reporting { report: self.report.clone() });
+        let (threads, memory) = (self.threads, self.memory);
+        Context { threads, memory, progress, cancel: self.cancel.clone(), states }
     }
 }
 

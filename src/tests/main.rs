@@ -7,4 +7,5 @@ mod bad_input;
 mod changes;
 mod kills;
 mod project;
+mod store;
 mod training;

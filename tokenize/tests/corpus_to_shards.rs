@@ -15,7 +15,8 @@ use pipelines::{
     output::TaskOutput,
     publish::OutDir,
     record::Artifact,
-    run::{Run, Summary, Unobserved},
+    roots::Root,
+    run::{Run, Unobserved},
     shard::{Shard, ShardDocument},
     stage::{ArtifactFile, Assembly, InputField, Phase, Stage, Task, View},
     table::{
@@ -204,11 +205,11 @@ impl Engine<TestStage> for Threads {
 }
 
 /// Runs a manifest in `dir`, or says why it failed.
-fn run(dir: &Path, manifest: &str) -> Result<Summary, String> {
+fn run(dir: &Path, manifest: &str) -> Result<Root, String> {
     run_on(2, dir, manifest)
 }
 
-fn run_on(threads: usize, dir: &Path, manifest: &str) -> Result<Summary, String> {
+fn run_on(threads: usize, dir: &Path, manifest: &str) -> Result<Root, String> {
     let say = |error: pipelines::error::Error| chain(&error);
     let manifest = Manifest::<TestStage>::parse(manifest, Path::new("test.toml")).map_err(say)?;
     let out = OutDir::open(dir).map_err(say)?;

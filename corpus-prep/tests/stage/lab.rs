@@ -78,7 +78,7 @@ impl Lab {
             .map(|phase| (phase.name().to_owned(), phase.version()))
             .collect();
         let steps = BTreeMap::from([(STEP.to_owned(), config)]);
-        let manifest = Manifest { name: "test".into(), seed: SEED, steps, pins: BTreeMap::new() };
+        let manifest = Manifest::new("test", SEED, steps);
         manifest.validate().map_err(|error| error.to_string())?;
         let store = Store::open(self.store.path()).unwrap();
         let mut planner = Planner::new(&manifest, self.files.path(), &store)
@@ -108,6 +108,8 @@ impl Lab {
             store: self.store.path().to_owned(),
             seed: SEED,
             threads: self.threads,
+            memory: None,
+            resources: BTreeMap::new(),
             stages: manifest.steps.clone(),
             groups: vec![tasks],
         };

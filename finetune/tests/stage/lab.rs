@@ -325,7 +325,7 @@ impl Lab {
             ("labels".to_owned(), TestStage::Write(Written::Examples(self.rows.clone()))),
             ("task".to_owned(), TestStage::Finetune(config(fields))),
         ]);
-        let manifest = Manifest { name: "test".to_owned(), seed: 7, steps, pins: BTreeMap::new() };
+        let manifest = Manifest::new("test", 7, steps);
         manifest.validate().map_err(say)?;
         let out = OutDir::open(self.dir.path()).map_err(say)?;
         let run = Run { manifest: &manifest, base: self.dir.path(), out: &out };
