@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{alone, explain, gc, import, plan, quickstart, run, status, worker};
+use crate::{alone, explain, gc, import, plan, quickstart, run, status, verify, worker};
 
 /// From raw text to a measured language model, from one manifest.
 #[derive(Parser)]
@@ -30,6 +30,8 @@ pub enum Command {
     Import(import::Command),
     /// Take out of a store what nothing needs any more
     Gc(gc::Command),
+    /// Read all of a store and say what is damaged; run finished tasks again and compare
+    Verify(verify::Command),
     /// Run the stage corpus-prep alone
     CorpusPrep(alone::Command),
     /// Run the stage tokenize alone
@@ -56,6 +58,7 @@ impl Command {
             Command::Status(command) => command.run(),
             Command::Import(command) => command.run(),
             Command::Gc(command) => command.run(),
+            Command::Verify(command) => command.run(),
             Command::CorpusPrep(command) => command.run("corpus-prep"),
             Command::Tokenize(command) => command.run("tokenize"),
             Command::Pretrain(command) => command.run("pretrain"),

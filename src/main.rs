@@ -12,6 +12,7 @@ mod run;
 mod show;
 mod stages;
 mod status;
+mod verify;
 mod worker;
 
 use std::process::ExitCode;

@@ -222,7 +222,7 @@ fn own_bytes(dir: &Path) -> Result<u64> {
 }
 
 /// Files in the directories of two digits under `root`: those digits, the name, the path.
-fn fanned(root: &Path) -> Result<Vec<(String, String, PathBuf)>> {
+pub(crate) fn fanned(root: &Path) -> Result<Vec<(String, String, PathBuf)>> {
     let mut found = Vec::new();
     for dir in entries(root)? {
         for path in entries(&dir)? {

@@ -37,3 +37,4 @@ pub mod resources;
 pub mod roots;
 pub mod run;
 pub mod task;
+pub mod verify;

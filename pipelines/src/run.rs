@@ -10,15 +10,16 @@ use serde::Serialize;
 
 use crate::context::Cancel;
 use crate::engine::Engine;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, TaskError};
 use crate::explain::LastRun;
 use crate::kind::Kind;
 use crate::manifest::Manifest;
 use crate::plan::{Plan, PlannedStep, PlannedTask, Planner, State};
 use crate::publish::{Identities, OutDir};
+use crate::record::TaskRecord;
 use crate::roots::{self, Root};
 use crate::stage::Stage;
-use crate::task::{Assignment, Event, TaskArray};
+use crate::task::{Assignment, Event, Report, TaskArray};
 
 /// Most tasks that one worker process runs.
 const MAX_GROUP: usize = 64;
@@ -160,7 +161,7 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             }
             let stage = &self.manifest.steps[&step.name];
             self.out.publish(stage, self.manifest.seed, self.base, step, &plan.steps, published)?;
-            LastRun::of(step).save(&self.out.store)?;
+            LastRun::save(step, &self.out.store)?;
             observer.published(&step.name);
         }
         Ok(())
@@ -185,6 +186,29 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             stages: names.map(|name| (name.clone(), self.manifest.steps[&name].clone())).collect(),
             groups,
         }
+    }
+
+    /// Runs a finished task again and gives its record; keeps nothing.
+    pub(crate) fn again(
+        &self,
+        step: &str,
+        phase: &str,
+        task: &PlannedTask,
+        cancel: &Cancel,
+        report: &Report,
+    ) -> Result<TaskRecord, TaskError> {
+        let what = || Error::Undeclared { what: format!("{step}/{phase}/{}", task.task.name) };
+        let groups = vec![vec![task.assignment(step, phase).ok_or_else(what)?]];
+        let array = TaskArray {
+            store: self.out.store.root().to_owned(),
+            seed: self.manifest.seed,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            memory: None,
+            resources: self.manifest.engine.clone(),
+            stages: BTreeMap::from([(step.to_owned(), self.manifest.steps[step].clone())]),
+            groups,
+        };
+        array.run_again(0, report, cancel)
     }
 
     fn wave(
@@ -293,11 +317,10 @@ impl RunLog {
     }
 
     fn freeze<S: Serialize>(&mut self, array: &TaskArray<S>) -> Result<PathBuf> {
-        let path = self.dir.join(format!("tasks-{:03}.json", self.lists));
+        let list = self.dir.join(format!("tasks-{:03}", self.lists));
         self.lists += 1;
-        let bytes = serde_json::to_vec(array).map_err(std::io::Error::other).at("write", &path)?;
-        std::fs::write(&path, bytes).at("write", &path)?;
-        Ok(path)
+        array.write(&list)?;
+        Ok(list)
     }
 
     fn event(&mut self, event: &Event) -> Result<()> {

@@ -111,6 +111,42 @@ fn gc_removes_nothing_while_a_run_is_under_way() {
 }
 
 #[test]
+fn verify_finds_damage_wherever_it_is_and_the_next_run_repairs_it() {
+    let project = project();
+    let whole = project.artifacts("out");
+    assert!(project.seedbed(&["verify"]).starts_with("read "));
+    for sort in ["objects", "tasks", "artifacts"] {
+        let files = kept(&project, "out").into_iter().filter(|name| name.starts_with(sort));
+        // One that nothing links to: damage to a hard link would be damage to the object.
+        let name = files.filter(|name| !name.ends_with("artifact.json")).nth(3).unwrap();
+        let path = project.path("out/.seedbed").join(name);
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 4;
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, bytes).unwrap();
+        let error = project.refused(&["verify"]);
+        assert!(error.contains("1 damaged") || error.contains("2 damaged"), "{sort}: {error}");
+        project.seedbed(&["run", "--quiet"]);
+        project.seedbed(&["verify"]);
+        assert!(project.artifacts("out") == whole, "damaged {sort} are not repaired");
+    }
+}
+
+#[test]
+fn tasks_that_run_again_give_the_same_and_a_record_that_lies_is_found() {
+    let project = training::project(20, 4);
+    project.seedbed(&["run", "--quiet"]);
+    let before = kept(&project, "out");
+    let said = project.seedbed(&["verify", "--recompute", "1000"]);
+    for phase in ["clean/extract", "vocab/merge", "base/decay", "tuned/train", "report/compare"] {
+        assert!(said.contains(&format!("ran {phase}/")), "{said}");
+    }
+    assert_eq!(said.matches("the same bytes").count(), said.matches("again:").count());
+    assert_eq!(kept(&project, "out"), before, "something of it was kept");
+}
+
+#[test]
 fn gc_says_where_it_looked_for_a_store() {
     let error = Project::new(MANIFEST).refused(&["gc"]);
     assert!(error.contains("out: found no store"), "{error}");
