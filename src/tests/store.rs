@@ -134,7 +134,7 @@ fn verify_finds_damage_wherever_it_is_and_the_next_run_repairs_it() {
 }
 
 #[test]
-fn tasks_that_run_again_give_the_same_and_a_record_that_lies_is_found() {
+fn tasks_that_run_again_give_the_same_bytes_and_leave_nothing() {
     let project = training::project(20, 4);
     project.seedbed(&["run", "--quiet"]);
     let before = kept(&project, "out");
