@@ -2,6 +2,7 @@
 
 use crate::lab::{Lab, good, jsonl};
 use corpus_prep::Config;
+use laboratory::keys;
 use serde_json::json;
 
 const CORPUS: &str =
@@ -12,6 +13,19 @@ const EXAMPLES: &str =
 
 fn config(json: &str) -> Config {
     serde_json::from_str(json).unwrap()
+}
+
+#[test]
+fn phases_have_the_keys_of_their_version() {
+    let corpus = [
+        "extract 2 8783fb1b853a",
+        "measure 1 2c3abafb3781",
+        "deduplicate 1 4fcbfcffe605",
+        "decide 1 5acbd6d8e82c",
+        "write 1 5c35b5d768e5",
+    ];
+    assert_eq!(keys(&config(CORPUS)), corpus);
+    assert_eq!(keys(&config(EXAMPLES)), ["read-examples 1 86ca0c074129", "label 1 3969b6bf7216"]);
 }
 
 #[test]

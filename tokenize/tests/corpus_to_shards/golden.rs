@@ -1,8 +1,14 @@
 //! Configs and bytes of every phase. A phase whose bytes change must raise its version; then this is written anew.
 
-use laboratory::{Laboratory, short};
+use laboratory::{Laboratory, keys, short};
 
-use crate::lab::{parts, run};
+use crate::lab::{encoding, parts, run, vocabulary};
+
+#[test]
+fn phases_have_the_keys_of_their_version() {
+    assert_eq!(keys(&vocabulary()), ["count 1 4c9506a30c26", "merge 1 ae8370cab25b"]);
+    assert_eq!(keys(&encoding("validation = 0.3").unwrap()), ["encode 1 b29bfa2f5db3"]);
+}
 
 #[test]
 fn phases_write_the_bytes_of_their_version() {
