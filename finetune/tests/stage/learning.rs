@@ -1,6 +1,7 @@
 //! Classifiers learn what is in their rows, and depend on nothing else.
 
 use crate::lab::Lab;
+use laboratory::Fate;
 use model::{Checkpoint, Head};
 use serde_json::{Value, json};
 
@@ -93,6 +94,61 @@ fn threads_do_not_change_a_byte() {
         lab.run_with_threads(fields.clone(), threads);
         assert_eq!(lab.digests(), expected, "{threads} threads");
     }
+}
+
+/// Interrupts a run of two epochs, each of four steps and a validation, as `fates` say, one after the other; then it goes on
+/// from step `from`, and ends with the bytes of a calm run.
+#[track_caller]
+fn check_resumes(fates: &[Fate], from: u64) {
+    let fields = json!({ "epochs": 2, "seeds": [1] });
+    let lab = Lab::new();
+    for fate in fates {
+        let message = lab.interrupt(fields.clone(), *fate);
+        if let Fate::Cancelled(_) = fate {
+            assert!(message.contains("interrupted; run again"), "{message}");
+        }
+    }
+    let advances = lab.run(fields.clone()).unwrap().advances();
+    let steps = usize::try_from(8 - from).unwrap();
+    let expected = [if from > 0 { vec![from] } else { vec![] }, vec![1; steps]].concat();
+    assert_eq!(advances, expected, "{fates:?}");
+    assert_eq!(lab.digests(), finished(fields).digests(), "{fates:?}");
+    assert!(lab.states().is_empty(), "a finished task keeps no state");
+}
+
+#[test]
+fn a_cancelled_run_repeats_no_step() {
+    for at in [1, 3, 5, 7] {
+        check_resumes(&[Fate::Cancelled(at)], at);
+    }
+    check_resumes(&[Fate::Cancelled(2), Fate::Cancelled(3), Fate::Cancelled(6)], 6);
+}
+
+#[test]
+fn a_run_that_is_cancelled_before_a_validation_goes_on_with_it() {
+    check_resumes(&[Fate::Cancelled(4)], 4);
+    check_resumes(&[Fate::Cancelled(8)], 8);
+}
+
+#[test]
+fn a_killed_run_goes_on_behind_the_last_whole_epoch() {
+    check_resumes(&[Fate::Killed(3)], 0);
+    check_resumes(&[Fate::Killed(6)], 4);
+    check_resumes(&[Fate::Cancelled(6), Fate::Killed(7)], 6);
+}
+
+#[test]
+fn interrupted_seeds_each_go_on_where_they_were() {
+    let fields = json!({ "epochs": 2 });
+    let lab = Lab::new();
+    // The first seed takes eight steps; the second is cancelled in its second epoch.
+    lab.interrupt(fields.clone(), Fate::Cancelled(13));
+    let ran = lab.run(fields.clone()).unwrap();
+    assert_eq!(
+        (ran.tasks("task"), ran.advances()),
+        (vec!["train/seed-2".into()], vec![5, 1, 1, 1])
+    );
+    assert_eq!(lab.digests(), finished(fields).digests());
 }
 
 #[test]
