@@ -223,8 +223,13 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         let mut failures = Vec::new();
         let mut logged = Ok(());
         engine.run(array, list, cancel, &mut |group, event| {
-            if let Event::Failed { task, message, cancelled: false } = &event {
-                failures.push((task.clone(), message.clone()));
+            match &event {
+                // Ctrl-C reaches workers as well, and may reach them before this process.
+                Event::Failed { cancelled: true, .. } => cancel.cancel(),
+                Event::Failed { task, message, .. } => {
+                    failures.push((task.clone(), message.clone()))
+                }
+                _ => {}
             }
             if logged.is_ok() {
                 logged = log.event(&event);
