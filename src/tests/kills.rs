@@ -30,7 +30,7 @@ vocabulary = "vocab"
 
 /// Whom a signal hits.
 #[derive(Clone, Copy, Debug)]
-enum Victim {
+pub enum Victim {
     /// The program that plans and waits.
     Program,
     /// One of its workers.
@@ -39,7 +39,7 @@ enum Victim {
     Group,
 }
 
-const VICTIMS: [Victim; 3] = [Victim::Program, Victim::Worker, Victim::Group];
+pub const VICTIMS: [Victim; 3] = [Victim::Program, Victim::Worker, Victim::Group];
 
 fn kills() -> u64 {
     std::env::var("SEEDBED_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS)
@@ -83,7 +83,7 @@ fn interrupted(project: &Project, out: &str, phase: &str, victim: Victim) -> boo
 
 impl Victim {
     /// Sends `signal` to this part of `run`; false if it is not there.
-    fn signal(self, signal: &str, run: &Child) -> bool {
+    pub fn signal(self, signal: &str, run: &Child) -> bool {
         let id = run.id().to_string();
         match self {
             Self::Program => kill(&[signal, &id]),

@@ -35,7 +35,7 @@ fn text(file: u64) -> String {
 }
 
 /// Names of all objects, task records, published directories and training states under `out`.
-fn kept(project: &Project, out: &str) -> BTreeSet<PathBuf> {
+pub fn kept(project: &Project, out: &str) -> BTreeSet<PathBuf> {
     let store = project.path(out).join(".seedbed");
     let mut names = BTreeSet::new();
     let mut open: Vec<PathBuf> = ["objects", "tasks", "artifacts", "states"].map(Into::into).into();
@@ -53,7 +53,8 @@ fn kept(project: &Project, out: &str) -> BTreeSet<PathBuf> {
     names
 }
 
-const DELETE: [&str; 4] = ["gc", "--min-age", "0", "--delete"];
+/// Removes all that can go, however young.
+pub const DELETE: [&str; 4] = ["gc", "--min-age", "0", "--delete"];
 
 #[test]
 fn gc_leaves_what_a_run_from_nothing_makes_and_nothing_else() {
