@@ -4,8 +4,8 @@
 //! training seed. A [`Metric`] scores them; a [`Bootstrap`] says how far the score, or the difference of two models on
 //! the same rows, could have come out otherwise; a [`Randomisation`] says whether the difference could be chance.
 //!
-//! For token classification a [`TagSet`] reads tags as entities; [`Sentences`], [`EntityRuns`] and [`EntityMetric`] are
-//! to entities what the three above are to labels.
+//! For token classification a [`TagSet`] reads tags as entities, and decodes the scores of a model into legal tags;
+//! [`Sentences`], [`EntityRuns`] and [`EntityMetric`] are to entities what the three above are to labels.
 //!
 //! ```
 //! use metrics::{Bootstrap, Metric, Rows, Runs};
@@ -20,6 +20,7 @@
 
 mod bootstrap;
 mod confusion;
+mod decode;
 mod entities;
 mod error;
 mod estimate;
@@ -35,6 +36,7 @@ mod wilson;
 
 pub use bootstrap::Bootstrap;
 pub use confusion::{ClassScores, Confusion};
+pub use decode::argmax;
 pub use entities::{
     EntityAverage, EntityCounts, EntityMetric, EntityReport, EntityRuns, EntityScores, Sentences,
 };
