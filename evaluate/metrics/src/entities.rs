@@ -5,7 +5,7 @@ use std::{collections::HashSet, hash::Hash, iter::Sum, ops::Add};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Entity, MetricsError, Mode, TagSet,
+    Entity, EntityMode, MetricsError, TagSet,
     confusion::{f1, ratio},
     rows::units_of,
 };
@@ -134,7 +134,7 @@ impl Sentences {
 /// A score is the mean over the seeds; the seeds do not add units, since they answer the same sentences.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntityRuns {
-    mode: Mode,
+    mode: EntityMode,
     types: Vec<String>,
     /// By run, unit, type.
     counts: Vec<Vec<Vec<EntityCounts>>>,
@@ -202,7 +202,7 @@ impl EntityRuns {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EntityReport {
     /// How entities are seen.
-    pub mode: Mode,
+    pub mode: EntityMode,
     /// Over all entities, whatever their type.
     pub micro: EntityAverage,
     /// Means over the types in `types`.

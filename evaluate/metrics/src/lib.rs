@@ -48,5 +48,5 @@ pub use mcnemar::mcnemar;
 pub use probability::{brier, log_loss};
 pub use randomisation::Randomisation;
 pub use rows::{Metric, Rows, Runs};
-pub use tags::{Entity, Mode, Scheme, TagSet};
+pub use tags::{Entity, EntityMode, Scheme, TagSet};
 pub use wilson::wilson;

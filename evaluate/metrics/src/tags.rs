@@ -10,7 +10,7 @@ const NO_TYPE: &str = "_";
 /// What a sequence of tags has to be like for an entity to be seen in it. Modes differ on malformed sequences only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Mode {
+pub enum EntityMode {
     /// Whatever the sequence, entities begin and end where `conlleval` sees them: an `I-PER` after `O` opens one. What
     /// most published numbers use.
     ///
@@ -52,7 +52,7 @@ pub(crate) struct Tag {
 /// The list of tags of a task, in the order of their indices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagSet {
-    mode: Mode,
+    mode: EntityMode,
     pub(crate) tags: Vec<Tag>,
     types: Vec<String>,
 }
@@ -78,16 +78,16 @@ impl TagSet {
     /// If a name is empty, or strict and its prefix not in the scheme.
     ///
     /// ```
-    /// use metrics::{Mode, Scheme, TagSet};
+    /// use metrics::{EntityMode, Scheme, TagSet};
     ///
-    /// let tags = TagSet::new(&["O", "B-PER", "I-PER", "B-LOC"], Mode::Strict(Scheme::Iob2))?;
+    /// let tags = TagSet::new(&["O", "B-PER", "I-PER", "B-LOC"], EntityMode::Strict(Scheme::Iob2))?;
     /// assert_eq!(tags.types(), ["LOC", "PER"]);
     /// let entities = tags.entities(&[1, 2, 0, 3])?;
     /// assert_eq!((entities[0].start, entities[0].end, entities[0].type_idx), (0, 2, 1));
     /// assert_eq!((entities[1].start, entities[1].end, entities[1].type_idx), (3, 4, 0));
     /// # Ok::<_, metrics::MetricsError>(())
     /// ```
-    pub fn new<N: AsRef<str>>(names: &[N], mode: Mode) -> Result<Self, MetricsError> {
+    pub fn new<N: AsRef<str>>(names: &[N], mode: EntityMode) -> Result<Self, MetricsError> {
         let parsed = names
             .iter()
             .map(|name| parse(name.as_ref(), mode))
@@ -106,7 +106,7 @@ impl TagSet {
     }
 
     /// How entities are seen.
-    pub fn mode(&self) -> Mode {
+    pub fn mode(&self) -> EntityMode {
         self.mode
     }
 
@@ -138,8 +138,8 @@ impl TagSet {
             })
             .collect::<Result<Vec<_>, _>>()?;
         Ok(match self.mode {
-            Mode::Lenient => lenient(&tags, self.outside()),
-            Mode::Strict(scheme) => scheme.entities(tags, self.outside()),
+            EntityMode::Lenient => lenient(&tags, self.outside()),
+            EntityMode::Strict(scheme) => scheme.entities(tags, self.outside()),
         })
     }
 
@@ -152,9 +152,9 @@ impl TagSet {
 }
 
 /// Prefix and type of the tag called `name`.
-fn parse(name: &str, mode: Mode) -> Result<(char, &str), MetricsError> {
+fn parse(name: &str, mode: EntityMode) -> Result<(char, &str), MetricsError> {
     let prefix = name.chars().next().ok_or(MetricsError::EmptyTag)?;
-    if let Mode::Strict(scheme) = mode {
+    if let EntityMode::Strict(scheme) = mode {
         let expected = scheme.prefixes();
         if !(prefix.is_ascii_uppercase() && expected.contains(prefix)) {
             return Err(MetricsError::BadPrefix { found: name.to_owned(), expected });
@@ -162,8 +162,8 @@ fn parse(name: &str, mode: Mode) -> Result<(char, &str), MetricsError> {
     }
     let rest = &name[prefix.len_utf8()..];
     let type_name = match mode {
-        Mode::Lenient => rest.split_once('-').map_or(rest, |(_, type_name)| type_name),
-        Mode::Strict(_) => rest.trim_matches('-'),
+        EntityMode::Lenient => rest.split_once('-').map_or(rest, |(_, type_name)| type_name),
+        EntityMode::Strict(_) => rest.trim_matches('-'),
     };
     Ok((prefix, if type_name.is_empty() { NO_TYPE } else { type_name }))
 }

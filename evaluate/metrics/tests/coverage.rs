@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use metrics::{
-    Bootstrap, EntityMetric, EntityRuns, Metric, Mode, Rows, Runs, Sentences, TagSet, wilson,
+    Bootstrap, EntityMetric, EntityMode, EntityRuns, Metric, Rows, Runs, Sentences, TagSet, wilson,
 };
 use pipelines::seed::Seed;
 
@@ -72,7 +72,7 @@ fn bootstrap_of_entity_f1_covers() {
                 (slots(sentence).flat_map(|_| [1, 0]).collect(), predicted.collect())
             })
             .unzip();
-        let tags = TagSet::new(&["O", "B-A"], Mode::Lenient).unwrap();
+        let tags = TagSet::new(&["O", "B-A"], EntityMode::Lenient).unwrap();
         let sentences = Sentences::new(tags, &truth).unwrap();
         let model = EntityRuns::new(&sentences, &[predicted]).unwrap();
         let f1 = quick(data_set).entity_score(EntityMetric::MicroF1, &model).unwrap();

@@ -1,14 +1,14 @@
 //! Legal decoding against every legal sequence.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use metrics::{MetricsError, Mode, Scheme, TagSet, argmax};
+use metrics::{EntityMode, MetricsError, Scheme, TagSet, argmax};
 use proptest::prelude::*;
 
 const NAMES: [&str; 5] = ["I-A", "O", "B-B", "I-B", "B-A"];
 const NUM_TAGS: usize = NAMES.len();
 
 fn tags() -> TagSet {
-    TagSet::new(&NAMES, Mode::Strict(Scheme::Iob2)).unwrap()
+    TagSet::new(&NAMES, EntityMode::Strict(Scheme::Iob2)).unwrap()
 }
 
 fn is_legal(sequence: &[u32]) -> bool {
@@ -66,7 +66,7 @@ proptest! {
     #[test]
     fn all_modes_see_the_same_entities_in_what_is_decoded(scores in scores()) {
         let decoded = tags().decode(&scores).unwrap();
-        let lenient = TagSet::new(&NAMES, Mode::Lenient).unwrap();
+        let lenient = TagSet::new(&NAMES, EntityMode::Lenient).unwrap();
         prop_assert_eq!(tags().entities(&decoded), lenient.entities(&decoded));
     }
 }
@@ -88,7 +88,7 @@ fn what_cannot_be_decoded_is_named() {
         message(tags().decode(&[0.0, 0.0, f32::NAN, 0.0, 0.0])),
         "score of a tag is NaN, expected a number below infinity"
     );
-    let inside = TagSet::new(&["I-A", "I-B"], Mode::Lenient).unwrap();
+    let inside = TagSet::new(&["I-A", "I-B"], EntityMode::Lenient).unwrap();
     assert_eq!(message(inside.decode(&[0.0, 0.0])), "no tags O or B to measure");
     assert_eq!(message(argmax::<f32>(&[], 0)), "no tags to measure");
 }

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use metrics::{
-    Bootstrap, EntityCounts, EntityMetric, EntityRuns, IntervalMethod, Metric, Mode, Randomisation,
-    Rows, Runs, Scheme, Sentences, TagSet, TestMethod,
+    Bootstrap, EntityCounts, EntityMetric, EntityMode, EntityRuns, IntervalMethod, Metric,
+    Randomisation, Rows, Runs, Scheme, Sentences, TagSet, TestMethod,
 };
 use proptest::prelude::*;
 
@@ -19,7 +19,7 @@ const METRICS: [EntityMetric; 6] = [
 type Tags = Vec<Vec<u32>>;
 
 fn tags() -> TagSet {
-    TagSet::new(&["O", "B-A", "I-A", "B-B", "I-B"], Mode::Strict(Scheme::Iob2)).unwrap()
+    TagSet::new(&["O", "B-A", "I-A", "B-B", "I-B"], EntityMode::Strict(Scheme::Iob2)).unwrap()
 }
 
 /// Sentences of tokens, each with its true tag and those of two models.
@@ -136,7 +136,7 @@ proptest! {
     fn micro_f1_of_one_token_each_is_accuracy(answers in prop::collection::vec((0..3u32, 0..3u32), 1..30)) {
         // Where every token is an entity of its own, micro F1, its interval and its test are those of accuracy.
         let (truth, predicted): (Vec<u32>, Vec<u32>) = answers.into_iter().unzip();
-        let tags = TagSet::new(&["B-A", "B-B", "B-C"], Mode::Lenient).unwrap();
+        let tags = TagSet::new(&["B-A", "B-B", "B-C"], EntityMode::Lenient).unwrap();
         let single = |tags: &[u32]| -> Tags { tags.iter().map(|tag| vec![*tag]).collect() };
         let sentences = Sentences::new(tags, &single(&truth)).unwrap();
         let rows = Rows::new(truth.clone(), 3).unwrap();
@@ -194,9 +194,9 @@ fn what_cannot_be_measured_is_named() {
 #[test]
 fn what_is_no_tag_is_named() {
     let message = |name: &str, mode| TagSet::new(&[name], mode).unwrap_err().to_string();
-    assert_eq!(message("", Mode::Lenient), "the tag \"\" has no prefix");
+    assert_eq!(message("", EntityMode::Lenient), "the tag \"\" has no prefix");
     assert_eq!(
-        message("E-A", Mode::Strict(Scheme::Iob2)),
+        message("E-A", EntityMode::Strict(Scheme::Iob2)),
         "the tag \"E-A\" has none of the prefixes I, O, B"
     );
     assert_eq!(

@@ -1,9 +1,16 @@
 //! Entities and scores of seqeval, from `reference/seqeval.py`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, env, fmt::Write, fs, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    env,
+    fmt::Write as _,
+    fs,
+    io::{self, Write as _},
+    sync::LazyLock,
+};
 
-use metrics::{EntityMetric, EntityRuns, Mode, Scheme, Sentences, TagSet};
+use metrics::{EntityMetric, EntityMode, EntityRuns, Scheme, Sentences, TagSet};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -39,15 +46,15 @@ struct Scores {
 static REFERENCE: LazyLock<Reference> =
     LazyLock::new(|| serde_json::from_str(include_str!("reference/seqeval.json")).unwrap());
 
-fn mode(name: &str) -> Mode {
+fn mode(name: &str) -> EntityMode {
     match name {
-        "lenient" | "wild" => Mode::Lenient,
-        "iob1" => Mode::Strict(Scheme::Iob1),
-        "iob2" => Mode::Strict(Scheme::Iob2),
-        "ioe1" => Mode::Strict(Scheme::Ioe1),
-        "ioe2" => Mode::Strict(Scheme::Ioe2),
-        "iobes" => Mode::Strict(Scheme::Iobes),
-        "bilou" => Mode::Strict(Scheme::Bilou),
+        "lenient" | "wild" => EntityMode::Lenient,
+        "iob1" => EntityMode::Strict(Scheme::Iob1),
+        "iob2" => EntityMode::Strict(Scheme::Iob2),
+        "ioe1" => EntityMode::Strict(Scheme::Ioe1),
+        "ioe2" => EntityMode::Strict(Scheme::Ioe2),
+        "iobes" => EntityMode::Strict(Scheme::Iobes),
+        "bilou" => EntityMode::Strict(Scheme::Bilou),
         name => unreachable!("{name}"),
     }
 }
@@ -201,7 +208,8 @@ fn scores_are_those_of_seqeval() {
 #[test]
 fn scores_of_the_files_of_seqeval_are_those_of_seqeval() {
     let Ok(path) = env::var("SEEDBED_SEQEVAL") else {
-        eprintln!("skipped: SEEDBED_SEQEVAL names no file");
+        // Not `eprintln`, which is not shown for tests that pass.
+        io::stderr().write_all(b"skipped: SEEDBED_SEQEVAL names no file\n").unwrap();
         return;
     };
     let reference: Reference = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();

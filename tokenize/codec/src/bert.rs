@@ -25,8 +25,7 @@ pub(crate) struct Aligned {
 
 /// What is done to text before it is cut, in this order.
 ///
-/// Source: `normalizers/bert.rs` of tokenizers 0.23.2, and `BasicTokenizer` of BERT's `tokenization.py`, from which it
-/// differs where the code is called the truth by those who published tokenizers' files.
+/// Source: `normalizers/bert.rs` of tokenizers 0.23.2, after `BasicTokenizer` of BERT's `tokenization.py`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Normalizer {
     /// Drops control, format and private characters and U+FFFD; white space becomes ' '.
@@ -127,7 +126,7 @@ fn is_inner(c: char) -> bool {
 
 /// Whether `c` is in a block of CJK ideographs.
 ///
-/// Source: `_is_chinese_char` of BERT's `tokenization.py`, with the bound 0x2B920 of tokenizers.
+/// Source: `_is_chinese_char` of BERT's `tokenization.py`, with 0x2B920 for 0x2B820 as in tokenizers.
 fn is_ideograph(c: char) -> bool {
     matches!(
         u32::from(c),

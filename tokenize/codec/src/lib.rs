@@ -8,7 +8,8 @@
 //! BERT's words, an engine of our own encodes; it has to prove itself against the `tokenizers` crate when loaded, which
 //! does everything else. A BERT vocabulary may also be a `vocab.txt` ([`tokenizer_json_of_vocab_txt`]).
 //!
-//! For text that comes in words, [`Codec::encode_words`] says which token is of which word.
+//! For labelled words, [`Codec::encode_words`] says which token is of which word, [`WordTokens`] takes labels from words
+//! to tokens and back, and [`windows`] cuts what is too long for a model.
 //!
 //! ```
 //! use codec::{Codec, CodecError, PretokenCounts, Vocabulary};
@@ -38,6 +39,7 @@ mod split;
 mod train;
 mod vocab_txt;
 mod vocabulary;
+mod windows;
 mod word_piece;
 mod words;
 
@@ -48,4 +50,5 @@ pub use files::{TOKENIZER_CONFIG_JSON, TOKENIZER_JSON, VocabularyFile};
 pub use split::{Pretokens, pretokens};
 pub use vocab_txt::{VOCAB_TXT, tokenizer_json_of_vocab_txt};
 pub use vocabulary::{END_OF_TEXT, MIN_SIZE, Vocabulary};
-pub use words::WordTokens;
+pub use windows::{Window, windows};
+pub use words::{LabelledTokens, WordTokens};

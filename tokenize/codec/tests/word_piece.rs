@@ -3,6 +3,7 @@
 
 use std::{
     env, fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::LazyLock,
 };
@@ -298,11 +299,16 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Says it even where the output of tests that pass is not shown.
+fn say(what: &str) {
+    io::stderr().write_all(format!("{what}\n").as_bytes()).unwrap();
+}
+
 /// The vocabulary in the directory that SEEDBED_BERT names, on all files below the one that SEEDBED_TEXTS names.
 #[test]
 fn real_text_is_encoded_as_tokenizers_does() {
     let (Ok(bert), Ok(texts)) = (env::var("SEEDBED_BERT"), env::var("SEEDBED_TEXTS")) else {
-        eprintln!("skipped: SEEDBED_BERT and SEEDBED_TEXTS name no directories");
+        say("skipped: SEEDBED_BERT and SEEDBED_TEXTS name no directories");
         return;
     };
     let config = fs::read(Path::new(&bert).join("tokenizer_config.json")).unwrap();
@@ -321,6 +327,6 @@ fn real_text_is_encoded_as_tokenizers_does() {
         bytes += text.len();
         num_files += 1;
     }
-    eprintln!("{num_files} files of {bytes} bytes, {} vocabularies", vocabularies.len());
+    say(&format!("{num_files} files of {bytes} bytes, {} vocabularies", vocabularies.len()));
     assert!(bytes > 0);
 }
