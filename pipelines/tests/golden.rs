@@ -64,7 +64,9 @@ fn check_format<T>(read: Result<T>, expected: &str) {
 
 fn check_too_new<T>(read: Result<T>, what: &str, version: u64) {
     let error = read.err().unwrap();
-    let Error::TooNew { what: named, found, supported, .. } = &error else { panic!("{error:?}") };
+    let Error::TooNew { what: named, found, supported, .. } = &error else {
+        unreachable!("{error:?}")
+    };
     assert!(*named == what && *found == version && *supported < version, "{error:?}");
     let message = format!(
         "{what} version {version}; this build reads up to {supported}: use a newer seedbed"
