@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use pipelines::plan::PlannedStep;
 use pipelines::task::Event;
+use serde::Serialize;
+use serde_json::json;
 
 use crate::cli::Place;
 use crate::plan::{self, Tally};
@@ -14,26 +17,59 @@ use crate::show;
 pub struct Command {
     #[command(flatten)]
     place: Place,
+    /// Say it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How far a step is.
+#[derive(Serialize)]
+struct StepStatus<'a> {
+    step: &'a str,
+    stage: &'a str,
+    /// `pinned`, `done`, `started` or `not-started`.
+    state: &'static str,
+    done: usize,
+    left: usize,
+}
+
+impl<'a> StepStatus<'a> {
+    fn of(step: &'a PlannedStep) -> Self {
+        let tally = Tally::of(step.tasks().map(|(_, task)| task));
+        let left = tally.ready + tally.waits;
+        let state = match (step.pin, tally.done, left) {
+            (Some(_), ..) => "pinned",
+            (None, _, 0) => "done",
+            (None, 0, _) => "not-started",
+            (None, ..) => "started",
+        };
+        Self { step: &step.name, stage: step.stage, state, done: tally.done, left }
+    }
+
+    fn say(&self) -> anyhow::Result<()> {
+        let state = match self.state {
+            "started" => {
+                format!("{} of {} done", self.done, show::tasks(self.done + self.left))
+            }
+            "not-started" => format!("not started, {}", show::tasks(self.left)),
+            state => state.to_owned(),
+        };
+        show::line(format!("{:<20} {:<12} {state}", self.step, self.stage))
+    }
 }
 
 impl Command {
     pub fn run(self) -> anyhow::Result<()> {
         let (plan, out) = plan::load(&self.place)?;
-        for step in &plan.steps {
-            let tally = Tally::of(step.tasks().map(|(_, task)| task));
-            let left = tally.ready + tally.waits;
-            let state = match (step.pin, tally.done, left) {
-                (Some(_), ..) => "pinned".to_owned(),
-                (None, _, 0) => "done".to_owned(),
-                (None, 0, left) => format!("not started, {}", show::tasks(left)),
-                (None, done, left) => format!("{done} of {} done", show::tasks(done + left)),
-            };
-            show::line(format!("{:<20} {:<12} {state}", step.name, step.stage))?;
+        let steps: Vec<StepStatus<'_>> = plan.steps.iter().map(StepStatus::of).collect();
+        let log = LastLog::newest(&out.store.root().join("runs"));
+        if self.json {
+            let last_run = log.as_ref().map(LastLog::describe);
+            let both = json!({ "steps": steps, "last_run": last_run });
+            return show::line(serde_json::to_string(&both)?);
         }
-        if let Some(run) = LastLog::newest(&out.store.root().join("runs")) {
-            run.say()?;
-        }
-        Ok(())
+        steps.iter().try_for_each(StepStatus::say)?;
+        log.map_or(Ok(()), |log| log.say())
     }
 }
 
@@ -83,6 +119,20 @@ impl LastLog {
         log
     }
 
+    fn describe(&self) -> serde_json::Value {
+        let failed =
+            self.failed.iter().map(|(task, message)| json!({ "task": task, "message": message }));
+        let open = self
+            .open
+            .iter()
+            .map(|(task, pid)| json!({ "task": task, "pid": pid, "running": is_alive(*pid) }));
+        json!({
+            "finished": self.finished,
+            "failed": failed.collect::<Vec<_>>(),
+            "open": open.collect::<Vec<_>>(),
+        })
+    }
+
     fn say(&self) -> anyhow::Result<()> {
         show::line(format!(
             "last run: {} finished, {} failed",
@@ -93,12 +143,15 @@ impl LastLog {
             show::line(format!("  failed {task}: {message}"))?;
         }
         for (task, pid) in &self.open {
-            let alive = Path::new("/proc").join(pid.to_string()).exists();
-            let state = if alive { "running" } else { "was interrupted" };
+            let state = if is_alive(*pid) { "running" } else { "was interrupted" };
             show::line(format!("  {state} {task} (process {pid})"))?;
         }
         Ok(())
     }
+}
+
+fn is_alive(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
 }
 
 #[cfg(test)]

@@ -72,7 +72,8 @@ impl DigestCache {
         let entries = fs::read(&path).ok().and_then(|bytes| {
             let (entries, digest) = bytes.split_last_chunk::<DIGEST_BYTES>()?;
             // A damaged cache would name raw files by digests that are not theirs.
-            (digest == Digest::of(entries).as_bytes()).then(|| serde_json::from_slice(entries).ok())?
+            (digest == Digest::of(entries).as_bytes())
+                .then(|| serde_json::from_slice(entries).ok())?
         });
         Self { path, entries: entries.unwrap_or_default(), changed: false }
     }

@@ -47,7 +47,8 @@ fn start(project: &Project) -> Child {
 /// Files of the store whose damage must not do harm.
 fn files(project: &Project) -> Vec<PathBuf> {
     let root = project.path("out/.seedbed");
-    let mut files: Vec<PathBuf> = kept(project, "out").into_iter().map(|name| root.join(name)).collect();
+    let mut files: Vec<PathBuf> =
+        kept(project, "out").into_iter().map(|name| root.join(name)).collect();
     files.extend(["digests", "last/clean.json"].map(|name| root.join(name)));
     files.retain(|path| fs::metadata(path).is_ok_and(|found| found.len() > 0));
     files
