@@ -74,7 +74,7 @@ pub enum Error {
         problem: BadRow,
     },
     /// A labelled file has no such column.
-    #[error("{file}: no column `{column}`; found `{found}`")]
+    #[error("{file}: no column `{column}`; found {found}")]
     MissingColumn {
         /// The file.
         file: String,
@@ -110,6 +110,30 @@ pub enum Error {
     NoTrainRows {
         /// Rows in all splits.
         rows: u64,
+    },
+    /// No entity is there to learn from.
+    #[error(
+        "no entity is in train; found {rows} rows in all, expected at least one entity in train"
+    )]
+    NoTrainEntities {
+        /// Rows in all splits.
+        rows: u64,
+    },
+    /// A labelled file does not hold what the task learns from.
+    #[error(
+        "{file} is read as `{format}`, which does not hold what `{task}` learns from; expected {}",
+        match *task {
+            "token-classification" => "tokens with tags: CoNLL (`format = \"conll\"`) or JSON lines",
+            _ => "a text with its label: CSV, JSON lines, `label-text` or `folder`",
+        }
+    )]
+    OtherTask {
+        /// The file.
+        file: String,
+        /// How it is read.
+        format: String,
+        /// The task.
+        task: &'static str,
     },
     /// The frame failed to write or read a table.
     #[error(transparent)]

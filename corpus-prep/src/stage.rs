@@ -127,7 +127,8 @@ fn example_phases(examples: &ExamplesConfig, seed: u64) -> Vec<Box<dyn Phase>> {
         group: examples.group.clone(),
         id: examples.id.clone(),
     };
-    let reader = RowReader { columns, encoding: examples.encoding, delimiter: examples.delimiter };
+    let (encoding, delimiter) = (examples.encoding, examples.delimiter);
+    let reader = RowReader { columns, encoding, delimiter, tokens: examples.token_columns() };
     // Where files say the split nothing is drawn, and the seed stays out of the key.
     let dealer =
         (!examples.files.is_empty()).then(|| Dealer { seed, shares: examples.shares.clone() });

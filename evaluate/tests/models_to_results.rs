@@ -171,6 +171,8 @@ fn write_examples(
             text: text.clone(),
             text_pair: None,
             labels: vec![label.clone()],
+            tokens: Vec::new(),
+            tags: Vec::new(),
         })?;
     }
     table.finish(out)?;

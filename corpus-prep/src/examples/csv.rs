@@ -45,7 +45,7 @@ impl RowReader {
             found.iter().position(|name| name == column).ok_or_else(|| Error::MissingColumn {
                 file: file.to_owned(),
                 column: column.clone(),
-                found: found.join("`, `"),
+                found: format!("`{}`", found.join("`, `")),
             })
         };
         let maybe_at = |column: &Option<String>| column.as_ref().map(at).transpose();
@@ -73,12 +73,12 @@ impl Header {
         let field = |at: usize| reader.decode(record.get(at).unwrap_or_default());
         let maybe_field = |at: Option<usize>| at.map(field).transpose();
         reader.checked(Row {
-            line: None,
             text: field(self.text)?,
             text_pair: maybe_field(self.text_pair)?,
             label: field(self.label)?,
             group: maybe_field(self.group)?,
             id: maybe_field(self.id)?,
+            ..Row::default()
         })
     }
 }

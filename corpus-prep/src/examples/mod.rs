@@ -1,6 +1,7 @@
 //! Labelled files to examples: rows, splits, the label list.
 
 pub mod config;
+mod conll;
 mod csv;
 pub mod format;
 pub mod label;
@@ -8,5 +9,6 @@ pub mod lines;
 pub mod read;
 pub mod row;
 pub mod split;
+pub mod tag;
 
 pub use config::ExamplesConfig;

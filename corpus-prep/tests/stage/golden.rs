@@ -45,5 +45,15 @@ fn phases_of_examples_write_the_bytes_of_their_version() {
     let row = |at: usize| format!("{at},\"note\n{at}\",{}\n", ["x", "y"][at % 2]);
     lab.write("a.csv", format!("id,text,label\n{}", (0..40).map(row).collect::<String>()));
     let config = r#"{"examples":{"files":"a.csv","task":"sequence-classification","id":"id"}}"#;
-    check(&lab, config, &[("read-examples", 1, "2bd954767b23"), ("label", 1, "ceea6c72a8f9")]);
+    check(&lab, config, &[("read-examples", 2, "e16c0dc7edd2"), ("label", 1, "ceea6c72a8f9")]);
+}
+
+#[test]
+fn phases_of_tokens_write_the_bytes_of_their_version() {
+    let lab = Lab::new();
+    let sentence = |at: usize| format!("Ada{at} I-PER\nwrote O\n\n");
+    let text = (0..20).map(|at| format!("-DOCSTART- O\n\n{}{}", sentence(at), sentence(at + 1)));
+    lab.write("a.conll", text.collect::<String>());
+    let config = r#"{"examples":{"files":"a.conll","task":"token-classification"}}"#;
+    check(&lab, config, &[("read-examples", 2, "091701ce4f67"), ("label", 1, "4f5a6f4dc71c")]);
 }
