@@ -31,5 +31,6 @@ mod graph;
 pub mod manifest;
 pub mod plan;
 pub mod publish;
+pub mod row_groups;
 pub mod run;
 pub mod task;

@@ -2,6 +2,7 @@
 
 use super::row::Tokens;
 use super::tag::Scheme;
+use crate::config::refuse_delimiter;
 use crate::globs::Globs;
 use pipelines::table::examples::Split;
 use serde::{Deserialize, Serialize};
@@ -182,14 +183,7 @@ impl ExamplesConfig {
                 "`examples.shares` is of no use with `train`: leave it out, or give `files`".into(),
             );
         }
-        match self.delimiter {
-            Some(delimiter) if !delimiter.is_ascii() || "\r\n\"".contains(delimiter) => {
-                Err(format!(
-                    "`examples.delimiter` is {delimiter:?}, expected a character of ASCII, no quote and no line end"
-                ))
-            }
-            _ => Ok(()),
-        }
+        refuse_delimiter("examples.delimiter", self.delimiter)
     }
 }
 

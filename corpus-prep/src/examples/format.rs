@@ -25,6 +25,8 @@ pub enum RowFormat {
     Jsonl,
     /// The columns of a token on each line.
     Conll,
+    /// Columns of values.
+    Parquet,
     /// On each line a label, the delimiter, and the text.
     LabelText,
     /// The file is a row; its folder is called this.
@@ -32,7 +34,8 @@ pub enum RowFormat {
 }
 
 /// The names by which the format is known without `format`, for messages.
-const KNOWN: &str = ".csv, .tsv, .jsonl, .ndjson, .json (one object a line), .conll, .iob, .iob2, .bio, each also with .gz or .zst";
+const KNOWN: &str = ".csv, .tsv, .jsonl, .ndjson, .json (one object a line), .conll, .iob, .iob2, .bio, each also with .gz or .zst, and \
+     .parquet";
 
 /// Ends of names of files of lines.
 const JSONL: [&str; 3] = [".jsonl", ".ndjson", ".json"];
@@ -59,6 +62,9 @@ impl FileFormat {
             Some(ExampleFormat::Folder) => RowFormat::Folder(folder(path)?),
             None if is_tsv => RowFormat::Tsv,
             None if stem.ends_with(".csv") => RowFormat::Csv,
+            None if stem.ends_with(".parquet") && compression == Compression::Plain => {
+                RowFormat::Parquet
+            }
             None if ends(&JSONL) => RowFormat::Jsonl,
             None if ends(&CONLL) => RowFormat::Conll,
             None => {
@@ -73,7 +79,7 @@ impl FileFormat {
     /// Whether files of this format hold what `task` learns from.
     pub fn fits(&self, task: ExampleTask) -> bool {
         match (task, &self.rows) {
-            (_, RowFormat::Jsonl) => true,
+            (_, RowFormat::Jsonl | RowFormat::Parquet) => true,
             (ExampleTask::TokenClassification, rows) => *rows == RowFormat::Conll,
             (ExampleTask::SequenceClassification, rows) => *rows != RowFormat::Conll,
         }
@@ -88,6 +94,7 @@ impl FileFormat {
             "tsv" => RowFormat::Tsv,
             "jsonl" => RowFormat::Jsonl,
             "conll" => RowFormat::Conll,
+            "parquet" => RowFormat::Parquet,
             "label-text" => RowFormat::LabelText,
             "folder" => RowFormat::Folder(folder.into()),
             _ => return None,
@@ -111,6 +118,7 @@ impl fmt::Display for FileFormat {
             RowFormat::Tsv => write!(f, "tsv{suffix}"),
             RowFormat::Jsonl => write!(f, "jsonl{suffix}"),
             RowFormat::Conll => write!(f, "conll{suffix}"),
+            RowFormat::Parquet => write!(f, "parquet{suffix}"),
             RowFormat::LabelText => write!(f, "label-text{suffix}"),
             RowFormat::Folder(label) => write!(f, "folder{suffix}:{label}"),
         }
@@ -155,6 +163,7 @@ mod tests {
         check("a/b.csv", None, "csv");
         check("b.TSV.gz", None, "tsv.gz");
         check("b.json", None, "jsonl");
+        check("b.parquet", None, "parquet");
         check("b.bio.zst", None, "conll.zst");
         check("eng.train", Some(ExampleFormat::Conll), "conll");
         check("b.tsv", Some(ExampleFormat::Csv), "tsv");

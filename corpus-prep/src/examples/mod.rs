@@ -5,7 +5,7 @@ mod conll;
 mod csv;
 pub mod format;
 pub mod label;
-pub mod lines;
+mod parquet;
 pub mod read;
 pub mod row;
 pub mod split;

@@ -197,6 +197,8 @@ impl ReadExamples {
             expected: "a format of labelled files".into(),
         })?;
         let failed = |source| Error::Io { file: unit.name().to_owned(), source };
+        let check =
+            || io::copy(&mut unit.open().map_err(Error::from)?, &mut io::sink()).map_err(failed);
         let decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?;
         let name = unit_name(unit, &format);
         let mut record = 0;
@@ -211,6 +213,12 @@ impl ReadExamples {
             let example = self.example(row, split, key);
             rows.push(example, file, line)
         };
+        if format.rows == RowFormat::Parquet {
+            let read = self.reader.parquet(unit, &mut push);
+            // Only all its bytes tell that the file is still the one that was planned for.
+            check()?;
+            return Ok(read?);
+        }
         match self.reader.read(decoder, &format, unit.name(), &mut push) {
             Ok(0) => Ok(()),
             Ok(documents) => {

@@ -4,6 +4,7 @@ use super::config::{Column, Encoding};
 use super::format::{FileFormat, RowFormat};
 use super::tag::{self, BadTag, Scheme};
 use crate::error::{Error, Result};
+use crate::read::csv::BadCsv;
 use crate::read::decompress::{Decoder, Fault};
 use crate::read::raw::{Cut, RawContent, RawRecords};
 use crate::read::record::{broken_json, type_of};
@@ -83,17 +84,9 @@ pub enum BadRow {
         /// What should stand between label and text.
         delimiter: char,
     },
-    /// A row of CSV is longer or shorter than the header.
-    #[error("{found} fields, expected {expected} as in the header; is a quote missing?")]
-    FieldCount {
-        /// Fields of the row.
-        found: u64,
-        /// Fields of the header.
-        expected: u64,
-    },
-    /// A quoted field of CSV runs into the end of the file.
-    #[error("a quoted field that does not end, expected a closing quote")]
-    OpenQuote,
+    /// A row of CSV is none.
+    #[error(transparent)]
+    Csv(#[from] BadCsv),
     /// A line is no JSON object.
     #[error("found {found}, expected one JSON object a line")]
     NotAnObject {
@@ -203,6 +196,8 @@ impl RowReader {
                 let tokens = self.tokens.clone().unwrap_or_default();
                 return self.conll(decoder, &tokens, file, &mut push);
             }
+            // It is not a stream of bytes; see `RowReader::parquet`.
+            RowFormat::Parquet => Ok(()),
             RowFormat::Csv => self.csv(decoder, self.delimiter.unwrap_or(','), file, &mut push),
             RowFormat::Tsv => self.csv(decoder, self.delimiter.unwrap_or('\t'), file, &mut push),
             RowFormat::Jsonl => {
@@ -269,12 +264,17 @@ impl RowReader {
             Ok(other) => return Err(BadRow::NotAnObject { found: type_of(&other).into() }),
             Err(error) => return Err(BadRow::NotAnObject { found: broken_json(&error) }),
         };
-        let field = |name: &String| field(&object, name);
+        self.fields(&object)
+    }
+
+    /// A row of named values.
+    pub(super) fn fields(&self, object: &Map<String, Value>) -> Result<Row, BadRow> {
+        let field = |name: &String| field(object, name);
         let maybe_field = |name: &Option<String>| name.as_ref().map_or(Ok(None), field);
         let filled = |value: Option<String>| value.filter(|value| !value.trim().is_empty());
         let (group, id) = (maybe_field(&self.columns.group)?, maybe_field(&self.columns.id)?);
         if let Some(columns) = &self.tokens {
-            return Ok(Row { group: filled(group), id: filled(id), ..columns.object(&object)? });
+            return Ok(Row { group: filled(group), id: filled(id), ..columns.object(object)? });
         }
         self.checked(Row {
             text: field(&self.columns.text)?.unwrap_or_default(),
