@@ -183,7 +183,7 @@ impl RowReader {
     /// Gives the rows of a decoded file to `push`, in order, and says how many lines begin a document of several rows.
     ///
     /// # Errors
-    /// [`Error::BadRow`] and [`Error::MissingColumn`] with file and line, [`Error::Csv`], and what `push` fails with.
+    /// [`Error::BadRow`] and [`Error::MissingColumn`] with file and line, and what `push` fails with.
     pub fn read(
         &self,
         decoder: Decoder<'_>,

@@ -82,7 +82,7 @@ pub struct Records<'a> {
 
 enum Source<'a> {
     /// Lines, or the whole file.
-    Cut(RawRecords<'a>),
+    Cut(Box<RawRecords<'a>>),
     /// Rows of CSV, and the names of its columns.
     Csv(Box<CsvRows<'a>>, Arc<[String]>),
     /// Rows of Parquet.
@@ -101,12 +101,11 @@ impl<'a> Records<'a> {
         parser: &'a Parser,
     ) -> Result<Self> {
         let max_bytes = parser.max_record_bytes.0;
+        let cut = |decoder, cut| Source::Cut(Box::new(RawRecords::new(decoder, cut, max_bytes)));
         let csv = |decoder, delimiter| csv(unit, decoder, delimiter, parser);
         let source = match format.syntax {
-            Syntax::Jsonl => Source::Cut(RawRecords::new(decoder, Cut::Lines, max_bytes)),
-            Syntax::Document | Syntax::Html => {
-                Source::Cut(RawRecords::new(decoder, Cut::Whole, max_bytes))
-            }
+            Syntax::Jsonl => cut(decoder, Cut::Lines),
+            Syntax::Document | Syntax::Html => cut(decoder, Cut::Whole),
             Syntax::Csv => csv(decoder, ',')?,
             Syntax::Tsv => csv(decoder, '\t')?,
             Syntax::Parquet => Source::Parquet(Box::new(ParquetRecords::open(unit, parser)?)),

@@ -40,6 +40,17 @@ fn phases_of_a_corpus_write_the_bytes_of_their_version() {
 }
 
 #[test]
+fn rows_of_csv_and_pages_are_the_bytes_of_their_version() {
+    let lab = Lab::new();
+    lab.write("a.csv", "id,text,n\n1,\"a\nb\",2\n,c,\n4\n");
+    let page =
+        "<title>T</title><body><nav>Menu</nav><article><h1>Head</h1><p>PARAGRAPH</p></article>";
+    lab.write("b.html", page.replace("PARAGRAPH", &good(1)));
+    let ran = lab.run(r#"{"inputs":"*","unreadable":"count"}"#).unwrap();
+    assert_eq!(ran.golden()[0], ("extract", 2, "512c00ce3a27".into()));
+}
+
+#[test]
 fn phases_of_examples_write_the_bytes_of_their_version() {
     let lab = Lab::new();
     let row = |at: usize| format!("{at},\"note\n{at}\",{}\n", ["x", "y"][at % 2]);
