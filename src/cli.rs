@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{alone, explain, gc, import, plan, quickstart, run, status, verify, worker};
+use crate::{alone, explain, gc, import, init, plan, quickstart, run, status, verify, worker};
 
 /// From raw text to a measured language model, from one manifest.
 #[derive(Parser)]
@@ -18,6 +18,8 @@ pub struct Cli {
 pub enum Command {
     /// Make a model from this program's own documentation, step by step, and see whether pre-training paid
     Quickstart(quickstart::Command),
+    /// Write a commented manifest for your own data, by looking at the files
+    Init(init::Command),
     /// Make everything that a manifest names and that is not made yet
     Run(run::Command),
     /// Say what `run` would do, and why
@@ -52,6 +54,7 @@ impl Command {
     pub fn run(self) -> anyhow::Result<()> {
         match self {
             Command::Quickstart(command) => command.run(),
+            Command::Init(command) => command.run(),
             Command::Run(command) => command.run(),
             Command::Plan(command) => command.run(),
             Command::Explain(command) => command.run(),

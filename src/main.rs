@@ -5,6 +5,7 @@ mod cli;
 mod explain;
 mod gc;
 mod import;
+mod init;
 mod plan;
 mod progress;
 mod quickstart;

@@ -23,8 +23,11 @@ pub struct Config {
     pub examples: Option<ExamplesConfig>,
     /// Largest bucket of small files, and largest range of a file of lines.
     pub part_size: ByteSize,
-    /// Names of the fields of JSON records.
+    /// Names of the fields of JSON records, and of the columns of CSV and Parquet.
     pub fields: Fields,
+    /// What stands between the fields of CSV: a character of ASCII. `None`: a comma, in files that end in `.tsv` a tab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
     /// What happens to bytes that are not UTF-8.
     pub invalid_utf8: InvalidUtf8,
     /// What happens to records that have no text.
@@ -79,6 +82,7 @@ impl Default for Config {
             examples: None,
             part_size: ByteSize(16_000_000),
             fields: Fields::default(),
+            delimiter: None,
             invalid_utf8: InvalidUtf8::default(),
             unreadable: OnUnreadable::default(),
             max_record_bytes: ByteSize(64 << 20),
@@ -134,6 +138,7 @@ impl Config {
                 ));
             }
         }
+        refuse_delimiter("delimiter", self.delimiter)?;
         if self.exclude.source_id_prefixes.iter().any(String::is_empty) {
             return Err(
                 "`exclude.source_id_prefixes` has \"\", which would leave out everything".into()
@@ -152,6 +157,16 @@ impl Config {
             Some((key, _)) => Err(format!("`{key}` is of no use with `examples`: leave it out")),
             None => Ok(()),
         }
+    }
+}
+
+/// Says what is wrong with what is to stand between fields.
+pub(crate) fn refuse_delimiter(key: &str, delimiter: Option<char>) -> Result<(), String> {
+    match delimiter {
+        Some(delimiter) if !delimiter.is_ascii() || "\r\n\"".contains(delimiter) => Err(format!(
+            "`{key}` is {delimiter:?}, expected a character of ASCII, no quote and no line end"
+        )),
+        _ => Ok(()),
     }
 }
 

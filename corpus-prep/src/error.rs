@@ -25,14 +25,14 @@ pub enum Error {
     },
     /// A byte is not UTF-8.
     #[error(
-        "{place}: byte {offset} of the file is 0x{byte:02x}, expected UTF-8 \
+        "{place}: {at} 0x{byte:02x}, expected UTF-8 \
          (`invalid_utf8 = \"repair\"` replaces such bytes by U+FFFD)"
     )]
     InvalidUtf8 {
         /// Where.
         place: Place,
-        /// Where in the decoded file, in bytes.
-        offset: u64,
+        /// `byte N of the file is`, or `column N has`.
+        at: String,
         /// The byte.
         byte: u8,
     },
@@ -73,8 +73,8 @@ pub enum Error {
         /// Why.
         problem: BadRow,
     },
-    /// A labelled file has no such column.
-    #[error("{file}: no column `{column}`; found `{found}`")]
+    /// A file has no such column.
+    #[error("{file}: no column `{column}`; found {found}")]
     MissingColumn {
         /// The file.
         file: String,
@@ -83,12 +83,32 @@ pub enum Error {
         /// The columns of the header.
         found: String,
     },
-    /// A labelled file is no CSV.
-    #[error("{file}: {message}, expected CSV with a header")]
-    Csv {
+    /// The header of a file names a column twice.
+    #[error("{file}: two columns `{column}`, expected different names; found {found}")]
+    ColumnTwice {
         /// The file.
         file: String,
-        /// What is wrong.
+        /// The name.
+        column: String,
+        /// The columns of the header.
+        found: String,
+    },
+    /// The column of texts holds something else.
+    #[error("{file}: column `{column}` is of type {found}, expected strings")]
+    ColumnType {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        found: String,
+    },
+    /// A file is no Parquet.
+    #[error("{file}: found {message}, expected a Parquet file")]
+    Parquet {
+        /// The file.
+        file: String,
+        /// What the parser says.
         message: String,
     },
     /// A label cannot be learnt, because no training row has it.
@@ -110,6 +130,30 @@ pub enum Error {
     NoTrainRows {
         /// Rows in all splits.
         rows: u64,
+    },
+    /// No entity is there to learn from.
+    #[error(
+        "no entity is in train; found {rows} rows in all, expected at least one entity in train"
+    )]
+    NoTrainEntities {
+        /// Rows in all splits.
+        rows: u64,
+    },
+    /// A labelled file does not hold what the task learns from.
+    #[error(
+        "{file} is read as `{format}`, which does not hold what `{task}` learns from; expected {}",
+        match *task {
+            "token-classification" => "tokens with tags: CoNLL (`format = \"conll\"`) or JSON lines",
+            _ => "a text with its label: CSV, JSON lines, `label-text` or `folder`",
+        }
+    )]
+    OtherTask {
+        /// The file.
+        file: String,
+        /// How it is read.
+        format: String,
+        /// The task.
+        task: &'static str,
     },
     /// The frame failed to write or read a table.
     #[error(transparent)]

@@ -3,8 +3,9 @@
 use crate::config::{Exclude, OnUnreadable};
 use crate::error::{Error, Result};
 use crate::read::decompress::{Decoder, Fault};
-use crate::read::format::Compression;
-use crate::read::raw::{RawContent, RawRecord, RawRecords};
+use crate::read::format::{Compression, Syntax};
+use crate::read::raw::RawContent;
+use crate::read::records::{Content, Found, Records};
 use crate::read::{Format, Parser, Place, Record};
 use pipelines::context::{Context, Unit};
 use pipelines::digest::text_id;
@@ -92,6 +93,7 @@ pub fn raw_source(unit: &pipelines::part::Unit) -> Source {
         path: unit.paths.first().cloned().unwrap_or_default(),
         offset: unit.offset,
         bytes: unit.bytes,
+        footer: unit.footer,
         digest: unit.digest,
     }
 }
@@ -120,15 +122,23 @@ impl Extract {
         let format: Format = unit.tag().parse()?;
         let fault = self.fault(unit, format)?;
         let decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?.up_to(fault);
-        let mut records =
-            RawRecords::new(decoder, format.syntax.cut(), self.parser.max_record_bytes.0);
+        let mut records = match Records::open(unit, format, decoder, &self.parser) {
+            Ok(records) => records,
+            Err(error) => return Err(self.blame(unit, format, error)?.into()),
+        };
         let (mut record, mut done) = (0, 0);
+        // At its end the reader checks that the bytes are those that were planned for. Parquet is read without it.
+        let mut is_read_whole = format.syntax != Syntax::Parquet;
         loop {
             ctx.check_cancelled()?;
-            let batch = next_batch(&mut records).map_err(failed)?;
+            let batch = match next_batch(&mut records) {
+                Ok(batch) => batch,
+                Err(error) => return Err(self.blame(unit, format, error)?.into()),
+            };
             if batch.is_empty() {
                 break;
             }
+            is_read_whole &= !batch.iter().any(Found::ends_early);
             let numbered: Vec<_> = (record..).zip(batch).collect();
             record += numbered.len() as u64;
             // `collect` keeps the order, so rows and the first error do not depend on the thread count.
@@ -136,18 +146,14 @@ impl Extract {
                 numbered.into_par_iter().map(|(at, raw)| self.row(unit, format, at, raw)).collect();
             for row in parsed {
                 match row {
-                    Ok(row) => rows.push(row)?,
+                    Ok(row) => rows.push(row, format)?,
                     Err(error) => return Err(self.blame(unit, format, error)?.into()),
                 }
             }
             ctx.advance(records.file_bytes() - done);
             done = records.file_bytes();
         }
-        // A stream that broke was not read to its end, where the reader checks that its bytes are those planned for.
-        io::copy(&mut unit.open()?, &mut io::sink())
-            .map_err(failed)
-            .map(drop)
-            .map_err(TaskError::from)
+        if is_read_whole { Ok(()) } else { verify(unit) }
     }
 
     /// Where a compressed unit breaks, if broken streams are counted: a corrupt one decodes to garbage before its checksum
@@ -164,34 +170,42 @@ impl Extract {
     /// What is wrong with a unit that has a record that cannot be read. A corrupt stream decodes to garbage before its
     /// checksum tells, so where the stream is broken, that is the error, not what became of the record.
     fn blame(&self, unit: &TaskInput, format: Format, error: Error) -> Result<Error, TaskError> {
+        if format.syntax == Syntax::Parquet {
+            // It is not read through the reader that checks its bytes: has the file changed?
+            verify(unit)?;
+        }
         if format.compression == Compression::Plain {
             return Ok(error);
         }
         let failed = |source| Error::Io { file: unit.name().to_owned(), source };
         let decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?;
-        let records = RawRecords::new(decoder, format.syntax.cut(), self.parser.max_record_bytes.0);
+        let Ok(records) = Records::open(unit, format, decoder, &self.parser) else {
+            return Ok(error);
+        };
         for (record, raw) in (0..).zip(records) {
-            let raw = raw.map_err(failed)?;
-            if matches!(raw.content, RawContent::Broken(_)) {
+            let raw = raw?;
+            if matches!(raw.content, Content::Bytes(RawContent::Broken(_))) {
                 return Ok(self.row(unit, format, record, raw).err().unwrap_or(error));
             }
         }
         Ok(error)
     }
 
-    fn row(
-        &self,
-        unit: &TaskInput,
-        format: Format,
-        record: u64,
-        raw: RawRecord,
-    ) -> Result<Extracted> {
+    fn row(&self, unit: &TaskInput, format: Format, record: u64, raw: Found) -> Result<Extracted> {
         let (line, offset) = (raw.line, raw.offset);
-        let place = || Place { file: unit.name().to_owned(), base: unit.offset(), line };
+        let place = || match (format.syntax, line) {
+            (Syntax::Parquet, Some(row)) => Place::row(unit.name(), row),
+            _ => Place { file: unit.name().to_owned(), base: unit.offset(), line },
+        };
         let parsed =
             self.parser.parse(raw, format.syntax).map_err(|invalid| Error::InvalidUtf8 {
                 place: place(),
-                offset: unit.offset() + offset + invalid.offset,
+                at: match invalid.column {
+                    Some(column) => format!("column `{column}` has"),
+                    None => {
+                        format!("byte {} of the file is", unit.offset() + offset + invalid.offset)
+                    }
+                },
                 byte: invalid.byte,
             })?;
         let (origin, reading) = match parsed {
@@ -219,7 +233,14 @@ impl Extract {
     }
 }
 
-fn next_batch(records: &mut RawRecords<'_>) -> io::Result<Vec<RawRecord>> {
+/// Reads all of `unit`: its reader fails at the end if the bytes are not those that were planned for.
+fn verify(unit: &TaskInput) -> Result<(), TaskError> {
+    let failed = |source| Error::Io { file: unit.name().to_owned(), source };
+    io::copy(&mut unit.open()?, &mut io::sink()).map_err(failed)?;
+    Ok(())
+}
+
+fn next_batch(records: &mut Records<'_>) -> Result<Vec<Found>> {
     let (mut batch, mut bytes) = (Vec::new(), 0);
     for record in records {
         let record = record?;
@@ -239,8 +260,11 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn push(&mut self, row: Extracted) -> Result<(), TaskError> {
+    fn push(&mut self, row: Extracted, format: Format) -> Result<(), TaskError> {
         self.out.count("read", 1);
+        if format.syntax == Syntax::Html && row.text() == Some("") {
+            self.out.count("no_main_text", 1);
+        }
         let outcome = match &row.reading {
             Reading::Read { repaired_bytes, .. } => {
                 self.out.count("kept", 1);

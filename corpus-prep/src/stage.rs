@@ -17,6 +17,7 @@ use crate::write::Write;
 use crate::{decide, extract, measure, write};
 use pipelines::error::TaskError;
 use pipelines::kind::Kind;
+use pipelines::part::Cut;
 use pipelines::stage::{ArtifactFile, Assembly, FileSet, InputField, Phase, Stage, View, Wanted};
 use std::path::Path;
 
@@ -38,12 +39,12 @@ impl Stage for Config {
 
     fn inputs(&self) -> Vec<InputField> {
         match &self.examples {
-            None => vec![self.files("inputs", &self.inputs, raw_tag, is_lines)],
+            None => vec![self.files("inputs", &self.inputs, raw_tag, cut)],
             Some(examples) => {
                 let tag = format::tag(examples.format);
                 let field = |(field, split)| (field, examples.globs(split));
                 let given = FIELDS.into_iter().map(field).filter(|(_, globs)| !globs.is_empty());
-                given.map(|(field, globs)| self.files(field, globs, tag, |_| false)).collect()
+                given.map(|(field, globs)| self.files(field, globs, tag, |_| Cut::Whole)).collect()
             }
         }
     }
@@ -84,9 +85,9 @@ impl Config {
         field: &'static str,
         globs: &Globs,
         tag: fn(&Path) -> Result<String, String>,
-        is_lines: fn(&str) -> bool,
+        cut: fn(&str) -> Cut,
     ) -> InputField {
-        let files = FileSet { globs: globs.0.clone(), part_size: self.part_size.0, tag, is_lines };
+        let files = FileSet { globs: globs.0.clone(), part_size: self.part_size.0, tag, cut };
         InputField { field, wanted: Wanted::Files(files) }
     }
 
@@ -95,6 +96,7 @@ impl Config {
             fields: self.fields.clone(),
             invalid_utf8: self.invalid_utf8,
             max_record_bytes: self.max_record_bytes,
+            delimiter: self.delimiter,
         };
         vec![
             Box::new(Extract {
@@ -115,8 +117,8 @@ fn raw_tag(path: &Path) -> Result<String, String> {
     format.map(|format| format.to_string()).map_err(|error| error.to_string())
 }
 
-fn is_lines(tag: &str) -> bool {
-    tag.parse::<Format>().is_ok_and(Format::is_splittable)
+fn cut(tag: &str) -> Cut {
+    tag.parse::<Format>().map_or(Cut::Whole, Format::cut)
 }
 
 fn example_phases(examples: &ExamplesConfig, seed: u64) -> Vec<Box<dyn Phase>> {
@@ -127,7 +129,8 @@ fn example_phases(examples: &ExamplesConfig, seed: u64) -> Vec<Box<dyn Phase>> {
         group: examples.group.clone(),
         id: examples.id.clone(),
     };
-    let reader = RowReader { columns, encoding: examples.encoding, delimiter: examples.delimiter };
+    let (encoding, delimiter) = (examples.encoding, examples.delimiter);
+    let reader = RowReader { columns, encoding, delimiter, tokens: examples.token_columns() };
     // Where files say the split nothing is drawn, and the seed stays out of the key.
     let dealer =
         (!examples.files.is_empty()).then(|| Dealer { seed, shares: examples.shares.clone() });

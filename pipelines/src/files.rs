@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::{At, Result};
-use crate::part::{Found, LineRange, Part, Unit, deal, line_ranges};
+use crate::part::{Cut, FileRange, Found, Part, Unit, deal, line_ranges};
+use crate::row_groups::row_group_ranges;
 use crate::stage::FileSet;
 use crate::store::Store;
 
@@ -34,8 +35,8 @@ struct Entry {
     stamp: Stamp,
     hashed_at_nanos: u128,
     digest: Digest,
-    /// The part size that the ranges were cut for, and the ranges.
-    ranges: Option<(u64, Vec<LineRange>)>,
+    /// The part size that the ranges were cut for, and the ranges: none if the file turned out to be in one piece.
+    ranges: Option<(u64, Vec<FileRange>)>,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +107,7 @@ impl DigestCache {
         }
         let entries: Vec<Entry> = found
             .par_iter()
-            .map(|(path, tag)| self.entry(path, (set.is_lines)(tag), set.part_size))
+            .map(|(path, tag)| self.entry(path, (set.cut)(tag), set.part_size))
             .collect::<Result<_>>()
             .map_err(|error| crate::error::chain(&error))?;
         let mut units = Vec::new();
@@ -125,13 +126,13 @@ impl DigestCache {
         }
     }
 
-    fn entry(&self, path: &Path, is_lines: bool, part_size: u64) -> Result<Entry> {
+    fn entry(&self, path: &Path, cut: Cut, part_size: u64) -> Result<Entry> {
         let metadata = fs::metadata(path).at("read", path)?;
         let stamp = Stamp::of(&metadata);
-        let wants_ranges = is_lines && stamp.bytes > part_size;
+        let wants_ranges = cut != Cut::Whole && stamp.bytes > part_size;
         if let Some(known) = self.entries.get(path) {
-            let cut = known.ranges.as_ref().map(|(size, _)| *size);
-            let fits = cut == wants_ranges.then_some(part_size);
+            let size = known.ranges.as_ref().map(|(size, _)| *size);
+            let fits = size == wants_ranges.then_some(part_size);
             if known.stamp == stamp && stamp.settled_at(known.hashed_at_nanos) && fits {
                 return Ok(known.clone());
             }
@@ -141,39 +142,40 @@ impl DigestCache {
         let file = File::open(path).at("open", path)?;
         let (digest, _) = Digest::of_reader(&file).at("read", path)?;
         let ranges = match wants_ranges {
-            true => {
-                let file = File::open(path).at("open", path)?;
-                Some((
-                    part_size,
-                    line_ranges(BufReader::with_capacity(1 << 20, file), part_size)
-                        .at("read", path)?,
-                ))
-            }
+            true => Some((part_size, ranges(path, cut, part_size)?)),
             false => None,
         };
         Ok(Entry { stamp, hashed_at_nanos, digest, ranges })
     }
 }
 
+fn ranges(path: &Path, cut: Cut, part_size: u64) -> Result<Vec<FileRange>> {
+    let file = File::open(path).at("open", path)?;
+    let ranges = match cut {
+        Cut::Whole => Ok(Vec::new()),
+        Cut::Lines => line_ranges(BufReader::with_capacity(1 << 20, file), part_size),
+        Cut::RowGroups => row_group_ranges(&file, part_size),
+    };
+    ranges.at("read", path)
+}
+
 impl Entry {
     fn units(&self, path: &Path, tag: &str) -> Vec<Found> {
-        let unit = |digest, offset, bytes| Unit {
-            digest,
+        let unit = |range: &FileRange| Unit {
+            digest: range.digest,
             tag: tag.to_owned(),
-            offset,
-            bytes,
+            offset: range.offset,
+            bytes: range.bytes,
+            footer: range.footer,
             paths: vec![path.to_owned()],
         };
-        match &self.ranges {
-            None => vec![Found { unit: unit(self.digest, 0, self.stamp.bytes), is_range: false }],
-            Some((_, ranges)) => ranges
-                .iter()
-                .map(|range| Found {
-                    unit: unit(range.digest, range.offset, range.bytes),
-                    is_range: true,
-                })
-                .collect(),
+        let ranges = self.ranges.as_ref().map_or(&[][..], |(_, ranges)| ranges);
+        if ranges.is_empty() {
+            let (digest, bytes) = (self.digest, self.stamp.bytes);
+            let whole = FileRange { offset: 0, bytes, digest, footer: None };
+            return vec![Found { unit: unit(&whole), is_range: false }];
         }
+        ranges.iter().map(|range| Found { unit: unit(range), is_range: true }).collect()
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, VerifyingReader};
 use crate::error::{At, Error, Result};
+use crate::part::Stretch;
 use crate::store::Store;
 
 /// A stretch of a file with its digest: an input whose place is known.
@@ -28,7 +29,10 @@ pub struct Located {
     pub offset: u64,
     /// Length in bytes.
     pub bytes: u64,
-    /// BLAKE3 of the stretch.
+    /// A second stretch of the file, which is read behind the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footer: Option<Stretch>,
+    /// BLAKE3 of the stretch, the footer's bytes behind the others.
     pub digest: Digest,
 }
 
@@ -96,6 +100,11 @@ impl TaskInput {
         self.located.bytes
     }
 
+    /// The second stretch of its file that belongs to it.
+    pub fn footer(&self) -> Option<Stretch> {
+        self.located.footer
+    }
+
     /// BLAKE3 of its bytes.
     pub fn digest(&self) -> &Digest {
         &self.located.digest
@@ -120,16 +129,25 @@ impl TaskInput {
             self.store.check(object, *offset, *bytes, digest)?;
         }
         let path = self.path();
-        let mut file = File::open(&path).at("open", &path)?;
-        file.seek(SeekFrom::Start(self.located.offset)).at("read", &path)?;
-        Ok(BufReader::new(VerifyingReader::new(file.take(self.located.bytes), self.located.digest)))
+        let stretch = |offset: u64, bytes: u64| -> Result<_> {
+            let mut file = File::open(&path).at("open", &path)?;
+            file.seek(SeekFrom::Start(offset)).at("read", &path)?;
+            Ok(file.take(bytes))
+        };
+        let first = stretch(self.located.offset, self.located.bytes)?;
+        let footer = self.located.footer.unwrap_or(Stretch { offset: 0, bytes: 0 });
+        let both = first.chain(stretch(footer.offset, footer.bytes)?);
+        Ok(BufReader::new(VerifyingReader::new(both, self.located.digest)))
     }
 
     /// Maps it into memory after checking its bytes.
     ///
     /// # Errors
-    /// When it cannot be opened, or its bytes are others.
+    /// When it cannot be opened, its bytes are others, or it is of two stretches.
     pub fn map(&self) -> Result<Mapped> {
+        if self.located.footer.is_some() {
+            return Err(Error::Undeclared { what: format!("`{}` in one stretch", self.name()) });
+        }
         match &self.located.place {
             Place::Object(object) => {
                 self.store.check(
@@ -238,6 +256,7 @@ mod tests {
                 place: Place::File(path.clone()),
                 offset: 7,
                 bytes: 7,
+                footer: None,
                 digest,
             };
             TaskInputs::new(vec![located], &store).one("unit").unwrap().map()

@@ -35,6 +35,7 @@ pub mod plan;
 pub mod publish;
 pub mod resources;
 pub mod roots;
+pub mod row_groups;
 pub mod run;
 pub mod task;
 pub mod verify;

@@ -4,7 +4,8 @@
 //!   bucket within `part_size`. An added or changed file touches one bucket, or splits one in two.
 //! - A larger file of lines is cut into *ranges* at places that its own lines decide, so an edit moves the cuts near it
 //!   and no others.
-//! - A larger compressed file is one *stream*.
+//! - A larger Parquet file is cut into ranges of whole row groups.
+//! - A larger file of another kind, such as a compressed one, is one *stream*.
 //!
 //! Names and paths play no role; files of equal content (and tag) are one unit.
 
@@ -16,19 +17,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 
-/// Some bytes that are read from start to end by one task: a small file, a compressed stream, or a range of lines.
+/// Some bytes that one task reads: a small file, a stream, a range of lines, or row groups with the footer behind them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
-    /// BLAKE3 of the bytes.
+    /// BLAKE3 of the bytes, those of the footer behind the others.
     pub digest: Digest,
     /// What the stage needs to know of the file besides its bytes, such as its format; part of the key.
     pub tag: String,
     /// First byte in the file.
     pub offset: u64,
-    /// Length in bytes.
+    /// Length in bytes, without the footer.
     pub bytes: u64,
+    /// A second stretch of the file, which explains the first: the footer of a range of a Parquet file.
+    pub footer: Option<Stretch>,
     /// Where the bytes were found, sorted. The first is read; the others are copies.
     pub paths: Vec<PathBuf>,
+}
+
+/// Some bytes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// First byte.
+    pub offset: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// How a file larger than `part_size` may be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Not at all.
+    Whole,
+    /// Between lines.
+    Lines,
+    /// Between row groups of Parquet.
+    RowGroups,
 }
 
 /// Units that one task reads.
@@ -111,15 +134,17 @@ fn bucket(units: Vec<Unit>, prefix: String, part_size: u64, parts: &mut Vec<(Dig
     bucket(ones, format!("{prefix}1"), part_size, parts);
 }
 
-/// One range of a file of lines.
+/// One range of a larger file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LineRange {
+pub struct FileRange {
     /// First byte.
     pub offset: u64,
-    /// Length in bytes; the range ends after a line end, or with the file.
+    /// Length in bytes; a range of lines ends after a line end, or with the file.
     pub bytes: u64,
-    /// BLAKE3 of the bytes.
+    /// BLAKE3 of the bytes, those of the footer behind the others.
     pub digest: Digest,
+    /// The footer of the Parquet file.
+    pub footer: Option<Stretch>,
 }
 
 /// Cuts a file of lines into ranges of at most `part_size` bytes, unless one line is longer.
@@ -129,7 +154,7 @@ pub struct LineRange {
 ///
 /// # Errors
 /// When `reader` fails.
-pub fn line_ranges(mut reader: impl BufRead, part_size: u64) -> io::Result<Vec<LineRange>> {
+pub fn line_ranges(mut reader: impl BufRead, part_size: u64) -> io::Result<Vec<FileRange>> {
     let mut ranges = Vec::new();
     let mut open = OpenRange::at(0);
     let mut line = Vec::new();
@@ -165,9 +190,9 @@ impl OpenRange {
         Self { offset, bytes: 0, hasher: blake3::Hasher::new() }
     }
 
-    fn close(self, ranges: &mut Vec<LineRange>) -> Self {
+    fn close(self, ranges: &mut Vec<FileRange>) -> Self {
         let digest = Digest::from(&self.hasher);
-        ranges.push(LineRange { offset: self.offset, bytes: self.bytes, digest });
+        ranges.push(FileRange { offset: self.offset, bytes: self.bytes, digest, footer: None });
         Self::at(self.offset + self.bytes)
     }
 }
@@ -193,6 +218,7 @@ mod tests {
             tag: "jsonl".into(),
             offset: 0,
             bytes: content.len() as u64,
+            footer: None,
             paths: vec![name.into()],
         };
         Found { unit, is_range: false }

@@ -407,8 +407,10 @@ fn assembled(step: &str, made: Assembly) -> ArtifactView {
 
 /// Where an input stands, or the phase that still has to make it.
 fn locate(input: &crate::stage::Input, results: &Results) -> Result<Result<Located, String>> {
+    let mut second = None;
     let (name, place, offset, bytes, digest) = match &input.source {
-        Source::File { path, offset, bytes, digest } => {
+        Source::File { path, offset, bytes, footer, digest } => {
+            second = *footer;
             (path.display().to_string(), Place::File(path.clone()), *offset, *bytes, *digest)
         }
         Source::Object { digest, bytes, name } => {
@@ -438,7 +440,7 @@ fn locate(input: &crate::stage::Input, results: &Results) -> Result<Result<Locat
         }
     };
     let (role, tag) = (input.role.clone(), input.tag.clone());
-    Ok(Ok(Located { role, tag, name, place, offset, bytes, digest }))
+    Ok(Ok(Located { role, tag, name, place, offset, bytes, footer: second, digest }))
 }
 
 /// The artifact published at `dir`.
@@ -456,6 +458,7 @@ fn published(dir: &Path, reference: &str, wanted: Kind) -> Result<ArtifactView> 
             path: dir.join(&part.path),
             offset: 0,
             bytes: part.bytes,
+            footer: None,
             digest: part.blake3,
         },
     });

@@ -16,7 +16,7 @@ use crate::error::TaskError;
 use crate::input::TaskInputs;
 use crate::kind::Kind;
 use crate::output::TaskOutput;
-use crate::part::Part;
+use crate::part::{Cut, Part, Stretch};
 
 /// A stage with its config, as a manifest names it.
 pub trait Stage: Send + Sync {
@@ -114,8 +114,8 @@ pub struct FileSet {
     pub part_size: u64,
     /// What the stage must know of a file besides its bytes; an error says what is wrong with the name.
     pub tag: fn(&Path) -> Result<String, String>,
-    /// Whether a file with this tag is made of lines that can be read apart.
-    pub is_lines: fn(&str) -> bool,
+    /// How a large file with this tag may be cut.
+    pub cut: fn(&str) -> Cut,
 }
 
 /// Where bytes that a task reads come from.
@@ -130,7 +130,10 @@ pub enum Source {
         offset: u64,
         /// Length in bytes.
         bytes: u64,
-        /// BLAKE3 of the stretch.
+        /// A second stretch of it, which is read behind the first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        footer: Option<Stretch>,
+        /// BLAKE3 of the stretch, the footer's bytes behind the others.
         digest: Digest,
     },
     /// What a task wrote, or will write.

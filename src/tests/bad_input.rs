@@ -105,6 +105,63 @@ fn a_file_of_an_unknown_format_is_refused() {
 }
 
 #[test]
+fn a_quote_of_csv_that_does_not_end_is_told_with_its_line() {
+    let rows = b"id,text\n1,fine\n2,\"not closed\n3,swallowed\n";
+    check(&[("data/a.csv", rows)], &["data/a.csv:3", "quoted field", "closing quote"]);
+}
+
+#[test]
+fn a_column_that_is_not_there_is_told_with_those_that_are() {
+    check(&[("data/a.csv", b"id,body\n1,a\n")], &["data/a.csv", "no column `text`", "`body`"]);
+}
+
+/// A Parquet file of twenty documents: a table of a run.
+fn parquet() -> Vec<u8> {
+    let project = Project::new(MANIFEST);
+    project.write("data/a.jsonl", documents(0, 20).as_bytes());
+    project.seedbed(&["run", "--quiet"]);
+    fs::read(object_of(&project, "clean/documents")).unwrap()
+}
+
+#[test]
+fn a_cut_parquet_file_is_named() {
+    let whole = parquet();
+    let cut = &whole[..whole.len() / 2];
+    check(&[("data/a.parquet", cut)], &["data/a.parquet", "expected a Parquet file"]);
+}
+
+#[test]
+fn a_parquet_file_without_the_column_is_told_with_those_that_are_there() {
+    let manifest = MANIFEST.replace("filters", "fields = { text = \"body\" }\nfilters");
+    let file = parquet();
+    check_manifest(
+        &manifest,
+        &[("data/a.parquet", &file)],
+        &["data/a.parquet", "no column `body`", "`text`"],
+    );
+}
+
+#[test]
+fn a_bomb_of_html_is_refused() {
+    let bomb = "<div>".repeat(1_000_000);
+    check(&[("data/a.html", bomb.as_bytes())], &["data/a.html", "nested more than 200 deep"]);
+}
+
+#[test]
+fn a_broken_line_of_conll_is_told_with_its_place() {
+    let manifest = r#"
+name = "entities"
+[steps.labels.corpus-prep]
+examples = { task = "token-classification", train = "train.conll" }
+"#;
+    let check = |text: &[u8], words: &[&str]| {
+        check_manifest(manifest, &[("train.conll", text)], words);
+    };
+    check(b"Ada B-PER\nwrote\n", &["train.conll:2", "1 columns", "expected 2"]);
+    check(b"Ada B-PER\n\nRiga LOC\n", &["train.conll:3", "tag `LOC`", "`B-PER`"]);
+}
+
+#[test]
 fn a_label_that_training_never_saw_is_refused() {
     let manifest = r#"
 name = "labels"

@@ -1,8 +1,12 @@
 //! What a manifest can say about labelled files.
 
+use super::row::Tokens;
+use super::tag::Scheme;
+use crate::config::refuse_delimiter;
 use crate::globs::Globs;
 use pipelines::table::examples::Split;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
 
 /// Labelled files of one task, given by split, or as `files` that are split here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,7 +33,7 @@ pub struct ExamplesConfig {
     #[serde(default)]
     pub encoding: Encoding,
     /// What stands between fields: a character of ASCII. `None`: a comma in CSV (a tab in files that end in `.tsv`),
-    /// a blank after the label of `label-text`.
+    /// a blank after the label of `label-text`; in CoNLL files a tab if the first token's line has one, otherwise blanks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
     /// Column or field of the text.
@@ -48,6 +52,18 @@ pub struct ExamplesConfig {
     /// Column or field of a row's own name. `None`: rows have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// Column or field of the tokens. `None`: the first column of CoNLL files, the field `tokens` of JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Column>,
+    /// Column or field of their tags. `None`: the last column of CoNLL files, the field `tags` of JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Column>,
+    /// Names of all columns of CoNLL files, in order, so that others can name them. `None`: they have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// The scheme that tags must obey. `None`: tags of all schemes are read, as conlleval does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Scheme>,
     /// How `files` are dealt to splits.
     #[serde(default)]
     pub shares: Shares,
@@ -59,6 +75,18 @@ pub struct ExamplesConfig {
 pub enum ExampleTask {
     /// One label for one text, or pair of texts.
     SequenceClassification,
+    /// A tag for each token, by which entities are marked.
+    TokenClassification,
+}
+
+/// A column by its name, or by its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "the name of a column, or its place from 1")]
+pub enum Column {
+    /// From 1.
+    Place(NonZeroUsize),
+    /// As `columns` names it, or the field of JSON.
+    Name(String),
 }
 
 /// How rows stand in a file.
@@ -69,6 +97,8 @@ pub enum ExampleFormat {
     Csv,
     /// One JSON object a line.
     Jsonl,
+    /// The columns of a token on each line; blank lines end sentences, `-DOCSTART-` lines begin documents.
+    Conll,
     /// On each line a label, the delimiter, and the text.
     LabelText,
     /// Each file is a row; its folder's name is the label.
@@ -147,18 +177,57 @@ impl ExamplesConfig {
             _ => {}
         }
         self.shares.validate()?;
+        self.refuse_keys_of_the_other_task()?;
         if by_split && self.shares != Shares::default() {
             return Err(
                 "`examples.shares` is of no use with `train`: leave it out, or give `files`".into(),
             );
         }
-        match self.delimiter {
-            Some(delimiter) if !delimiter.is_ascii() || "\r\n\"".contains(delimiter) => {
-                Err(format!(
-                    "`examples.delimiter` is {delimiter:?}, expected a character of ASCII, no quote and no line end"
-                ))
+        refuse_delimiter("examples.delimiter", self.delimiter)
+    }
+}
+
+impl ExamplesConfig {
+    /// Where tokens and tags stand, if the task is learnt from them.
+    pub fn token_columns(&self) -> Option<Tokens> {
+        (self.task == ExampleTask::TokenClassification).then(|| Tokens {
+            tokens: self.tokens.clone(),
+            tags: self.tags.clone(),
+            names: self.columns.clone(),
+            scheme: self.scheme,
+        })
+    }
+
+    fn refuse_keys_of_the_other_task(&self) -> Result<(), String> {
+        let given = match self.task {
+            ExampleTask::SequenceClassification => vec![
+                ("tokens", self.tokens.is_some()),
+                ("tags", self.tags.is_some()),
+                ("columns", self.columns.is_some()),
+                ("scheme", self.scheme.is_some()),
+            ],
+            ExampleTask::TokenClassification => vec![
+                ("text", self.text != text()),
+                ("text_pair", self.text_pair.is_some()),
+                ("label", self.label != label()),
+            ],
+        };
+        match given.iter().find(|(_, is_given)| *is_given) {
+            Some((key, _)) => {
+                let task = self.task.name();
+                Err(format!("`examples.{key}` is of no use with `{task}`: leave it out"))
             }
-            _ => Ok(()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExampleTask {
+    /// Its name in manifests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SequenceClassification => "sequence-classification",
+            Self::TokenClassification => "token-classification",
         }
     }
 }
@@ -202,6 +271,10 @@ mod tests {
         check(
             r#""files":"a.csv","test":"b.csv""#,
             Err("`examples` has `files` and a file of a split, expected one or the other"),
+        );
+        check(
+            r#""files":"a.csv","scheme":"iob2""#,
+            Err("`examples.scheme` is of no use with `sequence-classification`: leave it out"),
         );
         check(
             r#""test":"b.csv""#,

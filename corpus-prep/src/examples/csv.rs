@@ -1,8 +1,8 @@
-//! Rows of comma-separated values with a header, by RFC 4180.
+//! Labelled rows of comma-separated values.
 
-use super::lines::{LineReader, Lines};
 use super::row::{BadRow, MAX_ROW_BYTES, Row, RowReader, bad_row};
 use crate::error::{Error, Result};
+use crate::read::csv::CsvRows;
 use crate::read::decompress::Decoder;
 use ::csv::ByteRecord;
 
@@ -16,36 +16,27 @@ impl RowReader {
         push: &mut dyn FnMut(Row) -> Result<()>,
     ) -> Result<()> {
         let delimiter = u8::try_from(delimiter).unwrap_or(b',');
-        let decoder = LineReader::new(decoder, MAX_ROW_BYTES);
-        let lines = decoder.lines();
-        let failed = |error| csv_error(file, &lines, error);
-        let mut reader = ::csv::ReaderBuilder::new().delimiter(delimiter).from_reader(decoder);
-        let header = reader.byte_headers().map_err(failed)?.clone();
-        let header = self.header(&header, file)?;
-        let (mut record, mut last_line) = (ByteRecord::new(), None);
-        while reader.read_byte_record(&mut record).map_err(failed)? {
-            let line = record.position().and_then(|position| lines.line_at(position.byte()));
-            let row = header.row(self, &record).map(|row| Row { line, ..row });
-            push(row.map_err(|problem| bad_row(file, line, problem))?)?;
-            last_line = line;
+        let failed = |source| Error::Io { file: file.to_owned(), source };
+        let rows = CsvRows::new(decoder, delimiter, MAX_ROW_BYTES).map_err(failed)?;
+        let header = rows.columns().map(|columns| self.header(&columns, file)).transpose()?;
+        for row in rows {
+            let row = row.map_err(failed)?;
+            let fields = row.fields.map_err(|problem| bad_row(file, row.line, problem.into()))?;
+            let Some(header) = &header else { break };
+            let labelled = header.row(self, &fields);
+            let labelled = labelled.map_err(|problem| bad_row(file, row.line, problem))?;
+            push(Row { line: row.line, ..labelled })?;
         }
-        match last_line {
-            Some(line) if lines.is_quote_open(line) => {
-                Err(bad_row(file, last_line, BadRow::OpenQuote))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Where the wanted columns stand.
-    fn header(&self, header: &ByteRecord, file: &str) -> Result<Header> {
-        let found: Vec<String> =
-            header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+    fn header(&self, found: &[String], file: &str) -> Result<Header> {
         let at = |column: &String| {
             found.iter().position(|name| name == column).ok_or_else(|| Error::MissingColumn {
                 file: file.to_owned(),
                 column: column.clone(),
-                found: found.join("`, `"),
+                found: format!("`{}`", found.join("`, `")),
             })
         };
         let maybe_at = |column: &Option<String>| column.as_ref().map(at).transpose();
@@ -73,23 +64,12 @@ impl Header {
         let field = |at: usize| reader.decode(record.get(at).unwrap_or_default());
         let maybe_field = |at: Option<usize>| at.map(field).transpose();
         reader.checked(Row {
-            line: None,
             text: field(self.text)?,
             text_pair: maybe_field(self.text_pair)?,
             label: field(self.label)?,
             group: maybe_field(self.group)?,
             id: maybe_field(self.id)?,
+            ..Row::default()
         })
-    }
-}
-
-fn csv_error(file: &str, lines: &Lines, error: ::csv::Error) -> Error {
-    let line = error.position().and_then(|position| lines.line_at(position.byte()));
-    match error.into_kind() {
-        ::csv::ErrorKind::Io(source) => Error::Io { file: file.into(), source },
-        ::csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            bad_row(file, line, BadRow::FieldCount { found: len, expected: expected_len })
-        }
-        other => Error::Csv { file: file.into(), message: format!("{other:?}") },
     }
 }

@@ -1,6 +1,6 @@
 //! How a labelled file is read, by its name and the manifest.
 
-use super::config::ExampleFormat;
+use super::config::{ExampleFormat, ExampleTask};
 use crate::read::format::Compression;
 use std::fmt;
 use std::path::Path;
@@ -23,6 +23,10 @@ pub enum RowFormat {
     Tsv,
     /// One JSON object a line.
     Jsonl,
+    /// The columns of a token on each line.
+    Conll,
+    /// Columns of values.
+    Parquet,
     /// On each line a label, the delimiter, and the text.
     LabelText,
     /// The file is a row; its folder is called this.
@@ -30,8 +34,14 @@ pub enum RowFormat {
 }
 
 /// The names by which the format is known without `format`, for messages.
-const KNOWN: &str =
-    ".csv, .tsv, .jsonl, .ndjson, .json (one object a line), each also with .gz or .zst";
+const KNOWN: &str = ".csv, .tsv, .jsonl, .ndjson, .json (one object a line), .conll, .iob, .iob2, .bio, each also with .gz or .zst, and \
+     .parquet";
+
+/// Ends of names of files of lines.
+const JSONL: [&str; 3] = [".jsonl", ".ndjson", ".json"];
+
+/// Ends of names of CoNLL files.
+const CONLL: [&str; 4] = [".conll", ".iob", ".iob2", ".bio"];
 
 impl FileFormat {
     /// The format of the file at `path` where the manifest says `format`.
@@ -42,17 +52,21 @@ impl FileFormat {
         let lower = path.to_string_lossy().to_ascii_lowercase();
         let (compression, stem) = Compression::strip(&lower);
         let is_tsv = stem.ends_with(".tsv");
+        let ends = |known: &[&str]| known.iter().any(|end| stem.ends_with(end));
         let rows = match format {
             Some(ExampleFormat::Csv) if is_tsv => RowFormat::Tsv,
             Some(ExampleFormat::Csv) => RowFormat::Csv,
             Some(ExampleFormat::Jsonl) => RowFormat::Jsonl,
+            Some(ExampleFormat::Conll) => RowFormat::Conll,
             Some(ExampleFormat::LabelText) => RowFormat::LabelText,
             Some(ExampleFormat::Folder) => RowFormat::Folder(folder(path)?),
             None if is_tsv => RowFormat::Tsv,
             None if stem.ends_with(".csv") => RowFormat::Csv,
-            None if [".jsonl", ".ndjson", ".json"].iter().any(|end| stem.ends_with(end)) => {
-                RowFormat::Jsonl
+            None if stem.ends_with(".parquet") && compression == Compression::Plain => {
+                RowFormat::Parquet
             }
+            None if ends(&JSONL) => RowFormat::Jsonl,
+            None if ends(&CONLL) => RowFormat::Conll,
             None => {
                 return Err(format!(
                     "the end of its name tells no format; expected one of {KNOWN}, or `format` in `examples`"
@@ -60,6 +74,15 @@ impl FileFormat {
             }
         };
         Ok(Self { rows, compression })
+    }
+
+    /// Whether files of this format hold what `task` learns from.
+    pub fn fits(&self, task: ExampleTask) -> bool {
+        match (task, &self.rows) {
+            (_, RowFormat::Jsonl | RowFormat::Parquet) => true,
+            (ExampleTask::TokenClassification, rows) => *rows == RowFormat::Conll,
+            (ExampleTask::SequenceClassification, rows) => *rows != RowFormat::Conll,
+        }
     }
 
     /// The format that [`fmt::Display`] wrote as `tag`.
@@ -70,6 +93,8 @@ impl FileFormat {
             "csv" => RowFormat::Csv,
             "tsv" => RowFormat::Tsv,
             "jsonl" => RowFormat::Jsonl,
+            "conll" => RowFormat::Conll,
+            "parquet" => RowFormat::Parquet,
             "label-text" => RowFormat::LabelText,
             "folder" => RowFormat::Folder(folder.into()),
             _ => return None,
@@ -92,6 +117,8 @@ impl fmt::Display for FileFormat {
             RowFormat::Csv => write!(f, "csv{suffix}"),
             RowFormat::Tsv => write!(f, "tsv{suffix}"),
             RowFormat::Jsonl => write!(f, "jsonl{suffix}"),
+            RowFormat::Conll => write!(f, "conll{suffix}"),
+            RowFormat::Parquet => write!(f, "parquet{suffix}"),
             RowFormat::LabelText => write!(f, "label-text{suffix}"),
             RowFormat::Folder(label) => write!(f, "folder{suffix}:{label}"),
         }
@@ -107,6 +134,9 @@ pub fn tag(format: Option<ExampleFormat>) -> fn(&Path) -> Result<String, String>
         }
         Some(ExampleFormat::Jsonl) => {
             |path| Ok(FileFormat::of(path, Some(ExampleFormat::Jsonl))?.to_string())
+        }
+        Some(ExampleFormat::Conll) => {
+            |path| Ok(FileFormat::of(path, Some(ExampleFormat::Conll))?.to_string())
         }
         Some(ExampleFormat::LabelText) => {
             |path| Ok(FileFormat::of(path, Some(ExampleFormat::LabelText))?.to_string())
@@ -133,6 +163,9 @@ mod tests {
         check("a/b.csv", None, "csv");
         check("b.TSV.gz", None, "tsv.gz");
         check("b.json", None, "jsonl");
+        check("b.parquet", None, "parquet");
+        check("b.bio.zst", None, "conll.zst");
+        check("eng.train", Some(ExampleFormat::Conll), "conll");
         check("b.tsv", Some(ExampleFormat::Csv), "tsv");
         check("train.label", Some(ExampleFormat::LabelText), "label-text");
         check("mail/spam/0001.zst", Some(ExampleFormat::Folder), "folder.zst:spam");

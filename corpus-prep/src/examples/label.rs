@@ -2,12 +2,13 @@
 
 use super::config::ExampleTask;
 use super::read::{self, FIELDS, ID_BYTES, LabelRows, Summary};
+use super::tag::Scheme;
 use crate::error::{Error, Result};
 use crate::extract::raw_source;
 use crate::read::Place;
 use pipelines::context::Context;
 use pipelines::error::TaskError;
-use pipelines::input::TaskInputs;
+use pipelines::input::{Mapped, TaskInputs};
 use pipelines::output::TaskOutput;
 use pipelines::stage::{Input, Phase, Task, View};
 use pipelines::table::examples::Split;
@@ -19,7 +20,7 @@ use std::io;
 /// Name of the phase, and of its one task.
 pub const NAME: &str = "label";
 
-/// The task and its sorted labels, as JSON.
+/// The task and its labels in the order of their ids, as JSON.
 pub const LABELS: &str = "labels";
 
 /// Gathers the labels of all parts.
@@ -63,7 +64,9 @@ impl Phase for Label {
     ) -> Result<(), TaskError> {
         let summary = read_summaries(inputs)?;
         ctx.check_cancelled()?;
-        let labels = labels(&summary, inputs)?;
+        let ids: Vec<_> = inputs.all("ids").map(|ids| ids.map()).collect::<Result<_, _>>()?;
+        let num_rows = ids.iter().map(|ids| (ids.len() / ID_BYTES) as u64).sum();
+        let found = labels(&summary, num_rows, inputs)?;
         let rows: BTreeMap<_, BTreeMap<_, _>> = summary
             .labels
             .iter()
@@ -71,16 +74,34 @@ impl Phase for Label {
                 (label, splits.iter().map(|(split, found)| (split, found.rows)).collect())
             })
             .collect();
-        let list = json!({ "task": self.task, "labels": labels });
+        let (list, details) = match &summary.schemes {
+            None => {
+                let list = json!({ "task": self.task, "labels": found });
+                (list, json!({ "task": self.task, "labels": found, "rows": rows }))
+            }
+            Some(schemes) => {
+                let list =
+                    json!({ "task": self.task, "labels": iob2(&found), "entity_types": found });
+                let scheme = Scheme::ALL.into_iter().find(|scheme| schemes.contains(scheme));
+                let mut details = list.clone();
+                details["entities"] = json!(rows);
+                details["scheme"] = json!(scheme.map_or("mixed", Scheme::name));
+                (list, details)
+            }
+        };
         out.write(LABELS, list.to_string().as_bytes())?;
-        out.details(json!({ "task": self.task, "labels": labels, "rows": rows }));
-        let num_rows =
-            summary.labels.values().flat_map(BTreeMap::values).map(|found| found.rows).sum();
+        out.details(details);
         out.count("read", num_rows);
         out.count("kept", num_rows);
-        out.count("text_in_train_too", text_in_train_too(inputs)?);
+        out.count("text_in_train_too", text_in_train_too(&ids));
         Ok(())
     }
+}
+
+/// All tags of entities of these types, in the order of their ids.
+fn iob2(entity_types: &[String]) -> Vec<String> {
+    let tags = entity_types.iter().flat_map(|name| [format!("B-{name}"), format!("I-{name}")]);
+    ["O".to_owned()].into_iter().chain(tags).collect()
 }
 
 /// The summaries of all parts together; of first rows, those of the first part.
@@ -90,6 +111,9 @@ fn read_summaries(inputs: &TaskInputs) -> Result<Summary, TaskError> {
         let summary: Summary = serde_json::from_reader(part.open()?).map_err(|error| {
             Error::Io { file: part.name().to_owned(), source: io::Error::from(error) }
         })?;
+        if let Some(schemes) = &summary.schemes {
+            all.narrow(schemes);
+        }
         for (label, splits) in summary.labels {
             let known = all.labels.entry(label).or_default();
             for (split, found) in splits {
@@ -101,8 +125,8 @@ fn read_summaries(inputs: &TaskInputs) -> Result<Summary, TaskError> {
     Ok(all)
 }
 
-/// The sorted labels of train, which are all labels there are.
-fn labels(summary: &Summary, inputs: &TaskInputs) -> Result<Vec<String>> {
+/// The sorted labels of train, which are all labels there are; of tags, the types of entities.
+fn labels(summary: &Summary, num_rows: u64, inputs: &TaskInputs) -> Result<Vec<String>> {
     let in_train = |splits: &BTreeMap<Split, LabelRows>| splits.contains_key(&Split::Train);
     let known: Vec<_> = summary
         .labels
@@ -111,8 +135,10 @@ fn labels(summary: &Summary, inputs: &TaskInputs) -> Result<Vec<String>> {
         .map(|(label, _)| label.clone())
         .collect();
     if known.is_empty() {
-        let rows = summary.labels.values().flat_map(BTreeMap::values).map(|found| found.rows).sum();
-        return Err(Error::NoTrainRows { rows });
+        return Err(match summary.schemes {
+            None => Error::NoTrainRows { rows: num_rows },
+            Some(_) => Error::NoTrainEntities { rows: num_rows },
+        });
     }
     let unseen = summary.labels.iter().find(|(_, splits)| !in_train(splits));
     let Some((label, (split, found))) =
@@ -128,11 +154,10 @@ fn labels(summary: &Summary, inputs: &TaskInputs) -> Result<Vec<String>> {
 }
 
 /// How many rows of validation and test have a text that train has as well.
-fn text_in_train_too(inputs: &TaskInputs) -> Result<u64, TaskError> {
-    let ids: Vec<_> = inputs.all("ids").map(|ids| ids.map()).collect::<Result<_, _>>()?;
+fn text_in_train_too(ids: &[Mapped]) -> u64 {
     let rows = || ids.iter().flat_map(|ids| ids.as_chunks::<ID_BYTES>().0);
     let is_train = |row: &&[u8; ID_BYTES]| row[ID_BYTES - 1] == b'0';
     let train: HashSet<_> = rows().filter(is_train).map(|row| &row[..ID_BYTES - 1]).collect();
     let elsewhere = rows().filter(|row| !is_train(row));
-    Ok(elsewhere.filter(|row| train.contains(&row[..ID_BYTES - 1])).count() as u64)
+    elsewhere.filter(|row| train.contains(&row[..ID_BYTES - 1])).count() as u64
 }

@@ -1,12 +1,14 @@
 //! Labelled files to examples: rows, splits, the label list.
 
 pub mod config;
+mod conll;
 mod csv;
 pub mod format;
 pub mod label;
-pub mod lines;
+mod parquet;
 pub mod read;
 pub mod row;
 pub mod split;
+pub mod tag;
 
 pub use config::ExamplesConfig;

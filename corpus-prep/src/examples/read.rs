@@ -1,8 +1,10 @@
 //! Phase `read-examples`: the rows of labelled files, each in its split.
 
+use super::config::ExampleTask;
 use super::format::{FileFormat, RowFormat};
 use super::row::{BadRow, Row, RowReader, bad_row};
 use super::split::Dealer;
+use super::tag::{self, Scheme};
 use crate::error::{Error, Result};
 use crate::extract::raw_source;
 use crate::read::decompress::Decoder;
@@ -16,7 +18,7 @@ use pipelines::table::TableWriter;
 use pipelines::table::documents::RowKey;
 use pipelines::table::examples::{Example, Split};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 /// Name of the phase.
@@ -54,11 +56,24 @@ pub struct ReadExamples {
 /// A part's labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// By label, then split.
+    /// By label (of tags: type of entity), then split.
     pub labels: BTreeMap<String, BTreeMap<Split, LabelRows>>,
+    /// The schemes that allow all tags as they were found; `None` where nothing carries tags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schemes: Option<BTreeSet<Scheme>>,
 }
 
-/// The rows of one label in one split.
+impl Summary {
+    /// Leaves the schemes that are in `found` as well.
+    pub fn narrow(&mut self, found: &BTreeSet<Scheme>) {
+        match &mut self.schemes {
+            Some(schemes) => schemes.retain(|scheme| found.contains(scheme)),
+            None => self.schemes = Some(found.clone()),
+        }
+    }
+}
+
+/// The rows of one label in one split, or the entities of one type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelRows {
     /// How many there are.
@@ -75,7 +90,7 @@ impl Phase for ReadExamples {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn config(&self) -> serde_json::Value {
@@ -84,6 +99,7 @@ impl Phase for ReadExamples {
 
     fn tasks(&self, view: &View) -> Result<Vec<Task>, TaskError> {
         refuse_shared_files(view)?;
+        self.refuse_formats_of_the_other_task(view)?;
         let mut tasks = Vec::new();
         for (field, split) in FIELDS {
             let role = split.map_or("files", Split::name);
@@ -146,6 +162,28 @@ fn refuse_shared_files(view: &View) -> Result<()> {
 }
 
 impl ReadExamples {
+    fn task(&self) -> ExampleTask {
+        match self.reader.tokens {
+            Some(_) => ExampleTask::TokenClassification,
+            None => ExampleTask::SequenceClassification,
+        }
+    }
+
+    fn refuse_formats_of_the_other_task(&self, view: &View) -> Result<()> {
+        let parts = FIELDS.iter().flat_map(|(field, _)| view.parts(field));
+        for unit in parts.flat_map(|part| &part.units) {
+            if FileFormat::parse(&unit.tag).is_some_and(|format| !format.fits(self.task())) {
+                let file = unit.paths.first().map(|path| path.display().to_string());
+                return Err(Error::OtherTask {
+                    file: file.unwrap_or_default(),
+                    format: unit.tag.clone(),
+                    task: self.task().name(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn unit(
         &self,
         unit: &TaskInput,
@@ -159,6 +197,8 @@ impl ReadExamples {
             expected: "a format of labelled files".into(),
         })?;
         let failed = |source| Error::Io { file: unit.name().to_owned(), source };
+        let check =
+            || io::copy(&mut unit.open().map_err(Error::from)?, &mut io::sink()).map_err(failed);
         let decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?;
         let name = unit_name(unit, &format);
         let mut record = 0;
@@ -167,11 +207,24 @@ impl ReadExamples {
             let key = RowKey { unit: name.clone(), record };
             record += 1;
             let (file, line) = (*unit.digest(), row.line);
+            if self.reader.tokens.is_some() {
+                rows.summary.narrow(&row.schemes);
+            }
             let example = self.example(row, split, key);
             rows.push(example, file, line)
         };
+        if format.rows == RowFormat::Parquet {
+            let read = self.reader.parquet(unit, &mut push);
+            // Only all its bytes tell that the file is still the one that was planned for.
+            check()?;
+            return Ok(read?);
+        }
         match self.reader.read(decoder, &format, unit.name(), &mut push) {
-            Ok(()) => Ok(()),
+            Ok(0) => Ok(()),
+            Ok(documents) => {
+                rows.out.count("documents", documents);
+                Ok(())
+            }
             // A corrupt stream decodes to garbage before its checksum tells: then that is what is wrong.
             Err(error) => {
                 let decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?;
@@ -198,7 +251,9 @@ impl ReadExamples {
             group: row.group,
             text: row.text,
             text_pair: row.text_pair,
-            labels: vec![row.label],
+            labels: if row.tokens.is_empty() { vec![row.label] } else { Vec::new() },
+            tokens: row.tokens,
+            tags: row.tags,
         }
     }
 }
@@ -221,8 +276,9 @@ struct Rows<'a> {
 impl Rows<'_> {
     fn push(&mut self, example: Example, file: Digest, line: Option<u64>) -> Result<()> {
         let split = example.split;
-        for label in &example.labels {
-            let splits = self.summary.labels.entry(label.clone()).or_default();
+        let labels = example.labels.iter().map(String::as_str);
+        for label in labels.chain(tag::entities(&example.tags)) {
+            let splits = self.summary.labels.entry(label.to_owned()).or_default();
             let first = LabelRows { rows: 0, first_file: file, first_line: line };
             splits.entry(split).or_insert(first).rows += 1;
         }
@@ -231,6 +287,11 @@ impl Rows<'_> {
         self.out.count("read", 1);
         self.out.count("kept", 1);
         self.out.count(&format!("kept/{split}"), 1);
+        if !example.tokens.is_empty() {
+            let (tokens, tags) = (example.tokens.len(), &example.tags);
+            self.out.count(&format!("tokens/{split}"), tokens as u64);
+            self.out.count(&format!("entities/{split}"), tag::entities(tags).count() as u64);
+        }
         Ok(self.table.push(example)?)
     }
 

@@ -1,14 +1,17 @@
 //! Rows of labelled files, one at a time.
 
-use super::config::Encoding;
+use super::config::{Column, Encoding};
 use super::format::{FileFormat, RowFormat};
+use super::tag::{self, BadTag, Scheme};
 use crate::error::{Error, Result};
+use crate::read::csv::BadCsv;
 use crate::read::decompress::{Decoder, Fault};
 use crate::read::raw::{Cut, RawContent, RawRecords};
 use crate::read::record::{broken_json, type_of};
 use crate::read::{InvalidUtf8, Place, utf8};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// Longest row, in bytes: of CSV, of a file of lines, or a file of a folder.
 pub(super) const MAX_ROW_BYTES: u64 = 64 << 20;
@@ -28,8 +31,21 @@ pub struct Columns {
     pub id: Option<String>,
 }
 
+/// Where tokens and their tags stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tokens {
+    /// The tokens; `None`: the field `tokens`, or the first column.
+    pub tokens: Option<Column>,
+    /// Their tags; `None`: the field `tags`, or the last column.
+    pub tags: Option<Column>,
+    /// Names of the columns of CoNLL files.
+    pub names: Option<Vec<String>>,
+    /// The scheme that tags must obey.
+    pub scheme: Option<Scheme>,
+}
+
 /// A row as it was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row {
     /// Its first line in the file, from 1; `None` where the file is the row.
     pub line: Option<u64>,
@@ -37,12 +53,18 @@ pub struct Row {
     pub text: String,
     /// The second text.
     pub text_pair: Option<String>,
-    /// The label.
+    /// The label; empty where tokens carry tags.
     pub label: String,
     /// What makes rows depend on each other.
     pub group: Option<String>,
     /// The row's own name.
     pub id: Option<String>,
+    /// The tokens, where they carry tags.
+    pub tokens: Vec<String>,
+    /// Their tags in IOB2.
+    pub tags: Vec<String>,
+    /// The schemes that allow the tags as they were found.
+    pub schemes: BTreeSet<Scheme>,
 }
 
 /// Why a row is no example.
@@ -62,17 +84,9 @@ pub enum BadRow {
         /// What should stand between label and text.
         delimiter: char,
     },
-    /// A row of CSV is longer or shorter than the header.
-    #[error("{found} fields, expected {expected} as in the header; is a quote missing?")]
-    FieldCount {
-        /// Fields of the row.
-        found: u64,
-        /// Fields of the header.
-        expected: u64,
-    },
-    /// A quoted field of CSV runs into the end of the file.
-    #[error("a quoted field that does not end, expected a closing quote")]
-    OpenQuote,
+    /// A row of CSV is none.
+    #[error(transparent)]
+    Csv(#[from] BadCsv),
     /// A line is no JSON object.
     #[error("found {found}, expected one JSON object a line")]
     NotAnObject {
@@ -86,6 +100,53 @@ pub enum BadRow {
         field: String,
         /// The type that is there.
         found: &'static str,
+    },
+    /// A line of tokens has too few or too many columns.
+    #[error("{found} columns, expected {expected}")]
+    NumColumns {
+        /// Columns of the line.
+        found: usize,
+        /// How many there should be.
+        expected: String,
+    },
+    /// A token is empty.
+    #[error("an empty token, expected one on every line")]
+    EmptyToken,
+    /// There are more tokens than tags, or fewer.
+    #[error("{tokens} tokens and {tags} tags, expected at least one token and a tag for each")]
+    UnequalLists {
+        /// How many tokens.
+        tokens: usize,
+        /// How many tags.
+        tags: usize,
+    },
+    /// A field of a JSON object is no list of strings.
+    #[error("field `{field}` {found}, expected a list of strings")]
+    NotAList {
+        /// The field.
+        field: String,
+        /// What is there.
+        found: String,
+    },
+    /// A tag marks no entity.
+    #[error(
+        "the tag `{tag}`, expected `O`, or `B-`, `I-`, `E-` or `S-` and a type, such as `B-PER`"
+    )]
+    UnknownTag {
+        /// The tag.
+        tag: String,
+    },
+    /// A tag stands where the scheme that the manifest names does not have it.
+    #[error(
+        "{tag} behind {before}, which `{scheme}` does not have (without `scheme`, it is read as conlleval does)"
+    )]
+    TagNotAllowed {
+        /// The tag.
+        tag: String,
+        /// What stands before it.
+        before: String,
+        /// The scheme.
+        scheme: Scheme,
     },
     /// A byte is not UTF-8.
     #[error("byte 0x{byte:02x}, expected UTF-8 (is it `encoding = \"latin-1\"`?)")]
@@ -113,21 +174,30 @@ pub struct RowReader {
     pub encoding: Encoding,
     /// What stands between fields; `None` for the format's own.
     pub delimiter: Option<char>,
+    /// Where tokens and tags stand, if rows have them in place of a label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
 }
 
 impl RowReader {
-    /// Gives the rows of a decoded file to `push`, in order.
+    /// Gives the rows of a decoded file to `push`, in order, and says how many lines begin a document of several rows.
     ///
     /// # Errors
-    /// [`Error::BadRow`] and [`Error::MissingColumn`] with file and line, [`Error::Csv`], and what `push` fails with.
+    /// [`Error::BadRow`] and [`Error::MissingColumn`] with file and line, and what `push` fails with.
     pub fn read(
         &self,
         decoder: Decoder<'_>,
         format: &FileFormat,
         file: &str,
         mut push: impl FnMut(Row) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         match &format.rows {
+            RowFormat::Conll => {
+                let tokens = self.tokens.clone().unwrap_or_default();
+                return self.conll(decoder, &tokens, file, &mut push);
+            }
+            // It is not a stream of bytes; see `RowReader::parquet`.
+            RowFormat::Parquet => Ok(()),
             RowFormat::Csv => self.csv(decoder, self.delimiter.unwrap_or(','), file, &mut push),
             RowFormat::Tsv => self.csv(decoder, self.delimiter.unwrap_or('\t'), file, &mut push),
             RowFormat::Jsonl => {
@@ -138,10 +208,11 @@ impl RowReader {
             }
             RowFormat::Folder(label) => {
                 self.records(decoder, Cut::Whole, file, &mut push, |text| {
-                    self.checked(Row { text: text.into(), label: label.clone(), ..Row::empty() })
+                    self.checked(Row { text: text.into(), label: label.clone(), ..Row::default() })
                 })
             }
         }
+        .map(|()| 0)
     }
 
     fn records(
@@ -162,7 +233,7 @@ impl RowReader {
         Ok(())
     }
 
-    fn content(&self, content: RawContent) -> Result<String, BadRow> {
+    pub(super) fn content(&self, content: RawContent) -> Result<String, BadRow> {
         match content {
             RawContent::Whole(bytes) => self.decode(&bytes),
             RawContent::TooLong { bytes } => Err(BadRow::TooLong { bytes }),
@@ -184,7 +255,7 @@ impl RowReader {
         let delimiter = self.delimiter.unwrap_or(' ');
         let line = line.strip_suffix('\r').unwrap_or(line);
         let (label, text) = line.split_once(delimiter).ok_or(BadRow::NoDelimiter { delimiter })?;
-        self.checked(Row { text: text.into(), label: label.into(), ..Row::empty() })
+        self.checked(Row { text: text.into(), label: label.into(), ..Row::default() })
     }
 
     fn object(&self, line: &str) -> Result<Row, BadRow> {
@@ -193,15 +264,25 @@ impl RowReader {
             Ok(other) => return Err(BadRow::NotAnObject { found: type_of(&other).into() }),
             Err(error) => return Err(BadRow::NotAnObject { found: broken_json(&error) }),
         };
-        let field = |name: &String| field(&object, name);
+        self.fields(&object)
+    }
+
+    /// A row of named values.
+    pub(super) fn fields(&self, object: &Map<String, Value>) -> Result<Row, BadRow> {
+        let field = |name: &String| field(object, name);
         let maybe_field = |name: &Option<String>| name.as_ref().map_or(Ok(None), field);
+        let filled = |value: Option<String>| value.filter(|value| !value.trim().is_empty());
+        let (group, id) = (maybe_field(&self.columns.group)?, maybe_field(&self.columns.id)?);
+        if let Some(columns) = &self.tokens {
+            return Ok(Row { group: filled(group), id: filled(id), ..columns.object(object)? });
+        }
         self.checked(Row {
-            line: None,
             text: field(&self.columns.text)?.unwrap_or_default(),
             text_pair: maybe_field(&self.columns.text_pair)?,
             label: field(&self.columns.label)?.unwrap_or_default(),
-            group: maybe_field(&self.columns.group)?,
-            id: maybe_field(&self.columns.id)?,
+            group,
+            id,
+            ..Row::default()
         })
     }
 
@@ -226,17 +307,65 @@ impl RowReader {
     }
 }
 
-impl Row {
-    fn empty() -> Self {
-        Self {
-            line: None,
-            text: String::new(),
-            text_pair: None,
-            label: String::new(),
-            group: None,
-            id: None,
+impl Tokens {
+    /// A row of tokens and the tags that were found; its text is the tokens with a blank between them.
+    ///
+    /// # Errors
+    /// What is wrong, and at which token, from 0.
+    pub(super) fn row(
+        &self,
+        tokens: Vec<String>,
+        tags: Vec<String>,
+    ) -> Result<Row, (usize, BadRow)> {
+        if tokens.is_empty() || tokens.len() != tags.len() {
+            return Err((0, BadRow::UnequalLists { tokens: tokens.len(), tags: tags.len() }));
+        }
+        if let Some(at) = tokens.iter().position(String::is_empty) {
+            return Err((at, BadRow::EmptyToken));
+        }
+        let tagged =
+            tag::to_iob2(&tags, self.scheme).map_err(|error| self.bad_tag(&tags, error))?;
+        let (text, schemes) = (tokens.join(" "), tagged.schemes);
+        Ok(Row { text, tokens, tags: tagged.tags, schemes, ..Row::default() })
+    }
+
+    fn bad_tag(&self, tags: &[String], error: BadTag) -> (usize, BadRow) {
+        match (error, self.scheme) {
+            (BadTag::NotAllowed(at), Some(scheme)) => {
+                let before = at.checked_sub(1).map(|before| format!("`{}`", tags[before]));
+                let before = before.unwrap_or_else(|| "the start of the sentence".into());
+                let tag = tags.get(at).map(|tag| format!("the tag `{tag}`"));
+                let tag = tag.unwrap_or_else(|| "the end of the sentence".into());
+                (at, BadRow::TagNotAllowed { tag, before, scheme })
+            }
+            (BadTag::Unknown(at) | BadTag::NotAllowed(at), _) => {
+                (at, BadRow::UnknownTag { tag: tags[at].clone() })
+            }
         }
     }
+
+    fn object(&self, object: &Map<String, Value>) -> Result<Row, BadRow> {
+        let list = |column: &Option<Column>, default: &str| match column {
+            Some(Column::Name(name)) => strings(object, name),
+            _ => strings(object, default),
+        };
+        let (tokens, tags) = (list(&self.tokens, "tokens")?, list(&self.tags, "tags")?);
+        self.row(tokens, tags).map_err(|(_, problem)| problem)
+    }
+}
+
+fn strings(object: &Map<String, Value>, name: &str) -> Result<Vec<String>, BadRow> {
+    let wrong = |found: String| BadRow::NotAList { field: name.into(), found };
+    let items = match object.get(name) {
+        Some(Value::Array(items)) => items,
+        Some(other) => return Err(wrong(format!("is {}", type_of(other)))),
+        None => return Err(wrong("is missing".into())),
+    };
+    let item = |(at, item): (usize, &Value)| match item {
+        Value::String(text) => Ok(text.clone()),
+        other => Err(wrong(format!("has {} as item {}", type_of(other), at + 1))),
+    };
+    items.iter().enumerate().map(item).collect()
 }
 
 fn field(object: &Map<String, Value>, name: &str) -> Result<Option<String>, BadRow> {
@@ -267,7 +396,7 @@ mod tests {
             group: Some("group".into()),
             id: Some("id".into()),
         };
-        RowReader { columns, encoding: Encoding::Utf8, delimiter: None }
+        RowReader { columns, encoding: Encoding::Utf8, delimiter: None, tokens: None }
     }
 
     fn read(reader: &RowReader, file: &str, format: RowFormat, bytes: &[u8]) -> Result<Vec<Row>> {
@@ -283,7 +412,14 @@ mod tests {
 
     fn row(line: u64, text: &str, label: &str, group: Option<&str>, id: Option<&str>) -> Row {
         let [group, id] = [group, id].map(|value| value.map(String::from));
-        Row { line: Some(line), text: text.into(), text_pair: None, label: label.into(), group, id }
+        Row {
+            line: Some(line),
+            text: text.into(),
+            label: label.into(),
+            group,
+            id,
+            ..Row::default()
+        }
     }
 
     #[test]
@@ -324,6 +460,35 @@ mod tests {
         let latin = RowReader { encoding: Encoding::Latin1, ..reader() };
         let rows = read(&latin, "a", RowFormat::LabelText, b"x caf\xe9\n").unwrap();
         assert_eq!(rows[0].text, "café");
+    }
+
+    #[test]
+    fn lists_of_tokens_and_tags_are_rows() {
+        let tagged = RowReader { tokens: Some(Tokens::default()), ..reader() };
+        let bytes = br#"{"tokens":["a","b"],"tags":["I-X","O"],"group":"g","id":3}"#;
+        let rows = read(&tagged, "a.jsonl", RowFormat::Jsonl, bytes).unwrap();
+        let (tokens, tags) = (["a", "b"].map(String::from), ["B-X", "O"].map(String::from));
+        let schemes = BTreeSet::from([Scheme::Iob1]);
+        let expected = Row {
+            tokens: tokens.to_vec(),
+            tags: tags.to_vec(),
+            schemes,
+            ..row(1, "a b", "", Some("g"), Some("3"))
+        };
+        assert_eq!(rows, [expected]);
+        let check = |line: &str, expected: &str| {
+            let error = read(&tagged, "a.jsonl", RowFormat::Jsonl, line.as_bytes()).unwrap_err();
+            assert_eq!(error.to_string(), format!("a.jsonl:1: {expected}"));
+        };
+        check(
+            r#"{"tokens":["a","b"],"tags":["O"]}"#,
+            "2 tokens and 1 tags, expected at least one token and a tag for each",
+        );
+        check(
+            r#"{"tokens":["a"],"tags":[0]}"#,
+            "field `tags` has a number as item 1, expected a list of strings",
+        );
+        check(r#"{"tags":[]}"#, "field `tokens` is missing, expected a list of strings");
     }
 
     #[track_caller]

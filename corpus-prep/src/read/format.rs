@@ -1,7 +1,7 @@
 //! What a file holds, by its name.
 
-use super::raw::Cut;
 use crate::error::{Error, Result};
+use pipelines::part::Cut;
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,6 +12,14 @@ pub enum Syntax {
     Jsonl,
     /// The whole file is one document, as it is: plain text, Markdown.
     Document,
+    /// Comma-separated values with a header.
+    Csv,
+    /// The same with tabs, unless the manifest names a delimiter.
+    Tsv,
+    /// The whole file is one page, of which the main text is taken.
+    Html,
+    /// Columns of values.
+    Parquet,
 }
 
 /// How the bytes of a file are compressed.
@@ -35,28 +43,33 @@ pub struct Format {
 }
 
 /// Ends of file names and what they say.
-const SYNTAXES: [(&str, Syntax); 6] = [
+const SYNTAXES: [(&str, Syntax); 11] = [
     (".jsonl", Syntax::Jsonl),
     (".ndjson", Syntax::Jsonl),
     (".json", Syntax::Jsonl),
     (".txt", Syntax::Document),
     (".md", Syntax::Document),
     (".markdown", Syntax::Document),
+    (".csv", Syntax::Csv),
+    (".tsv", Syntax::Tsv),
+    (".html", Syntax::Html),
+    (".htm", Syntax::Html),
+    (".parquet", Syntax::Parquet),
+];
+
+/// Short names of syntaxes, which stand in keys.
+const NAMES: [(&str, Syntax); 6] = [
+    ("jsonl", Syntax::Jsonl),
+    ("document", Syntax::Document),
+    ("csv", Syntax::Csv),
+    ("tsv", Syntax::Tsv),
+    ("html", Syntax::Html),
+    ("parquet", Syntax::Parquet),
 ];
 
 /// The known ends of file names, for messages.
-pub const KNOWN: &str =
-    ".jsonl, .ndjson, .json (one object a line), .txt, .md, .markdown, each also with .gz or .zst";
-
-impl Syntax {
-    /// How decoded bytes are cut into records.
-    pub fn cut(self) -> Cut {
-        match self {
-            Self::Jsonl => Cut::Lines,
-            Self::Document => Cut::Whole,
-        }
-    }
-}
+pub const KNOWN: &str = ".jsonl, .ndjson, .json (one object a line), .csv, .tsv, .txt, .md, .markdown, .html, .htm, each \
+     also with .gz or .zst, and .parquet";
 
 impl Format {
     /// The format that the end of the file name `name` says, in any case.
@@ -66,15 +79,23 @@ impl Format {
     pub fn of(name: &str) -> Result<Self> {
         let lower = name.to_ascii_lowercase();
         let (compression, stem) = Compression::strip(&lower);
-        let syntax =
-            SYNTAXES.iter().find(|(end, _)| stem.ends_with(end)).map(|(_, syntax)| *syntax);
-        let unknown = || Error::UnknownFormat { known: KNOWN };
-        Ok(Self { syntax: syntax.ok_or_else(unknown)?, compression })
+        let found = SYNTAXES.iter().find(|(end, _)| stem.ends_with(end));
+        match found.map(|(_, syntax)| *syntax) {
+            // Parquet is read from its end, and has its own compression.
+            Some(Syntax::Parquet) if compression != Compression::Plain => None,
+            other => other,
+        }
+        .map(|syntax| Self { syntax, compression })
+        .ok_or(Error::UnknownFormat { known: KNOWN })
     }
 
-    /// Whether the file may be cut between lines into ranges that are read apart.
-    pub fn is_splittable(self) -> bool {
-        self.syntax == Syntax::Jsonl && self.compression == Compression::Plain
+    /// How the file may be cut into ranges that are read apart. Quotes in CSV may hold line ends.
+    pub fn cut(self) -> Cut {
+        match (self.syntax, self.compression) {
+            (Syntax::Jsonl, Compression::Plain) => Cut::Lines,
+            (Syntax::Parquet, _) => Cut::RowGroups,
+            _ => Cut::Whole,
+        }
     }
 }
 
@@ -112,10 +133,8 @@ impl Compression {
 /// A short name, such as `jsonl.gz`: what is read depends on it and on the bytes, not on the file's name.
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let syntax = match self.syntax {
-            Syntax::Jsonl => "jsonl",
-            Syntax::Document => "document",
-        };
+        let named = NAMES.iter().find(|(_, syntax)| *syntax == self.syntax);
+        let syntax = named.map_or("", |(name, _)| name);
         write!(f, "{syntax}{}", self.compression.suffix())
     }
 }
@@ -126,11 +145,9 @@ impl FromStr for Format {
 
     fn from_str(name: &str) -> Result<Self> {
         let (compression, stem) = Compression::strip(name);
-        match stem {
-            "jsonl" => Ok(Self { syntax: Syntax::Jsonl, compression }),
-            "document" => Ok(Self { syntax: Syntax::Document, compression }),
-            _ => Err(Error::UnknownFormat { known: "jsonl, document" }),
-        }
+        let named = NAMES.iter().find(|(name, _)| *name == stem);
+        let unknown = Error::UnknownFormat { known: "jsonl, document, csv, tsv, html, parquet" };
+        named.map(|(_, syntax)| Self { syntax: *syntax, compression }).ok_or(unknown)
     }
 }
 
@@ -153,6 +170,11 @@ mod tests {
         check("notes.txt", "document");
         check("README.md", "document");
         check("README.markdown.gz", "document.gz");
+        check("a.csv.zst", "csv.zst");
+        check("a.TSV", "tsv");
+        check("index.htm.gz", "html.gz");
+        check("part-0.parquet", "parquet");
+        assert!(Format::of("part-0.parquet.gz").is_err());
     }
 
     #[test]
@@ -161,15 +183,18 @@ mod tests {
         assert!(matches!(error, Error::UnknownFormat { .. }));
         assert_eq!(
             error.to_string(),
-            "the end of its name tells no format; expected one of .jsonl, .ndjson, \
-             .json (one object a line), .txt, .md, .markdown, each also with .gz or .zst"
+            "the end of its name tells no format; expected one of .jsonl, .ndjson, .json (one object a line), .csv, \
+             .tsv, .txt, .md, .markdown, .html, .htm, each also with .gz or .zst, and .parquet"
         );
     }
 
     #[test]
-    fn only_plain_lines_can_be_cut() {
-        assert!(Format::of("a.jsonl").unwrap().is_splittable());
-        assert!(!Format::of("a.jsonl.gz").unwrap().is_splittable());
-        assert!(!Format::of("a.txt").unwrap().is_splittable());
+    fn only_plain_lines_and_row_groups_can_be_cut() {
+        let cut = |name| Format::of(name).unwrap().cut();
+        assert_eq!(cut("a.jsonl"), Cut::Lines);
+        assert_eq!(cut("a.parquet"), Cut::RowGroups);
+        for name in ["a.jsonl.gz", "a.txt", "a.csv", "a.html"] {
+            assert_eq!(cut(name), Cut::Whole, "{name}");
+        }
     }
 }

@@ -1,13 +1,18 @@
 //! Reads raw files: bytes to decoded bytes to records to documents.
 //!
-//! Every byte of a file belongs to one record or is an end of line or a blank line; every record comes out as text or as
-//! a reason why not. Memory holds one batch of records.
+//! Every byte of a file belongs to one record, to its header or footer, or is an end of line or a blank line; every record
+//! comes out as text or as a reason why not. Memory holds one batch of records.
 
+pub mod csv;
 pub mod decompress;
 pub mod format;
+pub mod html;
+pub mod lines;
+pub mod parquet;
 pub mod place;
 pub mod raw;
 pub mod record;
+pub mod records;
 pub mod utf8;
 
 pub use format::Format;

@@ -13,6 +13,13 @@ pub struct Place {
     pub line: Option<u64>,
 }
 
+impl Place {
+    /// Row `row` of a Parquet file, from 1.
+    pub fn row(file: &str, row: u64) -> Self {
+        Self { file: format!("{file}: row {row}"), base: 0, line: None }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.line, self.base) {

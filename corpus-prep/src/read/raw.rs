@@ -26,14 +26,6 @@ pub struct RawRecord {
     pub content: RawContent,
 }
 
-impl RawRecord {
-    /// About how much memory the record takes, in bytes.
-    pub fn bytes(&self) -> u64 {
-        let content = if let RawContent::Whole(bytes) = &self.content { bytes.len() } else { 0 };
-        (size_of::<Self>() + content) as u64
-    }
-}
-
 /// What stands where a record begins.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RawContent {

@@ -1,21 +1,25 @@
 //! Raw records to documents: what is kept of a JSON object or a file.
 
+use super::csv::BadCsv;
 use super::decompress::Fault;
 use super::format::Syntax;
-use super::raw::{RawContent, RawRecord};
+use super::html::{self, BadPage, Page};
+use super::raw::RawContent;
+use super::records::{Content, Found};
 use super::utf8::{self, InvalidByte, InvalidUtf8};
+use ::csv::ByteRecord;
 use pipelines::key::canonical;
 use pipelines::size::ByteSize;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-/// Names of the fields of a JSON record that have columns of their own. All others are kept in `metadata`.
+/// Names of the fields of a JSON record, or of columns, that have columns of their own. All others are kept in `metadata`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fields {
     /// The text: a string, in every record.
     pub text: String,
-    /// A name of the record, kept as `source_id`: a string or a number.
+    /// A name of the record, kept as `source_id`: a string or a whole number.
     pub id: String,
     /// Where the record comes from: a string.
     pub source: String,
@@ -34,7 +38,7 @@ impl Default for Fields {
 }
 
 /// One record as it was read.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// The text.
     pub text: String,
@@ -85,6 +89,33 @@ pub enum Unreadable {
         /// The bound.
         expected: u64,
     },
+    /// A text of raw bytes is not UTF-8.
+    #[error(
+        "field `{field}` has the byte 0x{byte:02x}, expected UTF-8 \
+         (`invalid_utf8 = \"repair\"` replaces such bytes by U+FFFD)"
+    )]
+    TextNotUtf8 {
+        /// The field.
+        field: String,
+        /// The byte.
+        byte: u8,
+    },
+    /// A row of CSV is none.
+    #[error(transparent)]
+    Csv(BadCsv),
+    /// A page is not to be read.
+    #[error(transparent)]
+    Page(BadPage),
+    /// Rows of a Parquet file cannot be read.
+    #[error("row group {row_group} is damaged ({message}); its {rows} rows from here on are lost")]
+    DamagedRowGroup {
+        /// Which, from 0.
+        row_group: usize,
+        /// How many of its rows are lost.
+        rows: u64,
+        /// What the parser says.
+        message: String,
+    },
     /// The compressed stream is cut or corrupt.
     #[error("{fault}; the records from decoded byte {decoded_offset} on are lost")]
     BrokenStream {
@@ -103,6 +134,10 @@ impl Unreadable {
             Self::NoText { .. } => "no_text",
             Self::TextNotAString { .. } => "text_not_a_string",
             Self::TooLong { .. } => "record_too_long",
+            Self::TextNotUtf8 { .. } => "text_not_utf8",
+            Self::Csv(_) => "bad_csv",
+            Self::Page(_) => "bad_page",
+            Self::DamagedRowGroup { .. } => "damaged_row_group",
             Self::BrokenStream { .. } => "broken_stream",
         }
     }
@@ -121,6 +156,9 @@ pub struct Parser {
     pub invalid_utf8: InvalidUtf8,
     /// Longest record, in bytes.
     pub max_record_bytes: ByteSize,
+    /// What stands between the fields of CSV; `None` for the format's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
 }
 
 impl Parser {
@@ -130,27 +168,55 @@ impl Parser {
     /// [`InvalidByte`] where invalid UTF-8 is refused; its offset is from the start of the record.
     pub fn parse(
         &self,
-        raw: RawRecord,
+        found: Found,
         syntax: Syntax,
     ) -> Result<Result<Record, Unreadable>, InvalidByte> {
-        let bytes = match raw.content {
-            RawContent::Whole(bytes) => bytes,
-            RawContent::TooLong { bytes } => {
+        let bytes = match found.content {
+            Content::Bytes(RawContent::Whole(bytes)) => bytes,
+            Content::Bytes(RawContent::TooLong { bytes }) => {
                 return Ok(Err(Unreadable::TooLong {
                     found: bytes,
                     expected: self.max_record_bytes.0,
                 }));
             }
-            RawContent::Broken(fault) => {
-                return Ok(Err(Unreadable::BrokenStream { fault, decoded_offset: raw.offset }));
+            Content::Bytes(RawContent::Broken(fault)) => {
+                return Ok(Err(Unreadable::BrokenStream { fault, decoded_offset: found.offset }));
             }
+            Content::Cells { header, cells } => return self.cells(&header, &cells).map(Ok),
+            Content::Parsed(record) => return Ok(Ok(*record)),
+            Content::Bad(problem) => return Ok(Err(problem)),
         };
+        if syntax == Syntax::Html {
+            return Ok(page(&bytes, found.offset > 0));
+        }
         let (text, replaced_bytes) = utf8::decode(bytes, self.invalid_utf8)?;
         let record = match syntax {
             Syntax::Jsonl => self.object(&text),
-            Syntax::Document => Ok(Record { text, ..Record::default() }),
+            _ => Ok(Record { text, ..Record::default() }),
         };
         Ok(record.map(|record| Record { replaced_bytes, ..record }))
+    }
+
+    /// A row of CSV; empty fields but for the text say nothing and are left out.
+    fn cells(&self, header: &[String], cells: &ByteRecord) -> Result<Record, InvalidByte> {
+        let Fields { text, id, source, url, lang } = &self.fields;
+        let (mut record, mut metadata) = (Record::default(), Map::new());
+        for (name, cell) in header.iter().zip(cells) {
+            let (value, replaced) = utf8::decode(cell.to_vec(), self.invalid_utf8)
+                .map_err(|invalid| InvalidByte { column: Some(name.clone()), ..invalid })?;
+            record.replaced_bytes += replaced;
+            match name {
+                _ if name == text => record.text = value,
+                _ if value.is_empty() => {}
+                _ if name == id => record.source_id = Some(value),
+                _ if name == source => record.source = Some(value),
+                _ if name == url => record.url = Some(value),
+                _ if name == lang => record.lang = Some(value),
+                _ => drop(metadata.insert(name.clone(), Value::String(value))),
+            }
+        }
+        let metadata = (!metadata.is_empty()).then(|| canonical(&Value::Object(metadata)));
+        Ok(Record { metadata, ..record })
     }
 
     fn object(&self, line: &str) -> Result<Record, Unreadable> {
@@ -184,6 +250,14 @@ impl Parser {
             replaced_bytes: 0,
         })
     }
+}
+
+/// The main text of a page; its title is metadata.
+fn page(bytes: &[u8], is_marked: bool) -> Result<Record, Unreadable> {
+    let Page { text, title, replaced_bytes } =
+        html::read(bytes, is_marked).map_err(Unreadable::Page)?;
+    let metadata = title.map(|title| canonical(&json!({ "title": title })));
+    Ok(Record { text, metadata, replaced_bytes, ..Record::default() })
 }
 
 /// The type of a JSON value, for messages.
@@ -236,9 +310,10 @@ mod tests {
             fields: Fields::default(),
             invalid_utf8: InvalidUtf8::Refuse,
             max_record_bytes: ByteSize(100),
+            delimiter: None,
         };
-        let content = RawContent::Whole(line.into());
-        parser.parse(RawRecord { line: Some(1), offset: 0, content }, Syntax::Jsonl).unwrap()
+        let content = Content::Bytes(RawContent::Whole(line.into()));
+        parser.parse(Found { line: Some(1), offset: 0, content }, Syntax::Jsonl).unwrap()
     }
 
     #[test]

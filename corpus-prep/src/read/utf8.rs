@@ -14,12 +14,14 @@ pub enum InvalidUtf8 {
 }
 
 /// A byte that no UTF-8 text has there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidByte {
     /// Where, from the start of the decoded bytes given.
     pub offset: u64,
     /// Its value.
     pub byte: u8,
+    /// The column that it stands in, where the bytes given are a field.
+    pub column: Option<String>,
 }
 
 /// The text of `bytes` and how many of them were replaced.
@@ -34,7 +36,7 @@ pub fn decode(bytes: Vec<u8>, invalid: InvalidUtf8) -> Result<(String, u64), Inv
     let at = bytes.utf8_error().valid_up_to();
     let bytes = bytes.as_bytes();
     if invalid == InvalidUtf8::Refuse {
-        return Err(InvalidByte { offset: at as u64, byte: bytes[at] });
+        return Err(InvalidByte { offset: at as u64, byte: bytes[at], column: None });
     }
     let mut replaced = 0;
     let mut text = String::with_capacity(bytes.len());
@@ -56,7 +58,7 @@ mod tests {
     #[test]
     fn the_first_invalid_byte_is_named() {
         let refused = decode(b"caf\xe9 \xff".to_vec(), InvalidUtf8::Refuse);
-        assert_eq!(refused, Err(InvalidByte { offset: 3, byte: 0xe9 }));
+        assert_eq!(refused, Err(InvalidByte { offset: 3, byte: 0xe9, column: None }));
     }
 
     #[test]

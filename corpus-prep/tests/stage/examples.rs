@@ -95,13 +95,69 @@ fn folders_are_labels_and_equal_texts_may_have_two() {
     assert_eq!(rows.iter().map(|row| &row.key).collect::<BTreeSet<_>>().len(), 4);
 }
 
+/// Two documents of two sentences in IOB1, then what `more` adds.
+fn conll(more: &str) -> String {
+    let documents = "-DOCSTART- -X- O\n\nAda I-PER\nand O\nBob I-PER\nCo B-PER\n\nin O\nRiga I-LOC\n\n\
+         -DOCSTART- -X- O\n\nnot O\nRiga I-LOC\n\n";
+    documents.replace(" -X- ", " ") + more
+}
+
+#[test]
+fn tokens_with_tags_are_rows_of_entities() {
+    let lab = Lab::new();
+    lab.write("train.txt", conll(""));
+    lab.write("test.txt", "Riga S-LOC\n");
+    let config = r#"{"examples":{"train":"train.txt","test":"test.txt","format":"conll","task":"token-classification"}}"#;
+    let ran = lab.run(config).unwrap();
+    assert_eq!(
+        ran.labels(),
+        r#"{"entity_types":["LOC","PER"],"labels":["O","B-LOC","I-LOC","B-PER","I-PER"],"task":"token-classification"}"#
+    );
+    assert_eq!(ran.details("label")["scheme"], "mixed");
+    assert_eq!(ran.details("label")["entities"]["PER"]["train"], 3);
+    let counts = ran.counts("read-examples");
+    let expected = [
+        ("kept", 4),
+        ("documents", 2),
+        ("tokens/train", 8),
+        ("entities/train", 5),
+        ("tokens/test", 1),
+    ];
+    assert_eq!(expected.map(|(name, _)| (name, counts[name])), expected);
+    let mut rows = ran.examples();
+    rows.sort_by(|a, b| (a.split, &a.key).cmp(&(b.split, &b.key)));
+    assert_eq!((rows[0].text.as_str(), rows[0].labels.len()), ("Ada and Bob Co", 0));
+    assert_eq!(rows[0].tags, ["B-PER", "O", "B-PER", "B-PER"]);
+    assert_eq!(rows[0].group, rows[1].group);
+    assert_ne!(rows[1].group, rows[2].group);
+    assert_eq!(rows[3].group, None);
+}
+
+#[test]
+fn a_document_is_in_one_split() {
+    let lab = Lab::new();
+    let document = |at: usize| format!("-DOCSTART- O\n\nAda{at} B-PER\n\nwrote{at} O\n\n");
+    lab.write("a.conll", (0..60).map(document).collect::<String>());
+    let config =
+        r#"{"examples":{"files":"a.conll","task":"token-classification","scheme":"iob2"}}"#;
+    let rows = lab.run(config).unwrap().examples();
+    let mut of_group: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for row in &rows {
+        of_group.entry(row.group.clone().unwrap()).or_default().insert(row.split);
+    }
+    assert_eq!((rows.len(), of_group.len()), (120, 60));
+    assert!(of_group.values().all(|splits| splits.len() == 1));
+}
+
 #[track_caller]
 fn check_error(files: &[(&str, &str)], config: &str, expected: &str) {
     let lab = Lab::new();
     for (name, text) in files {
         lab.write(name, text);
     }
-    let config = format!(r#"{{"examples":{{"task":"sequence-classification",{config}}}}}"#);
+    let task =
+        if config.contains("\"task\"") { "" } else { "\"task\":\"sequence-classification\"," };
+    let config = format!(r#"{{"examples":{{{task}{config}}}}}"#);
     let error = lab.run(&config).err().expect("an error").replace(&lab.prefix(), "");
     assert!(error.contains(expected), "{error}\nexpected {expected}");
 }
@@ -131,6 +187,37 @@ fn bad_rows_and_labels_are_errors_that_name_file_and_line() {
         "a.csv: no column `label`; found `text`, `lable`",
     );
     check_error(&[("a.dat", "")], r#""files":"a.dat""#, "the end of its name tells no format");
+}
+
+#[test]
+fn bad_tokens_and_tags_are_errors_that_name_file_and_line() {
+    let tokens = r#""train":"train.conll","test":"test.conll","task":"token-classification""#;
+    let train = ("train.conll", "Ada I-PER\n");
+    check_error(
+        &[train, ("test.conll", "in O\n\nRiga I-LOC\n")],
+        tokens,
+        "test.conll:3: the label `LOC` is in test and on no row of train; found in train: `PER`",
+    );
+    check_error(
+        &[("train.conll", "in O\n"), ("test.conll", "on O\n")],
+        tokens,
+        "no entity is in train; found 2 rows in all, expected at least one entity in train",
+    );
+    check_error(
+        &[train, ("test.conll", "in O\nRiga NNP O\n")],
+        tokens,
+        "test.conll:2: 3 columns, expected 2 as on the lines before",
+    );
+    check_error(
+        &[("a.csv", "tokens,tags\n")],
+        r#""files":"a.csv","task":"token-classification""#,
+        "a.csv is read as `csv`, which does not hold what `token-classification` learns from; expected tokens with tags",
+    );
+    check_error(
+        &[train],
+        r#""files":"train.conll""#,
+        "train.conll is read as `conll`, which does not hold what `sequence-classification` learns from; expected a text",
+    );
 }
 
 #[test]

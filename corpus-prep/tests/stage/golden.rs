@@ -53,10 +53,32 @@ fn phases_of_a_corpus_write_the_bytes_of_their_version() {
 }
 
 #[test]
+fn rows_of_csv_and_pages_are_the_bytes_of_their_version() {
+    let lab = Lab::new();
+    lab.write("a.csv", "id,text,n\n1,\"a\nb\",2\n,c,\n4\n");
+    let page =
+        "<title>T</title><body><nav>Menu</nav><article><h1>Head</h1><p>PARAGRAPH</p></article>";
+    lab.write("b.html", page.replace("PARAGRAPH", &good(1)));
+    let ran = lab.run(r#"{"inputs":"*","unreadable":"count"}"#).unwrap();
+    assert_eq!(ran.golden()[0], "extract 512c00ce3a27");
+}
+
+#[test]
 fn phases_of_examples_write_the_bytes_of_their_version() {
     let lab = Lab::new();
     let row = |at: usize| format!("{at},\"note\n{at}\",{}\n", ["x", "y"][at % 2]);
     lab.write("a.csv", format!("id,text,label\n{}", (0..40).map(row).collect::<String>()));
     let golden = lab.run(EXAMPLES).unwrap().golden();
-    assert_eq!(golden, ["read-examples 576393adf4ea", "label ceea6c72a8f9"]);
+    assert_eq!(golden, ["read-examples 000000000000", "label ceea6c72a8f9"]);
+}
+
+#[test]
+fn phases_of_tokens_write_the_bytes_of_their_version() {
+    let lab = Lab::new();
+    let sentence = |at: usize| format!("Ada{at} I-PER\nwrote O\n\n");
+    let text = (0..20).map(|at| format!("-DOCSTART- O\n\n{}{}", sentence(at), sentence(at + 1)));
+    lab.write("a.conll", text.collect::<String>());
+    let config = r#"{"examples":{"files":"a.conll","task":"token-classification"}}"#;
+    let golden = lab.run(config).unwrap().golden();
+    assert_eq!(golden, ["read-examples 000000000000", "label 4f5a6f4dc71c"]);
 }

@@ -148,6 +148,13 @@ impl Ran {
         self.rows("examples")
     }
 
+    /// What a phase's first task says for `artifact.json`.
+    pub fn details(&self, phase: &str) -> serde_json::Value {
+        let records = self.records();
+        let record = records.iter().find(|(name, ..)| *name == phase).unwrap().2;
+        record.details.clone()
+    }
+
     /// The file `labels.json`.
     pub fn labels(&self) -> String {
         let records = self.records();

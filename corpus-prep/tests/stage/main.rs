@@ -8,3 +8,5 @@ mod examples;
 mod golden;
 #[cfg(test)]
 mod lab;
+#[cfg(test)]
+mod readers;

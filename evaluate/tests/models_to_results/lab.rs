@@ -99,6 +99,8 @@ fn write_examples(rows: &[Labelled], out: &mut TaskOutput) -> Result<(), TaskErr
             text: text.clone(),
             text_pair: None,
             labels: vec![label.clone()],
+            tokens: Vec::new(),
+            tags: Vec::new(),
         })?;
     }
     table.finish(out)?;

@@ -91,6 +91,8 @@ fn write_examples(rows: &[TestRow], out: &mut TaskOutput) -> Result<(), TaskErro
             text: row.text.clone(),
             text_pair: row.text_pair.clone(),
             labels: row.labels.clone(),
+            tokens: Vec::new(),
+            tags: Vec::new(),
         })?;
     }
     Ok(table.finish(out)?)

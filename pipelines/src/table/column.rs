@@ -203,6 +203,14 @@ impl<'a> Columns<'a> {
         Ok(texts.iter().flatten().map(str::to_owned).collect())
     }
 
+    /// The texts of the list in column `name` at row `at`; none where the table is older than the column.
+    ///
+    /// # Errors
+    /// When the column is of another type.
+    pub fn later_texts(&self, name: &str, at: usize) -> Result<Vec<String>> {
+        self.batch.column_by_name(name).map_or(Ok(Vec::new()), |_| self.texts(name, at))
+    }
+
     /// The numbers of the list in column `name` at row `at`.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ impl fmt::Display for Split {
     }
 }
 
-/// A row of `examples` for sequence classification.
+/// A row of `examples`: a text with its labels, or with a tag for each of its tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
     /// BLAKE3-128 of the text (and of the second text, behind a zero byte, if there is one).
@@ -53,17 +53,21 @@ pub struct Example {
     pub split: Split,
     /// What it shares with rows that are not independent of it, such as a patient.
     pub group: Option<String>,
-    /// The text.
+    /// The text; of tokens, these with a blank between them.
     pub text: String,
     /// The second text of a pair.
     pub text_pair: Option<String>,
-    /// Its labels; one for a single-label task.
+    /// Its labels: one for a single-label task, none where tokens carry tags.
     pub labels: Vec<String>,
+    /// Its tokens, where they carry tags; otherwise none.
+    pub tokens: Vec<String>,
+    /// The tag of each token in IOB2: `O`, `B-TYPE` on the first token of an entity, `I-TYPE` on its others.
+    pub tags: Vec<String>,
 }
 
 impl Row for Example {
     const TABLE: &'static str = "examples";
-    const VERSION: u64 = 1;
+    const VERSION: u64 = 2;
 
     fn build(rows: &[Self], columns: &mut BuildColumns) {
         columns.text("id", rows.iter().map(|row| row.id.as_str()));
@@ -74,6 +78,8 @@ impl Row for Example {
         columns.text("text", rows.iter().map(|row| row.text.as_str()));
         columns.maybe_text("text_pair", rows.iter().map(|row| row.text_pair.as_deref()));
         columns.texts("labels", rows.iter().map(|row| row.labels.as_slice()));
+        columns.texts("tokens", rows.iter().map(|row| row.tokens.as_slice()));
+        columns.texts("tags", rows.iter().map(|row| row.tags.as_slice()));
     }
 
     fn read(columns: &Columns<'_>, at: usize) -> Result<Self> {
@@ -95,10 +101,14 @@ impl Row for Example {
             text: columns.text("text", at)?,
             text_pair: columns.maybe_text("text_pair", at)?,
             labels: columns.texts("labels", at)?,
+            tokens: columns.later_texts("tokens", at)?,
+            tags: columns.later_texts("tags", at)?,
         })
     }
 
     fn weight(&self) -> usize {
-        160 + self.text.len() + self.text_pair.as_ref().map_or(0, String::len)
+        let length = |texts: &[String]| texts.iter().map(|text| text.len() + 8).sum::<usize>();
+        let pair = self.text_pair.as_ref().map_or(0, String::len);
+        160 + self.text.len() + pair + length(&self.tokens) + length(&self.tags)
     }
 }

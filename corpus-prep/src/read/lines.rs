@@ -19,6 +19,14 @@ pub struct LineReader<R> {
     max_record_bytes: u64,
 }
 
+/// A row does not end where it must.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a row of over {max_bytes} bytes; is a quote missing?")]
+pub struct TooLong {
+    /// The bound.
+    pub max_bytes: u64,
+}
+
 /// What is known of the lines.
 #[derive(Clone, Default)]
 pub struct Lines(Rc<RefCell<Known>>);
@@ -44,6 +52,11 @@ impl<R: Read> LineReader<R> {
             lines: Lines::default(),
             max_record_bytes,
         }
+    }
+
+    /// What the bytes come from.
+    pub fn inner(&self) -> &R {
+        &self.inner
     }
 
     /// What is known of the lines so far, and will be.
@@ -88,9 +101,8 @@ impl<R: Read> Read for LineReader<R> {
         self.note(&buffer[..bytes]);
         let unread = self.at - self.lines.0.borrow().record;
         if unread > self.max_record_bytes {
-            let message =
-                format!("a row of over {} bytes; is a quote missing?", self.max_record_bytes);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            let too_long = TooLong { max_bytes: self.max_record_bytes };
+            return Err(io::Error::new(io::ErrorKind::InvalidData, too_long));
         }
         Ok(bytes)
     }

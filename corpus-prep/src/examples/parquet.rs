@@ -1,0 +1,54 @@
+//! Labelled rows of Parquet files.
+
+use super::config::Column;
+use super::row::{Row, RowReader, bad_row};
+use crate::error::{Error, Result};
+use crate::read::Place;
+use crate::read::parquet::{ParquetFile, objects};
+use pipelines::input::TaskInput;
+
+impl RowReader {
+    /// Gives the rows of a Parquet file to `push`, in order.
+    ///
+    /// # Errors
+    /// [`Error::BadRow`] and [`Error::MissingColumn`] with file and row, [`Error::Parquet`], and what `push` fails with.
+    pub fn parquet(&self, unit: &TaskInput, mut push: impl FnMut(Row) -> Result<()>) -> Result<()> {
+        let file = ParquetFile::open(unit)?;
+        let wanted = self.wanted();
+        file.must_have(wanted.iter().copied())?;
+        for batch in file.batches(Some(&wanted)) {
+            let place = |row| Place::row(unit.name(), row);
+            let rows = batch
+                .rows
+                .map_err(|problem| Error::Unreadable { place: place(batch.first_row), problem })?;
+            let rows = objects(&rows)
+                .map_err(|message| Error::Parquet { file: unit.name().into(), message })?;
+            for (row, object) in (batch.first_row..).zip(rows) {
+                let labelled = self.fields(&object);
+                let labelled =
+                    labelled.map_err(|problem| bad_row(&place(row).file, None, problem))?;
+                push(Row { line: Some(row), ..labelled })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns that rows are made of.
+    fn wanted(&self) -> Vec<&str> {
+        let columns = &self.columns;
+        let mut wanted: Vec<&str> = match &self.tokens {
+            None => {
+                let texts = [&columns.text, &columns.label].map(String::as_str);
+                texts.into_iter().chain(columns.text_pair.as_deref()).collect()
+            }
+            Some(tokens) => [(&tokens.tokens, "tokens"), (&tokens.tags, "tags")]
+                .map(|(column, default)| match column {
+                    Some(Column::Name(name)) => name.as_str(),
+                    _ => default,
+                })
+                .to_vec(),
+        };
+        wanted.extend(columns.group.as_deref().into_iter().chain(columns.id.as_deref()));
+        wanted
+    }
+}
