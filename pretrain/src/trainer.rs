@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::path::Path;
 
 use codec::Codec;
-use model::{AdamW, CausalBatch, Checkpoint, CpuLlama, LossSum, Parameters, cpu::Tensor};
+use model::{AdamW, Checkpoint, CpuModel, LossSum, Parameters, TokenBatch, cpu::Tensor};
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
@@ -25,10 +25,10 @@ pub struct Trainer<'a> {
     order: Seed,
     stream: TokenStream,
     validation: Option<Validation>,
-    model: CpuLlama,
+    model: CpuModel,
     optimizer: AdamW,
     gradients: Parameters<Tensor>,
-    batch: CausalBatch,
+    batch: TokenBatch,
     metrics: Vec<u8>,
 }
 
@@ -56,9 +56,9 @@ impl<'a> Trainer<'a> {
         let stream = data::training(inputs, seq_len, codec.vocab_size())?;
         let validation = data::validation(inputs, seq_len, codec.vocab_size())?;
         let model =
-            CpuLlama::from_checkpoint(Checkpoint::fresh(recipe.llama(&codec), recipe.seed)?)?;
+            CpuModel::from_checkpoint(Checkpoint::fresh(recipe.llama(&codec), recipe.seed)?)?;
         let optimizer = AdamW::new(recipe.optimizer.clone(), model.weights())?;
-        let (gradients, batch) = (model.gradients(), CausalBatch::new());
+        let (gradients, batch) = (model.gradients(), TokenBatch::new());
         let order = Seed::new(recipe.seed, "pretrain/order");
         Ok(Self {
             recipe,
@@ -160,7 +160,7 @@ impl<'a> Trainer<'a> {
                 sample += 1;
             }
             loss +=
-                self.model.accumulate_causal(&self.batch, &mut self.gradients).map_err(failed)?;
+                self.model.accumulate_tokens(&self.batch, &mut self.gradients).map_err(failed)?;
         }
         let train_loss = loss.mean().unwrap_or(f64::NAN);
         if !train_loss.is_finite() {
@@ -203,7 +203,7 @@ impl<'a> Trainer<'a> {
             }
             self.batch.clear();
             self.batch.push_window(&validation.stream.window(spread(sequence, sequences, windows)));
-            loss += self.model.causal_loss(&self.batch).map_err(failed)?;
+            loss += self.model.token_loss(&self.batch).map_err(failed)?;
         }
         let mean = loss.mean().unwrap_or(f64::NAN);
         if !mean.is_finite() {

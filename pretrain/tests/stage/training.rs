@@ -1,7 +1,7 @@
 //! Training is a prefix, whatever happens on the way.
 
 use crate::lab::{Fate, Lab};
-use model::Checkpoint;
+use model::{Checkpoint, ModelConfig};
 
 /// A tiny run of `total` steps that decays over the last `decay`.
 pub fn fields(total: u64, decay: u64) -> String {
@@ -26,8 +26,8 @@ fn a_model_learns_and_loads() {
     // A fresh model guesses among 265 tokens: ln 265 = 5.6 nats a token.
     assert!(losses[0] > 5.0 && *losses.last().unwrap() < 3.0, "{losses:?}");
     let checkpoint = Checkpoint::read(&lab.dir()).unwrap();
-    assert_eq!(checkpoint.config.eos_token_id, [0]);
-    assert_eq!(checkpoint.config.max_position_embeddings, 12);
+    let ModelConfig::Llama(config) = &checkpoint.config else { unreachable!() };
+    assert_eq!((config.eos_token_id.as_slice(), config.max_position_embeddings), (&[0][..], 12));
     let details = lab.artifact().details;
     assert_eq!(details["parameters"], checkpoint.weights.num_values());
     assert_eq!((&details["steps"], &details["tokens"]), (&30.into(), &(30 * 72).into()));

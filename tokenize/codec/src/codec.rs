@@ -74,6 +74,9 @@ struct Special {
     bos: Option<u32>,
     eos: Option<u32>,
     pad: Option<u32>,
+    cls: Option<u32>,
+    sep: Option<u32>,
+    mask: Option<u32>,
 }
 
 impl Codec {
@@ -179,6 +182,26 @@ impl Codec {
         self.special.pad
     }
 
+    /// Id of the token that begins a sequence and by which it is classified, if the vocabulary names one.
+    pub fn cls(&self) -> Option<u32> {
+        self.special.cls
+    }
+
+    /// Id of the token that ends each text of a sequence, if the vocabulary names one.
+    pub fn sep(&self) -> Option<u32> {
+        self.special.sep
+    }
+
+    /// Id of the token that stands where one is to be guessed, if the vocabulary names one.
+    pub fn mask(&self) -> Option<u32> {
+        self.special.mask
+    }
+
+    /// Whether a token is special: it stands for no text. The unknown token is not.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.control_ids.binary_search(&id).is_ok()
+    }
+
     /// Bytes of text that token `id` stands for: what bits per byte divide by. Special tokens stand for none.
     ///
     /// `None` where that is not a property of the token (vocabularies that [`Engine::Tokenizers`] encodes), and for
@@ -278,6 +301,13 @@ impl Special {
                 })
                 .transpose()
         };
-        Ok(Self { bos: id("bos_token")?, eos: id("eos_token")?, pad: id("pad_token")? })
+        Ok(Self {
+            bos: id("bos_token")?,
+            eos: id("eos_token")?,
+            pad: id("pad_token")?,
+            cls: id("cls_token")?,
+            sep: id("sep_token")?,
+            mask: id("mask_token")?,
+        })
     }
 }
