@@ -4,7 +4,7 @@ use std::path::Path;
 
 use codec::{Codec, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON};
 use model::{
-    CONFIG_FILE, Checkpoint, CpuModel, Head, SequenceForm, SpecialTokens, checkpoint::WEIGHTS_FILE,
+    CONFIG_FILE, Checkpoint, CpuModel, Head, SequenceForm, SpecialIds, checkpoint::WEIGHTS_FILE,
 };
 use pipelines::{
     input::TaskInputs,
@@ -90,7 +90,7 @@ impl Loaded {
         };
         let codec = Codec::load(&inputs.one(TOKENIZER_JSON)?.map()?, tokenizer_config.as_deref())
             .map_err(|source| EvaluateError::Tokenizer { name: name.clone(), source })?;
-        let special = SpecialTokens { eos: codec.eos(), cls: codec.cls(), sep: codec.sep() };
+        let special = SpecialIds { eos: codec.eos(), cls: codec.cls(), sep: codec.sep() };
         let form = SequenceForm::of(model.config(), special)
             .map_err(|role| EvaluateError::NoSpecialToken { name: name.clone(), role })?;
         let seed = weights.tag().parse().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use codec::{Codec, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON};
 use model::checkpoint::WEIGHTS_FILE;
-use model::{CONFIG_FILE, Checkpoint, ModelConfig, SequenceForm, SpecialTokens};
+use model::{CONFIG_FILE, Checkpoint, ModelConfig, SequenceForm, SpecialIds};
 use pipelines::error::TaskError;
 use pipelines::input::{TaskInput, TaskInputs};
 use pipelines::stage::{ArtifactView, Input, View};
@@ -55,7 +55,7 @@ pub fn codec(inputs: &TaskInputs, shape: &ModelConfig) -> Result<(Codec, Sequenc
     let name = || tokenizer.name().to_owned();
     let codec = Codec::load(&tokenizer.map()?, Some(&config))
         .map_err(|source| FinetuneError::Vocabulary { name: name(), source })?;
-    let special = SpecialTokens { eos: codec.eos(), cls: codec.cls(), sep: codec.sep() };
+    let special = SpecialIds { eos: codec.eos(), cls: codec.cls(), sep: codec.sep() };
     let form = SequenceForm::of(shape, special)
         .map_err(|role| FinetuneError::NoSpecialToken { name: name(), role })?;
     Ok((codec, form))

@@ -22,7 +22,7 @@ use crate::trainer::{Stretch, Trainer};
 pub const NAME: &str = "decay";
 /// The output with what was measured on the way.
 pub const METRICS_FILE: &str = "metrics.jsonl";
-/// Outputs, and where they stand in the checkpoint.
+/// Outputs, and where they stand in the checkpoint; only causal models have the second.
 pub const FILES: [(&str, &str); 5] = [
     (CONFIG_FILE, CONFIG_FILE),
     (GENERATION_CONFIG_FILE, GENERATION_CONFIG_FILE),

@@ -4,7 +4,7 @@ use crate::config::ModelConfig;
 
 /// Ids of special tokens by role, as a vocabulary names them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SpecialTokens {
+pub struct SpecialIds {
     /// `eos_token`: ends a text.
     pub eos: Option<u32>,
     /// `cls_token`: begins a sequence, which is classified by it.
@@ -44,7 +44,7 @@ impl SequenceForm {
     ///
     /// # Errors
     /// The role that neither the vocabulary nor the config gives a token for.
-    pub fn of(config: &ModelConfig, special: SpecialTokens) -> Result<Self, &'static str> {
+    pub fn of(config: &ModelConfig, special: SpecialIds) -> Result<Self, &'static str> {
         match config {
             ModelConfig::Llama(config) => {
                 let eos = special.eos.or_else(|| config.eos_token_id.first().copied());

@@ -63,7 +63,7 @@ pub use assertion::assert_gradients;
 pub use checkpoint::Checkpoint;
 pub use config::{BertConfig, CONFIG_FILE, Head, LlamaConfig, ModelConfig};
 pub use error::{ModelError, Result};
-pub use form::{Sequence, SequenceForm, SpecialTokens};
+pub use form::{Sequence, SequenceForm, SpecialIds};
 pub use model::{CpuModel, Model};
 pub use optim::{AdamW, AdamWConfig};
 pub use param::{Parameter, Parameters};

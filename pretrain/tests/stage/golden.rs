@@ -10,7 +10,7 @@ use pipelines::stage::{Phase, Stage};
 use crate::lab::{Lab, TestStage};
 use crate::training::fields;
 
-fn config(fields: &str, profile: &str) -> pretrain::Config {
+pub fn config(fields: &str, profile: &str) -> pretrain::Config {
     let fields = format!("shards = \"shards\"\nnumeric_profile = \"{profile}\"\n{fields}");
     let text = format!("name = \"test\"\n[steps.base.pretrain]\n{fields}\n");
     let manifest = Manifest::<TestStage>::parse(&text, Path::new("test.toml")).unwrap();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use codec::{Codec, PretokenCounts, Vocabulary};
+use codec::{Codec, PretokenCounts, SpecialTokens, Vocabulary};
 use pipelines::context::{Cancel, Context};
 use pipelines::digest::{Digest, text_id};
 use pipelines::engine::Engine;
@@ -33,7 +33,7 @@ pub enum TestStage {
     Pretrain(Box<pretrain::Config>),
 }
 
-/// Documents of each split, and whether tokens are stored wider than they need.
+/// Documents of each split, whether tokens are stored wider than they need, and whether the vocabulary has all special tokens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shards {
@@ -41,6 +41,8 @@ pub struct Shards {
     validation: usize,
     #[serde(default)]
     wide: bool,
+    #[serde(default)]
+    special: bool,
 }
 
 impl TestStage {
@@ -159,6 +161,10 @@ impl Phase for Shards {
         let mut counts = PretokenCounts::default();
         counts.count(&text(0))?;
         let vocabulary = Vocabulary::train(&counts, 265, |_| Ok::<_, codec::CodecError>(()))?;
+        let name = |name: &str| self.special.then(|| name.to_owned());
+        let special =
+            SpecialTokens { cls: name("[CLS]"), sep: name("[SEP]"), mask: name("[MASK]") };
+        let vocabulary = vocabulary.with_special_tokens(special)?;
         for file in vocabulary.files() {
             out.write(file.name, &file.bytes)?;
         }
