@@ -51,8 +51,7 @@ impl Command {
         let step: Stage =
             toml::from_str(&text).with_context(|| format!("the settings of {stage}"))?;
         let steps = BTreeMap::from([(stage.to_owned(), step)]);
-        let manifest =
-            Manifest { name: stage.to_owned(), seed: self.seed, steps, pins: BTreeMap::new() };
+        let manifest = Manifest::new(stage, self.seed, steps);
         manifest.validate()?;
         make(&manifest, Path::new(""), &self.out, None, self.engine, self.voice).map(|_| ())
     }

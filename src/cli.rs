@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{alone, explain, import, plan, quickstart, run, status, worker};
+use crate::{alone, explain, gc, import, plan, quickstart, run, status, verify, worker};
 
 /// From raw text to a measured language model, from one manifest.
 #[derive(Parser)]
@@ -28,6 +28,10 @@ pub enum Command {
     Status(status::Command),
     /// Bring a published artifact into a store, for `[pins]`
     Import(import::Command),
+    /// Take out of a store what nothing needs any more
+    Gc(gc::Command),
+    /// Read all of a store and say what is damaged; run finished tasks again and compare
+    Verify(verify::Command),
     /// Run the stage corpus-prep alone
     CorpusPrep(alone::Command),
     /// Run the stage tokenize alone
@@ -53,6 +57,8 @@ impl Command {
             Command::Explain(command) => command.run(),
             Command::Status(command) => command.run(),
             Command::Import(command) => command.run(),
+            Command::Gc(command) => command.run(),
+            Command::Verify(command) => command.run(),
             Command::CorpusPrep(command) => command.run("corpus-prep"),
             Command::Tokenize(command) => command.run("tokenize"),
             Command::Pretrain(command) => command.run("pretrain"),

@@ -68,7 +68,7 @@ fn state(task: &PlannedTask) -> &'static str {
 
 /// The key, and everything in it.
 fn say_ingredients(task: &PlannedTask) -> anyhow::Result<()> {
-    let Some(ingredients) = &task.ingredients else { return Ok(()) };
+    let Some(ingredients) = task.ingredients() else { return Ok(()) };
     show::line(format!("    key {}", ingredients.key()))?;
     show::line(format!("    phase version {}", ingredients.version))?;
     show::line(format!("    config {}", ingredients.config))?;

@@ -3,6 +3,7 @@
 mod alone;
 mod cli;
 mod explain;
+mod gc;
 mod import;
 mod plan;
 mod progress;
@@ -11,6 +12,7 @@ mod run;
 mod show;
 mod stages;
 mod status;
+mod verify;
 mod worker;
 
 use std::process::ExitCode;

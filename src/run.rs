@@ -9,7 +9,9 @@ use pipelines::engine::Local;
 use pipelines::kind::Kind;
 use pipelines::manifest::Manifest;
 use pipelines::publish::OutDir;
-use pipelines::run::{Run, Summary};
+use pipelines::roots::Root;
+use pipelines::run::Run;
+use pipelines::size::ByteSize;
 
 use crate::cli::{Place, Voice, base_of};
 use crate::progress::Progress;
@@ -36,14 +38,33 @@ pub struct EngineArgs {
     /// Worker processes at once [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     workers: Option<u16>,
+    /// Memory that all workers together may take, such as `2 GB` [default: nine tenths of what is available]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<ByteSize>,
 }
 
 impl EngineArgs {
     fn local(self) -> anyhow::Result<Local> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let program = std::env::current_exe().context("cannot find this program's own file")?;
-        Ok(Local { program, workers: self.workers.map_or(cores, usize::from) })
+        let memory = self.memory.map_or_else(available_memory, |memory| memory.0);
+        Ok(Local { program, workers: self.workers.map_or(cores, usize::from), memory })
     }
+}
+
+/// Nine tenths of the memory that is available on this machine and to this control group, in bytes; four gigabytes where the
+/// system does not say.
+fn available_memory() -> u64 {
+    let read = |path| std::fs::read_to_string(path).ok();
+    let machine = read("/proc/meminfo").and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?.trim();
+        Some(line.strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+    });
+    let number = |path| read(path).and_then(|text| text.trim().parse::<u64>().ok());
+    let group = number("/sys/fs/cgroup/memory.max")
+        .map(|most| most.saturating_sub(number("/sys/fs/cgroup/memory.current").unwrap_or(0)));
+    let available = machine.into_iter().chain(group).min().unwrap_or(4_000_000_000);
+    available / 10 * 9
 }
 
 impl Command {
@@ -63,7 +84,7 @@ pub fn make(
     only: Option<&str>,
     engine: EngineArgs,
     voice: Voice,
-) -> anyhow::Result<Summary> {
+) -> anyhow::Result<Root> {
     let cancel = stop_on_signals()?;
     let out = OutDir::open(out)?;
     let mut progress = Progress::new(voice);
@@ -85,7 +106,7 @@ pub fn make(
 }
 
 /// What ran, where it stands, and the results of every evaluation.
-fn say(out: &OutDir, summary: &Summary) -> anyhow::Result<()> {
+fn say(out: &OutDir, summary: &Root) -> anyhow::Result<()> {
     let ran: usize = summary.ran.values().sum();
     match ran {
         0 => show::line("nothing to do: everything is made")?,
@@ -103,7 +124,7 @@ fn say(out: &OutDir, summary: &Summary) -> anyhow::Result<()> {
 }
 
 /// The steps whose results the run published or found published.
-fn evaluated(summary: &Summary) -> impl Iterator<Item = &str> {
+fn evaluated(summary: &Root) -> impl Iterator<Item = &str> {
     let kind = Kind::Results.name();
     summary
         .artifacts

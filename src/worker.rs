@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 #[derive(Args)]
 pub struct Command {
-    /// The frozen task list
+    /// The directory of the frozen task list
     list: PathBuf,
     /// Which group of it
     index: usize,
@@ -32,13 +32,13 @@ impl Command {
         if self.attended {
             stop_when_left_alone(cancel.clone());
         }
-        let array = TaskArray::<Stage>::read(&self.list)?;
+        let array = TaskArray::<Stage>::read(&self.list, self.index)?;
         let report: Report = Arc::new(|event| {
             let Ok(line) = serde_json::to_string(&event) else { return };
             // Nobody may be listening; the store tells what was done.
             let _ = writeln!(io::stdout(), "{line}");
         });
-        if !array.run_group(self.index, &report, &cancel)? {
+        if !array.run_group(0, &report, &cancel)? {
             // What went wrong was reported as an event; the exit status tells a batch system.
             std::process::exit(1);
         }

@@ -4,7 +4,7 @@ use crate::examples::ExamplesConfig;
 use crate::globs::Globs;
 use crate::read::{Fields, InvalidUtf8};
 use crate::rule::{Filters, Rules};
-use crate::size::ByteSize;
+use pipelines::size::ByteSize;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 

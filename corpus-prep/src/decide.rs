@@ -3,7 +3,7 @@
 //! Rules are asked before duplicates: equal texts fail equal rules, so a duplicate always names a record that is kept.
 
 use crate::dedup::Key;
-use crate::dedup::exact::{DUPLICATE_BYTES, Duplicate};
+use crate::dedup::exact::{self, Duplicate};
 use crate::error::{Error, Result};
 use crate::rows::rows;
 use crate::rule::{Filters, Rules, first_failed};
@@ -141,14 +141,7 @@ fn unexpected(key: &RowKey, expected: &str) -> Error {
 fn read_duplicates(inputs: &TaskInputs) -> Result<Vec<Duplicate>, TaskError> {
     let mut duplicates = Vec::new();
     for range in inputs.all("duplicates") {
-        let bytes = range.map()?;
-        let (found, rest) = bytes.as_chunks::<DUPLICATE_BYTES>();
-        if !rest.is_empty() {
-            let found = format!("{} bytes", bytes.len());
-            let expected = format!("duplicates of {DUPLICATE_BYTES} bytes");
-            return Err(Error::Unexpected { file: range.name().to_owned(), found, expected }.into());
-        }
-        duplicates.extend(found.iter().map(Duplicate::from_bytes));
+        duplicates.extend(exact::read(&range.map()?, range.name())?);
     }
     duplicates.sort_unstable();
     Ok(duplicates)

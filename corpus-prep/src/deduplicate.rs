@@ -4,12 +4,12 @@
 //! parts that hold it.
 
 use crate::dedup::exact::{self, Duplicates};
-use crate::dedup::index::ENTRY_BYTES;
+use crate::dedup::index;
 use crate::error::{Error, Result};
 use crate::measure;
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
-use pipelines::input::{Mapped, TaskInput, TaskInputs};
+use pipelines::input::{TaskInput, TaskInputs};
 use pipelines::output::{Size, TaskOutput};
 use pipelines::stage::{Input, Phase, Task, View};
 use serde::Serialize;
@@ -61,11 +61,11 @@ impl Phase for Deduplicate {
         out: &mut TaskOutput,
         ctx: &Context,
     ) -> Result<(), TaskError> {
-        let indexes: Vec<_> = inputs.all("index").map(open).collect::<Result<_, _>>()?;
-        let num_records =
-            indexes.iter().map(|index| index.len() / ENTRY_BYTES).sum::<usize>() as u64;
-        ctx.begin(num_records, Unit::Rows);
-        let entries: Vec<&[u8]> = indexes.iter().map(|index| &index[..]).collect();
+        let indexes: Vec<_> = inputs.all("index").map(TaskInput::map).collect::<Result<_, _>>()?;
+        let entries: Vec<_> = (inputs.all("index").zip(&indexes))
+            .map(|(input, index)| index::entries(index, input.name()))
+            .collect::<Result<_>>()?;
+        ctx.begin(entries.iter().map(|entries| entries.len() as u64).sum(), Unit::Rows);
         let found = exact::find(&entries, |done| {
             ctx.advance(done);
             ctx.check_cancelled()
@@ -77,16 +77,6 @@ impl Phase for Deduplicate {
         out.count("dropped", num_dropped);
         Ok(())
     }
-}
-
-fn open(index: &TaskInput) -> Result<Mapped, TaskError> {
-    let entries = index.map()?;
-    if entries.len() % ENTRY_BYTES == 0 {
-        return Ok(entries);
-    }
-    let found = format!("{} bytes", entries.len());
-    let expected = format!("entries of {ENTRY_BYTES} bytes");
-    Err(Error::Unexpected { file: index.name().to_owned(), found, expected }.into())
 }
 
 /// Writes the duplicates and returns how many there are.

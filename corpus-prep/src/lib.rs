@@ -7,7 +7,6 @@
 pub mod config;
 pub mod error;
 pub mod globs;
-pub mod size;
 pub mod stage;
 
 pub mod dedup;

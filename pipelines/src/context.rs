@@ -50,6 +50,7 @@ impl Cancel {
 /// The surroundings of a running task.
 pub struct Context {
     pub(crate) threads: usize,
+    pub(crate) memory: Option<u64>,
     pub(crate) progress: Box<dyn ProgressSink>,
     pub(crate) cancel: Cancel,
     pub(crate) states: Option<States>,
@@ -67,6 +68,11 @@ impl Context {
     /// Threads in the pool that the task runs in.
     pub fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// Bytes of memory that the task may take; `None` where nothing bounds it.
+    pub fn memory(&self) -> Option<u64> {
+        self.memory
     }
 
     /// Fails if the run was told to stop. Long loops call it at least once a second.

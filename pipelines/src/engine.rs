@@ -20,6 +20,11 @@ pub trait Engine<S> {
     /// How many workers run at once.
     fn workers(&self) -> usize;
 
+    /// Bytes of memory that all workers together may take; `None` where nothing bounds it.
+    fn memory(&self) -> Option<u64> {
+        None
+    }
+
     /// Runs every group of `array`, which also stands in the file `list`, and says what happens as it happens, with the
     /// group that it happens in. Comes back when no worker is left.
     ///

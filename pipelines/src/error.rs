@@ -126,6 +126,12 @@ pub enum Error {
         /// The role or output.
         what: String,
     },
+    /// Something is to be removed from a store that a run works with.
+    #[error("{path}: a run is under way; try again when it has ended")]
+    InUse {
+        /// The store.
+        path: PathBuf,
+    },
     /// The run was told to stop.
     #[error("interrupted; run again to go on from here")]
     Cancelled,

@@ -1,54 +1,70 @@
 //! Why a task will run, or will not: its ingredients against those of the last run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::digest::Digest;
 use crate::error::{At, Result};
 use crate::key::{Ingredients, KeyedInput};
 use crate::plan::{PlannedStep, PlannedTask, State};
 use crate::store::Store;
 
-/// What a step's tasks depended on when it was last done: by phase, by task.
+/// What a step's tasks depended on when it was last done.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LastRun {
-    step: String,
-    phases: BTreeMap<String, BTreeMap<String, Ingredients>>,
+    phases: BTreeMap<String, LastPhase>,
+}
+
+/// What the tasks of a phase depended on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct LastPhase {
+    /// What they have in common, without inputs.
+    common: Ingredients,
+    /// The inputs of each.
+    tasks: BTreeMap<String, Vec<KeyedInput>>,
 }
 
 impl LastRun {
     /// What the tasks of `step` depend on now.
     pub fn of(step: &PlannedStep) -> Self {
-        let mut phases: BTreeMap<String, BTreeMap<String, Ingredients>> = BTreeMap::new();
-        for (phase, task) in step.tasks() {
-            if let Some(ingredients) = &task.ingredients {
-                phases
-                    .entry(phase.to_owned())
-                    .or_default()
-                    .insert(task.task.name.clone(), ingredients.clone());
+        let mut phases: BTreeMap<String, LastPhase> = BTreeMap::new();
+        for (name, task) in step.tasks() {
+            if !phases.contains_key(name) {
+                let Some(ingredients) = task.ingredients() else { continue };
+                let common = Ingredients { inputs: Vec::new(), ..ingredients };
+                phases.insert(name.to_owned(), LastPhase { common, tasks: BTreeMap::new() });
+            }
+            if let Some(phase) = phases.get_mut(name).filter(|_| task.key().is_some()) {
+                phase.tasks.insert(task.task.name.clone(), task.keyed_inputs());
             }
         }
-        Self { step: step.name.clone(), phases }
+        Self { phases }
     }
 
     fn path(store: &Store, step: &str) -> PathBuf {
         store.root().join("last").join(format!("{step}.json"))
     }
 
-    /// Remembers it, if it is not what is remembered already.
+    /// Remembers what the tasks of `step` depend on now, if it is not what is remembered already.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn save(&self, store: &Store) -> Result<()> {
-        let path = Self::path(store, &self.step);
-        let bytes = serde_json::to_vec(self).map_err(std::io::Error::other).at("write", &path)?;
-        if fs::read(&path).is_ok_and(|known| known == bytes) {
+    pub fn save(step: &PlannedStep, store: &Store) -> Result<()> {
+        let path = Self::path(store, &step.name);
+        // One digest over all keys tells whether anything has changed, without reading what may be long.
+        let (stamp, stamp_path) = (stamp(step), path.with_extension("stamp"));
+        if path.exists() && fs::read_to_string(&stamp_path).is_ok_and(|known| known == stamp) {
             return Ok(());
         }
-        store.write_in_place(&path, &bytes)
+        let bytes = serde_json::to_vec(&Self::of(step))
+            .map_err(std::io::Error::other)
+            .at("write", &path)?;
+        store.write_in_place(&path, &bytes)?;
+        store.write_in_place(&stamp_path, stamp.as_bytes())
     }
 
     /// What is remembered of `step`; nothing if it was never done.
@@ -63,9 +79,9 @@ impl LastRun {
                 "decided after {phase}: it reads what that phase is still to make"
             )];
         }
-        let Some(now) = &task.ingredients else { return Vec::new() };
-        let before = last.and_then(|last| last.phases.get(phase)?.get(&task.task.name));
-        match (&task.state, before) {
+        let Some(now) = &task.ingredients() else { return Vec::new() };
+        let before = last.and_then(|last| last.phases.get(phase)?.ingredients(&task.task.name));
+        match (&task.state, &before) {
             (State::Done(_), Some(before)) if before.key() == now.key() => {
                 vec!["nothing that it depends on has changed".into()]
             }
@@ -78,6 +94,25 @@ impl LastRun {
             (_, Some(before)) => differences(before, now),
         }
     }
+}
+
+impl LastPhase {
+    fn ingredients(&self, task: &str) -> Option<Ingredients> {
+        let inputs = self.tasks.get(task)?.clone();
+        Some(Ingredients { inputs, ..self.common.clone() })
+    }
+}
+
+/// BLAKE3 over the keys of all tasks of a step.
+fn stamp(step: &PlannedStep) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (phase, task) in step.tasks() {
+        for text in [phase, task.task.name.as_str()] {
+            hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+        }
+        hasher.update(task.key().map_or([0; 32], |key| *key.as_bytes()).as_slice());
+    }
+    Digest::from(&hasher).to_string()
 }
 
 fn new_inputs(now: &Ingredients) -> String {
@@ -95,17 +130,16 @@ fn differences(before: &Ingredients, now: &Ingredients) -> Vec<String> {
             .push(format!("the phase's version went from {} to {}", before.version, now.version));
     }
     compare_config("", &before.config, &now.config, &mut reasons);
-    let same =
-        |a: &KeyedInput, b: &KeyedInput| (&a.role, &a.tag, a.digest) == (&b.role, &b.tag, b.digest);
-    for input in now.inputs.iter().filter(|input| !before.inputs.iter().any(|old| same(old, input)))
-    {
+    let known = |input: &KeyedInput| (input.role.clone(), input.tag.clone(), input.digest);
+    let old: HashSet<_> = before.inputs.iter().map(known).collect();
+    let new: HashSet<_> = now.inputs.iter().map(known).collect();
+    for input in now.inputs.iter().filter(|input| !old.contains(&known(input))) {
         reasons.push(format!(
             "`{}` {} is new or has changed ({:?})",
             input.role, input.name, input.digest
         ));
     }
-    for input in before.inputs.iter().filter(|input| !now.inputs.iter().any(|new| same(new, input)))
-    {
+    for input in before.inputs.iter().filter(|input| !new.contains(&known(input))) {
         reasons.push(format!(
             "`{}` {} was there with {:?}, and is not now",
             input.role, input.name, input.digest
@@ -137,7 +171,6 @@ fn compare_config(path: &str, before: &Value, now: &Value, reasons: &mut Vec<Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
     use serde_json::json;
 
     #[test]

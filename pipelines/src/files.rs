@@ -19,6 +19,9 @@ use crate::store::Store;
 /// A file that changed so shortly before it was hashed may change again without its times showing it.
 const DISTRUSTED: Duration = Duration::from_secs(2);
 
+/// The cache ends with BLAKE3 of what stands before.
+const DIGEST_BYTES: usize = 32;
+
 /// Digests of files that were hashed before, trusted while size, times and inode stay the same.
 pub struct DigestCache {
     path: PathBuf,
@@ -65,8 +68,13 @@ impl Stamp {
 impl DigestCache {
     /// The cache of `store`; empty if there is none or it cannot be understood.
     pub fn open(store: &Store) -> Self {
-        let path = store.root().join("digests.json");
-        let entries = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let path = store.root().join("digests");
+        let entries = fs::read(&path).ok().and_then(|bytes| {
+            let (entries, digest) = bytes.split_last_chunk::<DIGEST_BYTES>()?;
+            // A damaged cache would name raw files by digests that are not theirs.
+            (digest == Digest::of(entries).as_bytes())
+                .then(|| serde_json::from_slice(entries).ok())?
+        });
         Self { path, entries: entries.unwrap_or_default(), changed: false }
     }
 
@@ -76,9 +84,10 @@ impl DigestCache {
     /// When it cannot be written.
     pub fn save(&mut self, store: &Store) -> Result<()> {
         if std::mem::take(&mut self.changed) {
-            let bytes = serde_json::to_vec(&self.entries)
+            let mut bytes = serde_json::to_vec(&self.entries)
                 .map_err(std::io::Error::other)
                 .at("write", &self.path)?;
+            bytes.extend(Digest::of(&bytes).as_bytes());
             store.write_in_place(&self.path, &bytes)?;
         }
         Ok(())

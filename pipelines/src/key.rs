@@ -38,21 +38,58 @@ pub struct Ingredients {
 impl Ingredients {
     /// The key: BLAKE3 over the ingredients, each length-prefixed, the config in canonical form.
     pub fn key(&self) -> Digest {
+        let inputs = self.inputs.iter();
+        PhaseKey::new(Self { inputs: Vec::new(), ..self.clone() })
+            .key(inputs.map(|input| (input.role.as_str(), input.tag.as_str(), &input.digest)))
+    }
+}
+
+/// What the keys of a phase's tasks have in common: their ingredients but for the inputs.
+#[derive(Clone, Debug)]
+pub struct PhaseKey {
+    about: Ingredients,
+    /// The config in canonical form.
+    config: String,
+    /// Has taken in all but the inputs.
+    hasher: blake3::Hasher,
+}
+
+impl PhaseKey {
+    /// For tasks that have these ingredients beside their inputs.
+    pub fn new(about: Ingredients) -> Self {
+        let config = canonical(&about.config);
         let mut hasher = blake3::Hasher::new_derive_key("seedbed 2026 task key");
-        let mut add = |bytes: &[u8]| {
-            hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
-        };
-        add(self.stage.as_bytes());
-        add(self.phase.as_bytes());
-        add(&self.version.to_le_bytes());
-        add(canonical(&self.config).as_bytes());
-        for input in &self.inputs {
-            add(input.role.as_bytes());
-            add(input.tag.as_bytes());
-            add(input.digest.as_bytes());
+        add(&mut hasher, about.stage.as_bytes());
+        add(&mut hasher, about.phase.as_bytes());
+        add(&mut hasher, &about.version.to_le_bytes());
+        add(&mut hasher, config.as_bytes());
+        Self { about, config, hasher }
+    }
+
+    /// The config in canonical form.
+    pub fn config(&self) -> &str {
+        &self.config
+    }
+
+    /// All ingredients of a task with these inputs.
+    pub fn with(&self, inputs: Vec<KeyedInput>) -> Ingredients {
+        Ingredients { inputs, ..self.about.clone() }
+    }
+
+    /// The key of a task whose inputs have these roles, tags and digests, in order.
+    pub fn key<'a>(&self, inputs: impl Iterator<Item = (&'a str, &'a str, &'a Digest)>) -> Digest {
+        let mut hasher = self.hasher.clone();
+        for (role, tag, digest) in inputs {
+            add(&mut hasher, role.as_bytes());
+            add(&mut hasher, tag.as_bytes());
+            add(&mut hasher, digest.as_bytes());
         }
         Digest::from(&hasher)
     }
+}
+
+fn add(hasher: &mut blake3::Hasher, bytes: &[u8]) {
+    hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
 }
 
 /// JSON without blanks and with sorted keys, whatever order the value was built in.

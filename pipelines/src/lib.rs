@@ -8,6 +8,7 @@
 pub mod digest;
 pub mod error;
 pub mod seed;
+pub mod size;
 
 pub mod kind;
 pub mod part;
@@ -27,9 +28,13 @@ pub mod store;
 pub mod engine;
 pub mod explain;
 mod files;
+pub mod gc;
 mod graph;
 pub mod manifest;
 pub mod plan;
 pub mod publish;
+pub mod resources;
+pub mod roots;
 pub mod run;
 pub mod task;
+pub mod verify;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::{At, Error, Result};
+use crate::resources::Resources;
 use crate::stage::Stage;
 
 /// A pipeline as a person wrote it. `S` is the enum of stages: its variant is the key behind the step's name.
@@ -22,9 +23,20 @@ pub struct Manifest<S> {
     pub seed: u64,
     /// Steps by name.
     pub steps: BTreeMap<String, S>,
+    /// What the workers of a step may take; changes no result.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub engine: BTreeMap<String, Resources>,
     /// Artifacts that hold a step still while what it reads moves on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pins: BTreeMap<String, Digest>,
+}
+
+impl<S> Manifest<S> {
+    /// A manifest of these steps, and nothing else.
+    pub fn new(name: &str, seed: u64, steps: BTreeMap<String, S>) -> Self {
+        let (name, engine, pins) = (name.to_owned(), BTreeMap::new(), BTreeMap::new());
+        Self { name, seed, steps, engine, pins }
+    }
 }
 
 impl<S: Stage + DeserializeOwned> Manifest<S> {
@@ -69,11 +81,17 @@ impl<S: Stage> Manifest<S> {
             }
             stage.validate().map_err(wrong)?;
         }
-        if let Some(step) = self.pins.keys().find(|step| !self.steps.contains_key(*step)) {
-            let names: Vec<&str> = self.steps.keys().map(String::as_str).collect();
-            let message =
-                format!("`[pins]` names it, but there are only the steps {}", names.join(", "));
-            return Err(Error::Step { step: step.clone(), message });
+        let pins = self.pins.keys().map(|step| ("pins", step));
+        let engine = self.engine.keys().map(|step| ("engine", step));
+        for (table, step) in pins.chain(engine) {
+            if !self.steps.contains_key(step) {
+                let names: Vec<&str> = self.steps.keys().map(String::as_str).collect();
+                let message = format!(
+                    "`[{table}]` names it, but there are only the steps {}",
+                    names.join(", ")
+                );
+                return Err(Error::Step { step: step.clone(), message });
+            }
         }
         Ok(())
     }

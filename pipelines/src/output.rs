@@ -101,15 +101,17 @@ impl TaskOutput {
 
     /// Moves the outputs into the store, and gives the record that is still to be written.
     pub(crate) fn store(self, key: Digest) -> Result<TaskRecord> {
-        let mut outputs = BTreeMap::new();
-        for (name, (path, record)) in self.outputs {
-            self.store.adopt(&path, &record.digest)?;
-            outputs.insert(name, record);
+        for (path, record) in self.outputs.values() {
+            self.store.adopt(path, &record.digest)?;
         }
-        let version = TaskRecord::VERSION;
-        let record =
-            TaskRecord { version, key, outputs, counts: self.counts, details: self.details };
-        Ok(record)
+        Ok(self.record(key))
+    }
+
+    /// The record of a task that wrote this.
+    pub(crate) fn record(self, key: Digest) -> TaskRecord {
+        let outputs = self.outputs.into_iter().map(|(name, (_, record))| (name, record));
+        let (version, outputs) = (TaskRecord::VERSION, outputs.collect());
+        TaskRecord { version, key, outputs, counts: self.counts, details: self.details }
     }
 }
 

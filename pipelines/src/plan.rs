@@ -5,12 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::digest::Digest;
 use crate::error::{At, Error, Result, chain};
 use crate::files::DigestCache;
 use crate::graph::{self, Reference};
 use crate::input::{Located, Place};
-use crate::key::{Ingredients, KeyedInput, canonical};
+use crate::key::{Ingredients, KeyedInput, PhaseKey};
 use crate::kind::Kind;
 use crate::manifest::Manifest;
 use crate::part::Part;
@@ -35,27 +37,41 @@ pub enum State {
 /// A task with its state.
 #[derive(Clone, Debug)]
 pub struct PlannedTask {
-    /// The task.
+    /// The task. Its inputs are left out: they stand below.
     pub task: Task,
     /// Whether it has to run.
     pub state: State,
-    /// What its result depends on, as soon as all of it is known.
-    pub ingredients: Option<Ingredients>,
     /// Where its inputs stand, as soon as all are known.
     pub inputs: Vec<Located>,
+    key: Option<Digest>,
+    phase: Arc<PhaseKey>,
 }
 
 impl PlannedTask {
     /// The key, as soon as everything it depends on is known.
     pub fn key(&self) -> Option<Digest> {
-        self.ingredients.as_ref().map(Ingredients::key)
+        self.key
+    }
+
+    /// What its result depends on, as soon as all of it is known.
+    pub fn ingredients(&self) -> Option<Ingredients> {
+        self.key.map(|_| self.phase.with(self.keyed_inputs()))
+    }
+
+    pub(crate) fn keyed_inputs(&self) -> Vec<KeyedInput> {
+        let keyed = |input: &Located| KeyedInput {
+            role: input.role.clone(),
+            tag: input.tag.clone(),
+            digest: input.digest,
+            name: input.name.clone(),
+        };
+        self.inputs.iter().map(keyed).collect()
     }
 
     /// Under what its training states are kept.
     pub fn training_prefix(&self) -> Option<Digest> {
         let training = self.task.training.as_ref()?;
-        let ingredients = self.ingredients.clone()?;
-        Some(Ingredients { config: training.config.clone(), ..ingredients }.key())
+        Some(Ingredients { config: training.config.clone(), ..self.ingredients()? }.key())
     }
 
     /// All that a worker needs to run it, as soon as everything it depends on is known.
@@ -65,7 +81,7 @@ impl PlannedTask {
             phase: phase.to_owned(),
             task: self.task.name.clone(),
             key: self.key()?,
-            config: canonical(&self.ingredients.as_ref()?.config),
+            config: self.phase.config().to_owned(),
             inputs: self.inputs.clone(),
             training: self.training_prefix().zip(self.task.training.clone()),
         })
@@ -141,7 +157,8 @@ pub struct Planner<'a, S> {
     records: HashMap<Digest, Arc<TaskRecord>>,
 }
 
-type Results = HashMap<(String, String, String), Outcome>;
+/// What became of tasks, by step, phase and name.
+type Results = HashMap<(String, String), HashMap<String, Outcome>>;
 
 enum Outcome {
     Done(Arc<TaskRecord>),
@@ -325,66 +342,57 @@ impl<'a, S: Stage> Planner<'a, S> {
         tasks: Vec<Task>,
         results: &mut Results,
     ) -> Result<Vec<PlannedTask>> {
-        let mut planned = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            let place = (step.to_owned(), phase.name().to_owned(), task.name.clone());
-            let next = self.plan_task(stage, phase, task, results)?;
-            let outcome = match &next.state {
-                State::Done(record) => Outcome::Done(record.clone()),
+        let shared = Arc::new(PhaseKey::new(Ingredients {
+            stage: stage.name().to_owned(),
+            phase: phase.name().to_owned(),
+            version: phase.version(),
+            config: phase.config(),
+            inputs: Vec::new(),
+        }));
+        // There may be tens of thousands, each with a record to read; `collect` keeps their order.
+        let planned: Vec<PlannedTask> = tasks
+            .into_par_iter()
+            .map(|task| self.plan_task(&shared, task, results))
+            .collect::<Result<_>>()?;
+        let outcomes = results.entry((step.to_owned(), phase.name().to_owned())).or_default();
+        for next in &planned {
+            let outcome = match (&next.state, next.key) {
+                (State::Done(record), Some(key)) => {
+                    self.records.insert(key, record.clone());
+                    Outcome::Done(record.clone())
+                }
                 _ => Outcome::Open,
             };
-            results.insert(place, outcome);
-            planned.push(next);
+            outcomes.insert(next.task.name.clone(), outcome);
         }
         Ok(planned)
     }
 
     fn plan_task(
-        &mut self,
-        stage: &S,
-        phase: &dyn Phase,
-        task: Task,
+        &self,
+        phase: &Arc<PhaseKey>,
+        mut task: Task,
         results: &Results,
     ) -> Result<PlannedTask> {
+        let phase = phase.clone();
         let mut inputs = Vec::with_capacity(task.inputs.len());
-        for input in &task.inputs {
-            match locate(input, results)? {
+        for input in std::mem::take(&mut task.inputs) {
+            match locate(&input, results)? {
                 Ok(located) => inputs.push(located),
                 Err(waits_for) => {
                     let state = State::Waits(waits_for);
-                    return Ok(PlannedTask { task, state, ingredients: None, inputs: Vec::new() });
+                    return Ok(PlannedTask { task, state, inputs: Vec::new(), key: None, phase });
                 }
             }
         }
-        let keyed = inputs.iter().map(|input| KeyedInput {
-            role: input.role.clone(),
-            tag: input.tag.clone(),
-            digest: input.digest,
-            name: input.name.clone(),
-        });
-        let ingredients = Ingredients {
-            stage: stage.name().to_owned(),
-            phase: phase.name().to_owned(),
-            version: phase.version(),
-            config: phase.config(),
-            inputs: keyed.collect(),
+        let keyed = inputs.iter().map(|input| (&*input.role, &*input.tag, &input.digest));
+        let key = phase.key(keyed);
+        let known = match self.records.get(&key) {
+            Some(known) => Some(known.clone()),
+            None => self.store.task(&key)?.map(Arc::new),
         };
-        let state = match self.record(ingredients.key())? {
-            Some(record) => State::Done(record),
-            None => State::Ready,
-        };
-        Ok(PlannedTask { task, state, ingredients: Some(ingredients), inputs })
-    }
-
-    fn record(&mut self, key: Digest) -> Result<Option<Arc<TaskRecord>>> {
-        if let Some(known) = self.records.get(&key) {
-            return Ok(Some(known.clone()));
-        }
-        let record = self.store.task(&key)?.map(Arc::new);
-        if let Some(record) = &record {
-            self.records.insert(key, record.clone());
-        }
-        Ok(record)
+        let state = known.map_or(State::Ready, State::Done);
+        Ok(PlannedTask { task, state, inputs, key: Some(key), phase })
     }
 
     /// Forgets what was read of the store, because objects of it turned out damaged.
@@ -408,8 +416,9 @@ fn locate(input: &crate::stage::Input, results: &Results) -> Result<Result<Locat
         }
         Source::Output { step, phase, task, output, section } => {
             let bug = |what: String| Error::Undeclared { what };
-            let place = (step.clone(), phase.clone(), task.clone());
-            let record = match results.get(&place) {
+            let place = (step.clone(), phase.clone());
+            let outcomes = results.get(&place);
+            let record = match outcomes.and_then(|outcomes| outcomes.get(task)) {
                 Some(Outcome::Done(record)) => record,
                 Some(Outcome::Open) => return Ok(Err(format!("{step}/{phase}"))),
                 None => return Err(bug(format!("the task {step}/{phase}/{task}"))),

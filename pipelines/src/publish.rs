@@ -3,7 +3,7 @@
 //! `OUT/STEP/KIND` is a link to a directory named by the artifact's identity. The directory appears with all its files and
 //! `artifact.json` at once, and never changes; the link moves when the step's result does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use crate::kind::Kind;
 use crate::output::TaskOutput;
 use crate::plan::{PlannedStep, State, kind_of, read_published};
 use crate::record::{Artifact, Counts, InputRecord, PartRecord, TaskRecord};
+use crate::roots::{entries, keep_import};
 use crate::stage::{ArtifactFile, ArtifactView, Source, Stage};
 use crate::store::{Store, move_into_place, write_durably};
 use crate::table::TableWriter;
@@ -58,10 +59,18 @@ impl OutDir {
         known: &mut Identities,
     ) -> Result<()> {
         let inputs = inputs(base, step, known)?;
+        let done = Done::of(plan);
         for view in &step.artifacts {
+            for file in &view.files {
+                if let Source::File { path, digest, bytes, .. } = &file.source
+                    && !self.store.has_object(digest, *bytes)
+                {
+                    self.take(path, digest)?;
+                }
+            }
             let artifact = match step.pin {
                 Some(pin) => Artifact::read(&self.store.object_path(&pin), &self.store.get(&pin)?)?,
-                None => describe(stage, seed, step, view, plan, inputs.clone())?,
+                None => describe(stage, seed, step, view, &done, inputs.clone())?,
             };
             let identity = self.place(&artifact)?;
             known.insert((step.name.clone(), view.kind), identity);
@@ -114,6 +123,24 @@ impl OutDir {
             Err(_) if dir.join(Artifact::FILE).exists() => Ok(identity),
             moved => moved.map(|()| identity),
         }
+    }
+
+    /// Identities of all artifacts that are published here now.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn published(&self) -> Result<Vec<Digest>> {
+        let mut identities = Vec::new();
+        for step in entries(&self.root)?.into_iter().filter(|path| path.is_dir()) {
+            for link in entries(&step)? {
+                let target = fs::read_link(&link).ok();
+                let name =
+                    target.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+                identities
+                    .extend(name.and_then(|name| format!("b3:{name}").parse::<Digest>().ok()));
+            }
+        }
+        Ok(identities)
     }
 
     /// Points `root/step/kind` at the artifact.
@@ -171,21 +198,27 @@ impl OutDir {
         let (artifact, identity) = read_published(dir)?;
         kind_of(&artifact, dir)?;
         for part in &artifact.parts {
-            let path = dir.join(&part.path);
-            let attempt = self.store.attempt()?;
-            let copy = attempt.dir().join("object");
-            fs::copy(&path, &copy).at("copy", &path)?;
-            let file = fs::File::open(&copy).at("read", &copy)?;
-            let (found, _) = Digest::of_reader(&file).at("read", &copy)?;
-            if found != part.blake3 {
-                return Err(Error::Damaged { path, expected: part.blake3, found, advice: "" });
-            }
-            file.sync_all().at("write", &copy)?;
-            self.store.adopt(&copy, &found)?;
+            self.take(&dir.join(&part.path), &part.blake3)?;
         }
         let path = dir.join(Artifact::FILE);
         self.store.put(&fs::read(&path).at("read", &path)?)?;
+        keep_import(&self.store, &identity)?;
         Ok((artifact, identity))
+    }
+
+    /// Copies a file of an artifact elsewhere into the store.
+    fn take(&self, path: &Path, expected: &Digest) -> Result<()> {
+        let attempt = self.store.attempt()?;
+        let copy = attempt.dir().join("object");
+        fs::copy(path, &copy).at("copy", path)?;
+        let file = fs::File::open(&copy).at("read", &copy)?;
+        let (found, _) = Digest::of_reader(&file).at("read", &copy)?;
+        if found != *expected {
+            let (path, expected) = (path.to_owned(), *expected);
+            return Err(Error::Damaged { path, expected, found, advice: "" });
+        }
+        file.sync_all().at("write", &copy)?;
+        self.store.adopt(&copy, &found)
     }
 }
 
@@ -218,12 +251,11 @@ fn describe(
     seed: u64,
     step: &PlannedStep,
     view: &ArtifactView,
-    plan: &[PlannedStep],
+    done: &Done<'_>,
     inputs: Vec<InputRecord>,
 ) -> Result<Artifact> {
-    let record = |phase: &str, task: &str| done(step, phase, task);
     let details = match step.details.get(&view.kind) {
-        Some((phase, task)) => record(phase, task)?.details.clone(),
+        Some((phase, task)) => done.record(&step.name, phase, task)?.details.clone(),
         None => serde_json::Value::Null,
     };
     Ok(Artifact {
@@ -234,33 +266,41 @@ fn describe(
         seed,
         numeric_profile: stage.numeric_profile(),
         inputs,
-        parts: view.files.iter().map(|file| part(file, plan)).collect::<Result<_>>()?,
+        parts: view.files.iter().map(|file| part(file, done)).collect::<Result<_>>()?,
         counts: counts(step),
         details,
     })
 }
 
-fn done<'a>(step: &'a PlannedStep, phase: &str, task: &str) -> Result<&'a TaskRecord> {
-    let mut tasks = step.tasks();
-    let found = tasks.find(|(name, planned)| *name == phase && planned.task.name == task);
-    match found.map(|(_, planned)| &planned.state) {
-        Some(State::Done(record)) => Ok(record),
-        _ => Err(Error::Undeclared {
-            what: format!("the finished task {}/{phase}/{task}", step.name),
-        }),
+/// The finished tasks of a plan, by step, phase and name.
+struct Done<'p>(HashMap<(&'p str, &'p str, &'p str), &'p TaskRecord>);
+
+impl<'p> Done<'p> {
+    fn of(plan: &'p [PlannedStep]) -> Self {
+        let of_step = |step: &'p PlannedStep| {
+            step.tasks().filter_map(|(phase, planned)| match &planned.state {
+                State::Done(record) => {
+                    Some(((step.name.as_str(), phase, planned.task.name.as_str()), &**record))
+                }
+                State::Ready | State::Waits(_) => None,
+            })
+        };
+        Self(plan.iter().flat_map(of_step).collect())
+    }
+
+    fn record(&self, step: &str, phase: &str, task: &str) -> Result<&'p TaskRecord> {
+        self.0.get(&(step, phase, task)).copied().ok_or_else(|| Error::Undeclared {
+            what: format!("the finished task {step}/{phase}/{task}"),
+        })
     }
 }
 
-fn part(file: &ArtifactFile, plan: &[PlannedStep]) -> Result<PartRecord> {
+fn part(file: &ArtifactFile, done: &Done<'_>) -> Result<PartRecord> {
     let (path, part) = (file.path.clone(), file.part.clone());
     match &file.source {
         Source::Output { step, phase, task, output, .. } => {
             let bug = || Error::Undeclared { what: format!("{step}/{phase}/{task}/{output}") };
-            let record = done(
-                plan.iter().find(|planned| planned.name == *step).ok_or_else(bug)?,
-                phase,
-                task,
-            )?;
+            let record = done.record(step, phase, task)?;
             let made = record.outputs.get(output).ok_or_else(bug)?;
             let (rows, tokens, task) = (made.rows, made.tokens, Some(record.key));
             Ok(PartRecord {

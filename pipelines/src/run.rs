@@ -9,16 +9,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::context::Cancel;
-use crate::digest::Digest;
 use crate::engine::Engine;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, TaskError};
 use crate::explain::LastRun;
 use crate::kind::Kind;
 use crate::manifest::Manifest;
 use crate::plan::{Plan, PlannedStep, PlannedTask, Planner, State};
 use crate::publish::{Identities, OutDir};
+use crate::record::TaskRecord;
+use crate::roots::{self, Root};
 use crate::stage::Stage;
-use crate::task::{Assignment, Event, TaskArray};
+use crate::task::{Assignment, Event, Report, TaskArray};
 
 /// Most tasks that one worker process runs.
 const MAX_GROUP: usize = 64;
@@ -44,15 +45,6 @@ impl Observer for Unobserved {
     fn published(&mut self, _: &str) {}
 }
 
-/// What a run came to.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Summary {
-    /// Tasks that ran, by `step/phase`.
-    pub ran: BTreeMap<String, usize>,
-    /// Identities of the artifacts, by `step/kind`.
-    pub artifacts: BTreeMap<String, Digest>,
-}
-
 /// A manifest with the place of its results.
 pub struct Run<'a, S> {
     /// What to make.
@@ -75,10 +67,11 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         only: Option<&str>,
         cancel: &Cancel,
         observer: &mut dyn Observer,
-    ) -> Result<Summary> {
+    ) -> Result<Root> {
+        let _in_use = self.out.store.share()?;
         let mut planner = Planner::new(self.manifest, self.base, &self.out.store)?;
         let mut log = RunLog::create(&self.out.store.root().join("runs"))?;
-        let mut summary = Summary::default();
+        let mut summary = Root { manifest: self.manifest.name.clone(), ..Root::default() };
         let mut published = Identities::new();
         let mut tried = BTreeSet::new();
         self.out.store.sweep()?;
@@ -88,6 +81,9 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             self.publish(&plan, &mut published, observer)?;
             let ready = ready(&plan, only);
             if ready.is_empty() {
+                summary.tasks = Some(roots::keep_keys(&self.out.store, &plan)?);
+                let tasks = plan.steps.iter().flat_map(|step| step.tasks());
+                summary.states = tasks.filter_map(|(_, task)| task.training_prefix()).collect();
                 break;
             }
             if let Some((step, phase, task)) =
@@ -97,7 +93,7 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
                 return Err(Error::NotKept { task });
             }
             tried.extend(ready.iter().map(|(_, _, task)| task.key()));
-            let array = self.array(&ready, engine.workers());
+            let array = self.array(&ready, engine.workers(), engine.memory());
             let list = log.freeze(&array)?;
             observer.wave(&tally(&ready));
             let failures = self.wave(engine, &array, &list, cancel, observer, &mut log)?;
@@ -165,7 +161,7 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             }
             let stage = &self.manifest.steps[&step.name];
             self.out.publish(stage, self.manifest.seed, self.base, step, &plan.steps, published)?;
-            LastRun::of(step).save(&self.out.store)?;
+            LastRun::save(step, &self.out.store)?;
             observer.published(&step.name);
         }
         Ok(())
@@ -175,6 +171,7 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         &self,
         ready: &[(&PlannedStep, &'static str, &PlannedTask)],
         workers: usize,
+        memory: Option<u64>,
     ) -> TaskArray<S> {
         let groups = deal(ready, workers);
         let concurrent = groups.len().clamp(1, workers.max(1));
@@ -184,9 +181,34 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             store: self.out.store.root().to_owned(),
             seed: self.manifest.seed,
             threads: (cores / concurrent).max(1),
+            memory: memory.map(|memory| memory / concurrent as u64),
+            resources: self.manifest.engine.clone(),
             stages: names.map(|name| (name.clone(), self.manifest.steps[&name].clone())).collect(),
             groups,
         }
+    }
+
+    /// Runs a finished task again and gives its record; keeps nothing.
+    pub(crate) fn again(
+        &self,
+        step: &str,
+        phase: &str,
+        task: &PlannedTask,
+        cancel: &Cancel,
+        report: &Report,
+    ) -> Result<TaskRecord, TaskError> {
+        let what = || Error::Undeclared { what: format!("{step}/{phase}/{}", task.task.name) };
+        let groups = vec![vec![task.assignment(step, phase).ok_or_else(what)?]];
+        let array = TaskArray {
+            store: self.out.store.root().to_owned(),
+            seed: self.manifest.seed,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            memory: None,
+            resources: self.manifest.engine.clone(),
+            stages: BTreeMap::from([(step.to_owned(), self.manifest.steps[step].clone())]),
+            groups,
+        };
+        array.run_again(0, report, cancel)
     }
 
     fn wave(
@@ -201,8 +223,13 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         let mut failures = Vec::new();
         let mut logged = Ok(());
         engine.run(array, list, cancel, &mut |group, event| {
-            if let Event::Failed { task, message, cancelled: false } = &event {
-                failures.push((task.clone(), message.clone()));
+            match &event {
+                // Ctrl-C reaches workers as well, and may reach them before this process.
+                Event::Failed { cancelled: true, .. } => cancel.cancel(),
+                Event::Failed { task, message, .. } => {
+                    failures.push((task.clone(), message.clone()))
+                }
+                _ => {}
             }
             if logged.is_ok() {
                 logged = log.event(&event);
@@ -295,11 +322,10 @@ impl RunLog {
     }
 
     fn freeze<S: Serialize>(&mut self, array: &TaskArray<S>) -> Result<PathBuf> {
-        let path = self.dir.join(format!("tasks-{:03}.json", self.lists));
+        let list = self.dir.join(format!("tasks-{:03}", self.lists));
         self.lists += 1;
-        let bytes = serde_json::to_vec(array).map_err(std::io::Error::other).at("write", &path)?;
-        std::fs::write(&path, bytes).at("write", &path)?;
-        Ok(path)
+        array.write(&list)?;
+        Ok(list)
     }
 
     fn event(&mut self, event: &Event) -> Result<()> {
@@ -313,10 +339,10 @@ impl RunLog {
     }
 
     /// Registers what the run made, so that it is not taken for litter.
-    fn root(&self, summary: &Summary) -> Result<()> {
-        let path = self.dir.join("root.json");
+    fn root(&self, root: &Root) -> Result<()> {
+        let path = self.dir.join(roots::FILE);
         let bytes =
-            serde_json::to_vec_pretty(summary).map_err(std::io::Error::other).at("write", &path)?;
+            serde_json::to_vec_pretty(root).map_err(std::io::Error::other).at("write", &path)?;
         std::fs::write(&path, bytes).at("write", &path)
     }
 }

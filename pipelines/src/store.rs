@@ -11,7 +11,7 @@
 //! Whatever stands under its final name is whole: files are written under a name of their own, flushed to disk, then
 //! renamed. Two attempts at one task may run at once; one result stands.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,6 +53,26 @@ impl Store {
     /// The store's directory.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Keeps the store from being collected, for as long as the file lives.
+    ///
+    /// # Errors
+    /// When it is being collected now.
+    pub fn share(&self) -> Result<File> {
+        let (_, lock) = self.lock_file()?;
+        match lock.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Err(Error::InUse { path: self.root.clone() }),
+            // Where there are no locks, age protects what a run has just made.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(lock),
+        }
+    }
+
+    /// The file that runs and collections lock, with its path.
+    pub(crate) fn lock_file(&self) -> Result<(PathBuf, File)> {
+        let path = self.root.join("lock");
+        let lock = OpenOptions::new().create(true).append(true).open(&path).at("open", &path)?;
+        Ok((path, lock))
     }
 
     /// Where the object named `digest` stands, if it is there.

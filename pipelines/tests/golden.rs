@@ -1,7 +1,7 @@
 //! Files of every format version are read as they were meant, and written the same today.
 //!
 //! `cargo run --release -p pipelines --example write_golden -- DIR` made them.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,9 @@ fn check_format<T>(read: Result<T>, expected: &str) {
 
 fn check_too_new<T>(read: Result<T>, what: &str, version: u64) {
     let error = read.err().unwrap();
-    let Error::TooNew { what: named, found, supported, .. } = &error else { panic!("{error:?}") };
+    let Error::TooNew { what: named, found, supported, .. } = &error else {
+        unreachable!("{error:?}")
+    };
     assert!(*named == what && *found == version && *supported < version, "{error:?}");
     let message = format!(
         "{what} version {version}; this build reads up to {supported}: use a newer seedbed"

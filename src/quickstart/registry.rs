@@ -17,13 +17,14 @@ pub const LOCK: &str = include_str!("../../Cargo.lock");
 const PROGRAM: &str = "seedbed";
 
 /// The manifests of the workspace, which say what the lock file does not: which dependencies are for tests only.
-pub const WORKSPACE: [&str; 10] = [
+pub const WORKSPACE: [&str; 11] = [
     include_str!("../../Cargo.toml"),
     include_str!("../../corpus-prep/Cargo.toml"),
     include_str!("../../evaluate/Cargo.toml"),
     include_str!("../../evaluate/metrics/Cargo.toml"),
     include_str!("../../finetune/Cargo.toml"),
     include_str!("../../pipelines/Cargo.toml"),
+    include_str!("../../pipelines/laboratory/Cargo.toml"),
     include_str!("../../pretrain/Cargo.toml"),
     include_str!("../../pretrain/model/Cargo.toml"),
     include_str!("../../tokenize/Cargo.toml"),

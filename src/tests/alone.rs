@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::project::{Project, documents};
+use crate::training;
 
 #[test]
 fn stages_alone_give_what_a_manifest_gives() {
@@ -40,6 +41,43 @@ train = { documents = "clean", size = 300 }
         };
         assert_eq!(parts(format!("{alone}/{file}")), parts(format!("out/{step}/{file}")));
     }
+}
+
+#[test]
+fn every_stage_runs_alone_on_artifacts_of_another_place() {
+    let project = training::project(10, 2);
+    project.seedbed(&["run", "--quiet"]);
+    let alone = |stage: &str, settings: &[&str]| {
+        let arguments =
+            [&[stage], settings, &["--out", "alone", "--seed", "7", "--quiet"]].concat();
+        project.seedbed(&arguments);
+    };
+    let labels = "examples=out/labels/examples";
+    alone(
+        "tokenize",
+        &["documents=out/clean/documents", "vocabulary=out/vocab/vocabulary", "validation=0.1"],
+    );
+    alone(
+        "pretrain",
+        &[
+            "shards=alone/tokenize/token-shards",
+            "model.hidden_size=16",
+            "model.num_hidden_layers=1",
+            "model.num_attention_heads=2",
+            "model.intermediate_size=32",
+            "seq_len=32",
+            "schedule={peak_lr=1e-3,warmup_steps=0,decay_steps=0,total_steps=2}",
+        ],
+    );
+    alone("finetune", &["model=out/base/checkpoint", labels, "epochs=2", "seeds=[1,2]"]);
+    alone("evaluate", &["models=[\"alone/finetune/checkpoint\"]", labels]);
+    let same = |file: &str, other: &str| {
+        assert!(fs::read(project.path(file)).unwrap() == fs::read(project.path(other)).unwrap());
+    };
+    same("alone/tokenize/token-shards/train-00000.bin", "out/shards/token-shards/train-00000.bin");
+    let weights = "checkpoint/seed-1/model.safetensors";
+    same(&format!("alone/finetune/{weights}"), &format!("out/tuned/{weights}"));
+    assert!(project.path("alone/evaluate/results/results.json").exists());
 }
 
 #[test]

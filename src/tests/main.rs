@@ -5,6 +5,8 @@
 mod alone;
 mod bad_input;
 mod changes;
+mod chaos;
 mod kills;
 mod project;
+mod store;
 mod training;

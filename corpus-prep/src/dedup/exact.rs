@@ -1,6 +1,7 @@
 //! Exact duplicates: of the records that hold one text, the one with the smallest row key is kept.
 
-use super::index::{ENTRY_BYTES, Entry, KEY_BYTES, Key};
+use super::index::{ENTRY_BYTES, Entry, KEY_BYTES, Key, whole};
+use crate::error::Result;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -37,6 +38,14 @@ impl Duplicate {
     }
 }
 
+/// The duplicates that `bytes` hold, one behind the other; `file` names them in errors.
+///
+/// # Errors
+/// [`Error::Unexpected`](crate::error::Error::Unexpected) when the last one is cut.
+pub fn read(bytes: &[u8], file: &str) -> Result<Vec<Duplicate>> {
+    Ok(whole(bytes, file, "duplicates")?.iter().map(Duplicate::from_bytes).collect())
+}
+
 /// The duplicates in one range of ids, by the part that holds the dropped record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Duplicates {
@@ -54,11 +63,12 @@ pub struct Duplicates {
 /// # Errors
 /// What `heard` fails with.
 pub fn find<E>(
-    parts: &[&[u8]],
+    parts: &[&[[u8; ENTRY_BYTES]]],
     mut heard: impl FnMut(u64) -> Result<(), E>,
 ) -> Result<Duplicates, E> {
     let mut found = Duplicates { num_records: 0, by_part: vec![Vec::new(); parts.len()] };
-    let mut cursors: Vec<_> = parts.iter().map(|entries| Cursor { rest: entries }).collect();
+    let mut cursors: Vec<_> =
+        parts.iter().map(|entries| entries.iter().map(Entry::from_bytes)).collect();
     let mut heads = BinaryHeap::new();
     for (part, cursor) in cursors.iter_mut().enumerate() {
         heads.extend(cursor.next().map(|entry| Reverse((entry, part))));
@@ -81,20 +91,6 @@ pub fn find<E>(
     heard(found.num_records % STRIDE)?;
     found.by_part.iter_mut().for_each(|duplicates| duplicates.sort_unstable());
     Ok(found)
-}
-
-struct Cursor<'a> {
-    rest: &'a [u8],
-}
-
-impl Iterator for Cursor<'_> {
-    type Item = Entry;
-
-    fn next(&mut self) -> Option<Entry> {
-        let (entry, rest) = self.rest.split_first_chunk::<ENTRY_BYTES>()?;
-        self.rest = rest;
-        Some(Entry::from_bytes(entry))
-    }
 }
 
 #[cfg(test)]
@@ -123,9 +119,9 @@ mod tests {
     }
 
     fn dropped(parts: &[Vec<Entry>]) -> Vec<BTreeSet<Duplicate>> {
-        let bytes: Vec<Vec<u8>> =
-            parts.iter().map(|part| part.iter().flat_map(Entry::bytes).collect()).collect();
-        let bytes: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+        let bytes: Vec<Vec<_>> =
+            parts.iter().map(|part| part.iter().map(Entry::bytes).collect()).collect();
+        let bytes: Vec<&[_]> = bytes.iter().map(Vec::as_slice).collect();
         let found = find(&bytes, |_| Ok::<_, ()>(())).unwrap();
         assert_eq!(found.num_records, parts.iter().map(Vec::len).sum::<usize>() as u64);
         assert!(found.by_part.iter().all(|part| part.is_sorted()));

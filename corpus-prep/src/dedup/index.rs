@@ -3,6 +3,7 @@
 //! An entry is 40 bytes: id (16), unit (16), record (8, big-endian). Entries are sorted, so that bytes compare as keys
 //! do, and range `r` of `2^b` holds the ids whose top `b` bits are `r`.
 
+use crate::error::{Error, Result};
 use pipelines::digest::Digest;
 use pipelines::table::documents::RowKey;
 use std::fmt::Write;
@@ -88,6 +89,28 @@ impl Entry {
         key.copy_from_slice(&bytes[16..]);
         Self { id, key: Key(key) }
     }
+}
+
+/// The entries that `bytes` hold, one behind the other; `file` names them in errors.
+///
+/// # Errors
+/// [`Error::Unexpected`] when the last one is cut.
+pub fn entries<'a>(bytes: &'a [u8], file: &str) -> Result<&'a [[u8; ENTRY_BYTES]]> {
+    whole(bytes, file, "entries")
+}
+
+/// `bytes` as records of `N` bytes, which `what` calls by their name.
+pub(super) fn whole<'a, const N: usize>(
+    bytes: &'a [u8],
+    file: &str,
+    what: &str,
+) -> Result<&'a [[u8; N]]> {
+    let (records, rest) = bytes.as_chunks();
+    if rest.is_empty() {
+        return Ok(records);
+    }
+    let (found, expected) = (format!("{} bytes", bytes.len()), format!("{what} of {N} bytes"));
+    Err(Error::Unexpected { file: file.to_owned(), found, expected })
 }
 
 /// 16 bytes from 32 hexadecimal digits.

@@ -4,8 +4,8 @@ use super::decompress::Fault;
 use super::format::Syntax;
 use super::raw::{RawContent, RawRecord};
 use super::utf8::{self, InvalidByte, InvalidUtf8};
-use crate::size::ByteSize;
 use pipelines::key::canonical;
+use pipelines::size::ByteSize;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

@@ -149,11 +149,12 @@ fn a_changed_bound_runs_decide_and_write_alone() {
         r#""rules":{"gopher_quality":{"short_doc":2,"below_avg":"off","enough_stop_words":0}},"inputs""#,
     );
     let ran = lab.run(&config).unwrap();
+    let started = ran.started();
     let phases: std::collections::BTreeSet<_> =
-        ran.started().into_iter().map(|(phase, _)| phase).collect();
+        started.iter().map(|task| task.split_once('/').unwrap().0).collect();
     assert_eq!(phases.into_iter().collect::<Vec<_>>(), ["decide", "write"]);
     let again = lab.run(&config).unwrap();
-    assert_eq!(again.started(), []);
+    assert_eq!(again.started(), [""; 0]);
     assert_eq!(again.digests(), ran.digests());
 }
 

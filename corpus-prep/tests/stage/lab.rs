@@ -1,55 +1,47 @@
 //! Runs the stage on files of a fresh directory, with the planner and the workers' own code.
 
 use corpus_prep::Config;
-use pipelines::context::Cancel;
+use laboratory::{Laboratory, Step, Steps};
 use pipelines::digest::Digest;
 use pipelines::input::Mapped;
-use pipelines::manifest::Manifest;
-use pipelines::plan::{Plan, Planner, State};
+use pipelines::publish::OutDir;
 use pipelines::record::{Counts, TaskRecord};
-use pipelines::stage::Stage;
 use pipelines::store::Store;
 use pipelines::table::decisions::Decision;
 use pipelines::table::documents::{Document, Extracted};
 use pipelines::table::examples::Example;
 use pipelines::table::{Row, read_all};
-use pipelines::task::{Assignment, Event, Report, TaskArray};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 const STEP: &str = "clean";
-const SEED: u64 = 1337;
 
-/// Raw files and a store.
+/// Raw files and a laboratory.
 pub struct Lab {
     files: Arc<TempDir>,
-    store: TempDir,
+    laboratory: Laboratory,
     threads: usize,
 }
 
 /// What a run left.
 pub struct Ran {
     store: Store,
-    plan: Plan,
-    started: Vec<(String, String)>,
-    versions: BTreeMap<String, u32>,
+    ran: laboratory::Ran,
 }
 
 impl Lab {
     /// An empty directory and an empty store.
     pub fn new() -> Self {
-        Self {
-            files: Arc::new(TempDir::new().unwrap()),
-            store: TempDir::new().unwrap(),
-            threads: 2,
-        }
+        let files = Arc::new(TempDir::new().unwrap());
+        Self { files, laboratory: Laboratory::default(), threads: 2 }
     }
 
     /// The same files with an empty store.
     pub fn fresh(&self) -> Self {
-        Self { files: self.files.clone(), store: TempDir::new().unwrap(), threads: self.threads }
+        let laboratory = Laboratory::default();
+        Self { files: self.files.clone(), laboratory, threads: self.threads }
     }
 
     /// The same with so many threads.
@@ -72,79 +64,20 @@ impl Lab {
     /// Runs the stage with the config `json`, until nothing is left to do.
     pub fn run(&self, json: &str) -> Result<Ran, String> {
         let config: Config = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        let versions = config
-            .phases(SEED)
-            .iter()
-            .map(|phase| (phase.name().to_owned(), phase.version()))
-            .collect();
-        let steps = BTreeMap::from([(STEP.to_owned(), config)]);
-        let manifest = Manifest { name: "test".into(), seed: SEED, steps, pins: BTreeMap::new() };
-        manifest.validate().map_err(|error| error.to_string())?;
-        let store = Store::open(self.store.path()).unwrap();
-        let mut planner = Planner::new(&manifest, self.files.path(), &store)
-            .map_err(|error| error.to_string())?;
-        let mut started = Vec::new();
-        loop {
-            let plan = planner.plan().map_err(|error| error.to_string())?;
-            let ready = ready(&plan);
-            if ready.is_empty() {
-                assert!(plan.steps.iter().all(|step| step.is_done()));
-                return Ok(Ran { store, plan, started, versions });
-            }
-            started.extend(ready.iter().map(|task| (task.phase.clone(), task.task.clone())));
-            self.run_tasks(&manifest, ready)?;
-        }
+        let steps = Steps::from([(STEP, Step::new(config))]);
+        let ran = self.laboratory.run_in(self.files.path(), &steps, self.threads)?;
+        Ok(Ran { store: OutDir::open(&self.laboratory.path("")).unwrap().store, ran })
     }
-
-    fn run_tasks(&self, manifest: &Manifest<Config>, tasks: Vec<Assignment>) -> Result<(), String> {
-        let failed = Arc::new(Mutex::new(None));
-        let heard = failed.clone();
-        let report: Report = Arc::new(move |event| {
-            if let Event::Failed { message, .. } = event {
-                *heard.lock().unwrap() = Some(message);
-            }
-        });
-        let array = TaskArray {
-            store: self.store.path().to_owned(),
-            seed: SEED,
-            threads: self.threads,
-            stages: manifest.steps.clone(),
-            groups: vec![tasks],
-        };
-        array.run_group(0, &report, &Cancel::default()).unwrap();
-        let message = failed.lock().unwrap().take();
-        message.map_or(Ok(()), Err)
-    }
-}
-
-fn ready(plan: &Plan) -> Vec<Assignment> {
-    let mut ready = Vec::new();
-    for step in &plan.steps {
-        for (phase, planned) in step.tasks() {
-            if let State::Ready = planned.state {
-                ready.extend(planned.assignment(&step.name, phase));
-            }
-        }
-    }
-    ready
 }
 
 impl Ran {
-    /// The tasks that ran, by phase and name.
-    pub fn started(&self) -> Vec<(String, String)> {
-        self.started.clone()
+    /// The tasks that ran, as `phase/task`.
+    pub fn started(&self) -> Vec<String> {
+        self.ran.tasks(STEP)
     }
 
     fn records(&self) -> Vec<(&'static str, &str, &TaskRecord)> {
-        let tasks = self.plan.steps[0].tasks();
-        let record = |(phase, planned): (&'static str, _)| {
-            let planned: &pipelines::plan::PlannedTask = planned;
-            let State::Done(record) = &planned.state else {
-                panic!("{} is not done", planned.task.name)
-            };
-            (phase, planned.task.name.as_str(), record.as_ref())
-        };
-        tasks.map(record).collect()
+        self.ran.records(STEP)
     }
 
     /// The counts of a phase, all its tasks together.
@@ -160,15 +93,11 @@ impl Ran {
 
     /// The digest of every output of every task.
     pub fn digests(&self) -> BTreeMap<String, Digest> {
-        let outputs = self.records().into_iter().flat_map(|(phase, task, record)| {
-            let name = move |output: &String| format!("{phase}/{task}/{output}");
-            record.outputs.iter().map(move |(output, made)| (name(output), made.digest))
-        });
-        outputs.collect()
+        self.ran.outputs(STEP)
     }
 
-    /// Each phase with its version and one short digest of all its outputs and counts.
-    pub fn golden(&self) -> Vec<(&'static str, u32, String)> {
+    /// Each phase with one short digest of all its outputs and counts, as `PHASE DIGEST`.
+    pub fn golden(&self) -> Vec<String> {
         let mut phases: Vec<(&'static str, String)> = Vec::new();
         for (phase, task, record) in self.records() {
             let outputs: Vec<_> = record
@@ -182,10 +111,8 @@ impl Ran {
                 _ => phases.push((phase, line)),
             }
         }
-        let golden = |(phase, lines): (&'static str, String)| {
-            (phase, self.versions[phase], Digest::of(lines.as_bytes()).short())
-        };
-        phases.into_iter().map(golden).collect()
+        let short = |lines: &str| Digest::of(lines.as_bytes()).short();
+        phases.iter().map(|(phase, lines)| format!("{phase} {}", short(lines))).collect()
     }
 
     fn rows<R: Row>(&self, output: &str) -> Vec<R> {

@@ -4,7 +4,9 @@ use std::num::NonZeroU32;
 
 use pipelines::seed::Seed;
 
-use crate::{Estimate, IntervalMethod, Metric, MetricsError, Rows, Runs, language};
+use crate::{
+    EntityMetric, EntityRuns, Estimate, IntervalMethod, Metric, MetricsError, Rows, Runs, language,
+};
 
 /// Percentile bootstrap: units are drawn with replacement, as many as there are, and the statistic is taken anew; the
 /// interval lies between the quantiles that leave out `1 - level`, half on each side, linearly interpolated.
@@ -60,6 +62,36 @@ impl Bootstrap {
         let method = IntervalMethod::PairedBootstrap;
         self.estimate("difference", rows.units().len(), method, |units| {
             metric.score_units(rows, model, units) - metric.score_units(rows, other, units)
+        })
+    }
+
+    /// The score of a model that finds entities.
+    ///
+    /// # Errors
+    /// If the level is out of range.
+    pub fn entity_score(
+        &self,
+        metric: EntityMetric,
+        model: &EntityRuns,
+    ) -> Result<Estimate, MetricsError> {
+        let method = IntervalMethod::PercentileBootstrap;
+        self.estimate("score", model.num_units(), method, |units| metric.score_units(model, units))
+    }
+
+    /// By how much the score of `model` is above that of `other`, on the same sentences.
+    ///
+    /// # Errors
+    /// If the level is out of range, or the models were not given equally many units.
+    pub fn entity_difference(
+        &self,
+        metric: EntityMetric,
+        model: &EntityRuns,
+        other: &EntityRuns,
+    ) -> Result<Estimate, MetricsError> {
+        MetricsError::check_length("units", other.num_units(), model.num_units())?;
+        let method = IntervalMethod::PairedBootstrap;
+        self.estimate("difference", model.num_units(), method, |units| {
+            metric.score_units(model, units) - metric.score_units(other, units)
         })
     }
 

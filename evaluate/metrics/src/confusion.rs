@@ -98,10 +98,11 @@ impl Tally {
 }
 
 /// Zero over zero is zero.
-fn ratio(part: u64, whole: u64) -> f64 {
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-fn f1(right: u64, predicted: u64, truth: u64) -> f64 {
+/// Harmonic mean of precision and recall; 0 if nothing is right.
+pub(crate) fn f1(right: u64, predicted: u64, truth: u64) -> f64 {
     ratio(2 * right, predicted + truth)
 }

@@ -28,6 +28,27 @@ pub enum MetricsError {
         /// Number of labels.
         expected: u32,
     },
+    /// A tag without a name.
+    #[error("the tag \"\" has no prefix")]
+    EmptyTag,
+    /// A tag whose prefix the scheme lacks.
+    #[error("the tag {found:?} has none of the prefixes {expected}")]
+    BadPrefix {
+        /// Name of the tag.
+        found: String,
+        /// The prefixes of the scheme.
+        expected: &'static str,
+    },
+    /// A tag outside the list of tags.
+    #[error("token {token} has tag {found}, but there are {expected} tags")]
+    UnknownTag {
+        /// The token of its sentence, from zero.
+        token: usize,
+        /// The tag found.
+        found: u32,
+        /// Number of tags.
+        expected: usize,
+    },
     /// A number outside its range.
     #[error("{what} is {found}, expected {expected}")]
     OutOfRange {

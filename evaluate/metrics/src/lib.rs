@@ -4,6 +4,9 @@
 //! training seed. A [`Metric`] scores them; a [`Bootstrap`] says how far the score, or the difference of two models on
 //! the same rows, could have come out otherwise; a [`Randomisation`] says whether the difference could be chance.
 //!
+//! For token classification a [`TagSet`] reads tags as entities, and decodes the scores of a model into legal tags;
+//! [`Sentences`], [`EntityRuns`] and [`EntityMetric`] are to entities what the three above are to labels.
+//!
 //! ```
 //! use metrics::{Bootstrap, Metric, Rows, Runs};
 //!
@@ -17,6 +20,8 @@
 
 mod bootstrap;
 mod confusion;
+mod decode;
+mod entities;
 mod error;
 mod estimate;
 mod holm;
@@ -26,10 +31,15 @@ mod normal;
 mod probability;
 mod randomisation;
 mod rows;
+mod tags;
 mod wilson;
 
 pub use bootstrap::Bootstrap;
 pub use confusion::{ClassScores, Confusion};
+pub use decode::argmax;
+pub use entities::{
+    EntityAverage, EntityCounts, EntityMetric, EntityReport, EntityRuns, EntityScores, Sentences,
+};
 pub use error::MetricsError;
 pub use estimate::{Estimate, IntervalMethod, Test, TestMethod};
 pub use holm::holm;
@@ -38,4 +48,5 @@ pub use mcnemar::mcnemar;
 pub use probability::{brier, log_loss};
 pub use randomisation::Randomisation;
 pub use rows::{Metric, Rows, Runs};
+pub use tags::{Entity, EntityMode, Scheme, TagSet};
 pub use wilson::wilson;

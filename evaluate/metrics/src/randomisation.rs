@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use pipelines::seed::Seed;
 
-use crate::{Metric, MetricsError, Rows, Runs, Test, TestMethod};
+use crate::{EntityMetric, EntityRuns, Metric, MetricsError, Rows, Runs, Test, TestMethod};
 
 /// Differences this close to the observed one, relative to it, count as equal to it: sums of the same numbers in
 /// another order must not fall below.
@@ -51,6 +51,26 @@ impl Randomisation {
                 .zip(other.predicted())
                 .map(|(model, other)| difference(metric, rows, model, other, swapped))
                 .sum();
+            sum / model.len() as f64
+        })
+    }
+
+    /// Tests the difference in `metric` of two models that find entities, with equally many runs on the same sentences.
+    ///
+    /// # Errors
+    /// If the models differ in their number of runs or units.
+    pub fn compare_entities(
+        &self,
+        metric: EntityMetric,
+        model: &EntityRuns,
+        other: &EntityRuns,
+    ) -> Result<Test, MetricsError> {
+        MetricsError::check_length("runs", other.len(), model.len())?;
+        MetricsError::check_length("units", other.num_units(), model.num_units())?;
+        self.test(model.num_units(), |swapped| {
+            let pairs = model.counts().iter().zip(other.counts());
+            let sum: f64 =
+                pairs.map(|(model, other)| metric.difference(model, other, swapped)).sum();
             sum / model.len() as f64
         })
     }

@@ -36,16 +36,7 @@ impl Rows {
     /// If there is not one group for each row.
     pub fn grouped_by<G: Hash + Eq>(self, groups: &[G]) -> Result<Self, MetricsError> {
         MetricsError::check_length("groups", groups.len(), self.truth.len())?;
-        let mut unit_of: HashMap<&G, usize> = HashMap::new();
-        let mut units: Vec<Vec<usize>> = Vec::new();
-        for (row, group) in groups.iter().enumerate() {
-            let unit = *unit_of.entry(group).or_insert(units.len());
-            if unit == units.len() {
-                units.push(Vec::new());
-            }
-            units[unit].push(row);
-        }
-        Ok(Self { units, ..self })
+        Ok(Self { units: units_of(groups), ..self })
     }
 
     /// True labels by row.
@@ -145,6 +136,20 @@ impl Metric {
             Self::MacroF1 => tally.macro_f1(),
         }
     }
+}
+
+/// Rows of each group, groups ordered by their first row.
+pub(crate) fn units_of<G: Hash + Eq>(groups: &[G]) -> Vec<Vec<usize>> {
+    let mut unit_of: HashMap<&G, usize> = HashMap::new();
+    let mut units: Vec<Vec<usize>> = Vec::new();
+    for (row, group) in groups.iter().enumerate() {
+        let unit = *unit_of.entry(group).or_insert(units.len());
+        if unit == units.len() {
+            units.push(Vec::new());
+        }
+        units[unit].push(row);
+    }
+    units
 }
 
 fn check_labels(labels: &[u32], expected: u32) -> Result<(), MetricsError> {

@@ -1,7 +1,9 @@
 //! How often intervals at level 0.95 hold the true number, over simulated data sets.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use metrics::{Bootstrap, Metric, Rows, Runs, wilson};
+use metrics::{
+    Bootstrap, EntityMetric, EntityMode, EntityRuns, Metric, Rows, Runs, Sentences, TagSet, wilson,
+};
 use pipelines::seed::Seed;
 
 const DATA_SETS: u64 = 400;
@@ -52,6 +54,29 @@ fn bootstrap_of_bits_per_byte_covers() {
             .unzip();
         let bits = quick(data_set).bits_per_byte(&nats, &bytes).unwrap();
         (bits.low, bits.high)
+    });
+    assert!((share - 0.95).abs() < 0.053, "{share}");
+}
+
+#[test]
+fn bootstrap_of_entity_f1_covers() {
+    // Sentences of none to three entities; each is found with probability 0.7, and each brings a false one with 0.2.
+    let seed = Seed::new(1, "coverage of entity F1");
+    let share = coverage(2.0 * 0.7 / (1.0 + 0.7 + 0.2), |data_set| {
+        let slots = |sentence| 4 * sentence..4 * sentence + seed.below(4, data_set, sentence);
+        let found = |slot, below| u32::from(seed.unit(data_set, slot) < below);
+        let (truth, predicted): (Vec<_>, Vec<_>) = (0..80)
+            .map(|sentence| {
+                let predicted =
+                    slots(sentence).flat_map(|at| [found(1000 + at, 0.7), found(2000 + at, 0.2)]);
+                (slots(sentence).flat_map(|_| [1, 0]).collect(), predicted.collect())
+            })
+            .unzip();
+        let tags = TagSet::new(&["O", "B-A"], EntityMode::Lenient).unwrap();
+        let sentences = Sentences::new(tags, &truth).unwrap();
+        let model = EntityRuns::new(&sentences, &[predicted]).unwrap();
+        let f1 = quick(data_set).entity_score(EntityMetric::MicroF1, &model).unwrap();
+        (f1.low, f1.high)
     });
     assert!((share - 0.95).abs() < 0.053, "{share}");
 }

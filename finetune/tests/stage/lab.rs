@@ -2,50 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
 
 use codec::{Codec, PretokenCounts, Vocabulary};
+use laboratory::{Fate, Given, Laboratory, Ran, Step, Steps};
 use model::{Checkpoint, Head, LlamaConfig};
-use pipelines::context::{Cancel, Context};
 use pipelines::digest::{Digest, text_id};
-use pipelines::engine::Engine;
-use pipelines::error::{Error, TaskError, chain};
-use pipelines::input::TaskInputs;
+use pipelines::error::TaskError;
 use pipelines::kind::Kind;
-use pipelines::manifest::Manifest;
 use pipelines::output::{Size, TaskOutput};
-use pipelines::publish::OutDir;
 use pipelines::record::Artifact;
-use pipelines::run::{Run, Unobserved};
-use pipelines::stage::{ArtifactFile, Assembly, InputField, Phase, Stage, Task, View};
 use pipelines::table::TableWriter;
 use pipelines::table::documents::RowKey;
 use pipelines::table::examples::{Example, Split};
-use pipelines::task::{Event, Report, TaskArray};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-/// The stages of these tests.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TestStage {
-    Write(Written),
-    Finetune(finetune::Config),
-}
-
-/// What stands before fine-tuning.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Written {
-    /// A fresh checkpoint of this seed.
-    Checkpoint(u64),
-    /// Labelled rows.
-    Examples(Vec<TestRow>),
-}
-
 /// A row of `examples`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize)]
 pub struct TestRow {
     pub split: Split,
     pub text: String,
@@ -69,132 +43,10 @@ pub fn rows() -> Vec<TestRow> {
     (0..80).map(|at| row(split(at), &text(at), ["positive", "negative"][at % 2])).collect()
 }
 
-impl TestStage {
-    fn stage(&self) -> &dyn Stage {
-        match self {
-            Self::Write(stage) => stage,
-            Self::Finetune(stage) => stage,
-        }
-    }
-}
+const MODEL_FILES: [&str; 4] =
+    ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
 
-impl Stage for TestStage {
-    fn name(&self) -> &'static str {
-        self.stage().name()
-    }
-
-    fn validate(&self) -> Result<(), String> {
-        self.stage().validate()
-    }
-
-    fn config(&self) -> Value {
-        self.stage().config()
-    }
-
-    fn inputs(&self) -> Vec<InputField> {
-        self.stage().inputs()
-    }
-
-    fn kinds(&self) -> Vec<Kind> {
-        self.stage().kinds()
-    }
-
-    fn phases(&self, seed: u64) -> Vec<Box<dyn Phase>> {
-        self.stage().phases(seed)
-    }
-
-    fn artifacts(&self, view: &View) -> Result<Vec<Assembly>, TaskError> {
-        self.stage().artifacts(view)
-    }
-
-    fn numeric_profile(&self) -> Option<String> {
-        self.stage().numeric_profile()
-    }
-}
-
-impl Written {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Checkpoint(_) => Kind::Checkpoint,
-            Self::Examples(_) => Kind::Examples,
-        }
-    }
-
-    fn files(&self) -> &'static [&'static str] {
-        match self {
-            Self::Checkpoint(_) => {
-                &["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
-            }
-            Self::Examples(_) => &["part.parquet"],
-        }
-    }
-}
-
-impl Stage for Written {
-    fn name(&self) -> &'static str {
-        "write"
-    }
-
-    fn validate(&self) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn config(&self) -> Value {
-        json!(self)
-    }
-
-    fn inputs(&self) -> Vec<InputField> {
-        Vec::new()
-    }
-
-    fn kinds(&self) -> Vec<Kind> {
-        vec![self.kind()]
-    }
-
-    fn phases(&self, _: u64) -> Vec<Box<dyn Phase>> {
-        vec![Box::new(self.clone())]
-    }
-
-    fn artifacts(&self, view: &View) -> Result<Vec<Assembly>, TaskError> {
-        let file = |name: &&str| ArtifactFile {
-            path: (*name).to_owned(),
-            part: String::new(),
-            source: view.output("write", "write", name),
-        };
-        Ok(vec![Assembly {
-            kind: self.kind(),
-            files: self.files().iter().map(file).collect(),
-            details: None,
-        }])
-    }
-}
-
-impl Phase for Written {
-    fn name(&self) -> &'static str {
-        "write"
-    }
-
-    fn version(&self) -> u32 {
-        1
-    }
-
-    fn config(&self) -> Value {
-        json!(self)
-    }
-
-    fn tasks(&self, _: &View) -> Result<Vec<Task>, TaskError> {
-        Ok(vec![Task::new("write", Vec::new())])
-    }
-
-    fn run(&self, _: &TaskInputs, out: &mut TaskOutput, _: &Context) -> Result<(), TaskError> {
-        match self {
-            Self::Checkpoint(seed) => write_checkpoint(*seed, out),
-            Self::Examples(rows) => write_examples(rows, out),
-        }
-    }
-}
-
-fn write_checkpoint(seed: u64, out: &mut TaskOutput) -> Result<(), TaskError> {
+fn write_checkpoint(seed: &u64, out: &mut TaskOutput) -> Result<(), TaskError> {
     let mut counts = PretokenCounts::default();
     counts.count("good good bad bad the the of of and and")?;
     let vocabulary = Vocabulary::train(&counts, 270, |_| Ok::<_, codec::CodecError>(()))?;
@@ -220,7 +72,7 @@ fn write_checkpoint(seed: u64, out: &mut TaskOutput) -> Result<(), TaskError> {
         pad_token_id: codec.pad(),
         head: Head::CausalLm,
     };
-    let checkpoint = Checkpoint::fresh(config, seed)?;
+    let checkpoint = Checkpoint::fresh(config, *seed)?;
     out.write("config.json", checkpoint.config.to_json().as_bytes())?;
     let mut weights = out.create("model.safetensors")?;
     checkpoint.write_weights(&mut weights)?;
@@ -244,55 +96,9 @@ fn write_examples(rows: &[TestRow], out: &mut TaskOutput) -> Result<(), TaskErro
     Ok(table.finish(out)?)
 }
 
-/// Runs groups here; may stop at an optimizer step.
-#[derive(Default)]
-struct TestEngine {
-    threads: Option<usize>,
-    cancel_at: Option<u64>,
-    started: Arc<Mutex<Vec<String>>>,
-}
-
-impl<S: Stage + Clone> Engine<S> for TestEngine {
-    fn workers(&self) -> usize {
-        1
-    }
-
-    fn run(
-        &self,
-        array: &TaskArray<S>,
-        _: &Path,
-        cancel: &Cancel,
-        hear: &mut dyn FnMut(usize, Event),
-    ) -> Result<(), Error> {
-        let mut array = array.clone();
-        array.threads = self.threads.unwrap_or(array.threads);
-        let failures = Arc::new(Mutex::new(Vec::new()));
-        let steps = Mutex::new(0);
-        let (failed, started, stop, at) =
-            (failures.clone(), self.started.clone(), cancel.clone(), self.cancel_at);
-        let report: Report = Arc::new(move |event| match event {
-            Event::Started { task, .. } => started.lock().unwrap().push(task),
-            Event::Advanced { done } => {
-                let mut steps = steps.lock().unwrap();
-                *steps += done;
-                if at.is_some_and(|at| *steps >= at) {
-                    stop.cancel();
-                }
-            }
-            Event::Failed { .. } => failed.lock().unwrap().push(event),
-            _ => {}
-        });
-        for index in 0..array.groups.len() {
-            array.run_group(index, &report, cancel)?;
-        }
-        failures.lock().unwrap().drain(..).for_each(|event| hear(0, event));
-        Ok(())
-    }
-}
-
 /// A directory of results.
 pub struct Lab {
-    dir: tempfile::TempDir,
+    laboratory: Laboratory,
     pub rows: Vec<TestRow>,
     /// Seed of the checkpoint's weights.
     pub base: u64,
@@ -300,52 +106,54 @@ pub struct Lab {
 
 impl Lab {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), rows: rows(), base: 1 }
+        Self { laboratory: Laboratory::default(), rows: rows(), base: 1 }
     }
 
-    /// Runs to the end; the fine-tuning tasks that ran.
-    pub fn run(&self, fields: Value) -> Result<Vec<String>, String> {
-        self.run_on(fields, TestEngine::default())
+    fn steps(&self, fields: Value) -> Steps {
+        let base = Given::new(Kind::Checkpoint, MODEL_FILES, self.base, write_checkpoint);
+        let rows = self.rows.clone();
+        let labels = Given::new(Kind::Examples, ["part.parquet"], rows, |rows, out| {
+            write_examples(rows, out)
+        });
+        Steps::from([
+            ("base", Step::new(base)),
+            ("labels", Step::new(labels)),
+            ("task", Step::new(config(fields))),
+        ])
     }
 
-    pub fn run_with_threads(&self, fields: Value, threads: usize) -> Result<Vec<String>, String> {
-        self.run_on(fields, TestEngine { threads: Some(threads), ..TestEngine::default() })
+    pub fn run(&self, fields: Value) -> Result<Ran, String> {
+        self.laboratory.run(&self.steps(fields))
     }
 
-    /// Runs until an optimizer step; the message.
-    pub fn cancel_at(&self, fields: Value, step: u64) -> String {
-        self.run_on(fields, TestEngine { cancel_at: Some(step), ..TestEngine::default() })
-            .unwrap_err()
+    pub fn run_with_threads(&self, fields: Value, threads: usize) {
+        self.laboratory.run_with_threads(&self.steps(fields), threads).unwrap();
     }
 
-    fn run_on(&self, fields: Value, engine: TestEngine) -> Result<Vec<String>, String> {
-        let say = |error: Error| chain(&error);
-        let steps = BTreeMap::from([
-            ("base".to_owned(), TestStage::Write(Written::Checkpoint(self.base))),
-            ("labels".to_owned(), TestStage::Write(Written::Examples(self.rows.clone()))),
-            ("task".to_owned(), TestStage::Finetune(config(fields))),
-        ]);
-        let manifest = Manifest { name: "test".to_owned(), seed: 7, steps, pins: BTreeMap::new() };
-        manifest.validate().map_err(say)?;
-        let out = OutDir::open(self.dir.path()).map_err(say)?;
-        let run = Run { manifest: &manifest, base: self.dir.path(), out: &out };
-        run.run(&engine, None, &Cancel::default(), &mut Unobserved).map_err(say)?;
-        let started = engine.started.lock().unwrap();
-        Ok(started.iter().filter(|task| task.starts_with("task/")).cloned().collect())
+    /// Runs until `fate` strikes; the message.
+    #[track_caller]
+    pub fn interrupt(&self, fields: Value, fate: Fate) -> String {
+        self.laboratory.interrupt(&self.steps(fields), fate)
     }
 
-    pub fn dir(&self) -> std::path::PathBuf {
-        self.dir.path().join("task").join("checkpoint")
+    pub fn dir(&self) -> PathBuf {
+        self.laboratory.path("task/checkpoint")
     }
 
     pub fn artifact(&self) -> Artifact {
-        let path = self.dir().join(Artifact::FILE);
-        Artifact::read(&path, &fs::read(&path).unwrap()).unwrap()
+        self.laboratory.artifact("task/checkpoint")
     }
 
     /// Digests of the files by path.
     pub fn digests(&self) -> BTreeMap<String, Digest> {
-        self.artifact().parts.into_iter().map(|part| (part.path, part.blake3)).collect()
+        self.laboratory.digests("task/checkpoint")
+    }
+
+    /// The files of training states that the store holds.
+    pub fn states(&self) -> Vec<PathBuf> {
+        let prefixes = fs::read_dir(self.laboratory.path(".seedbed/states")).unwrap();
+        let files = prefixes.flat_map(|prefix| fs::read_dir(prefix.unwrap().path()).unwrap());
+        files.map(|file| file.unwrap().path()).collect()
     }
 
     /// The last line of a seed's metrics.

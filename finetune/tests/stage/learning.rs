@@ -1,6 +1,7 @@
 //! Classifiers learn what is in their rows, and depend on nothing else.
 
 use crate::lab::Lab;
+use laboratory::Fate;
 use model::{Checkpoint, Head, ModelConfig};
 use serde_json::{Value, json};
 
@@ -64,7 +65,8 @@ fn shuffled_labels_cannot_be_learnt() {
 fn a_further_seed_runs_alone() {
     let lab = finished(json!({ "epochs": 1 }));
     let before = lab.digests();
-    assert_eq!(lab.run(json!({ "epochs": 1, "seeds": [1, 2, 3] })).unwrap(), ["task/train/seed-3"]);
+    let ran = lab.run(json!({ "epochs": 1, "seeds": [1, 2, 3] })).unwrap();
+    assert_eq!(ran.tasks("task"), ["train/seed-3"]);
     let after = lab.digests();
     assert!(before.iter().all(|(path, digest)| after[path] == *digest));
 }
@@ -74,26 +76,77 @@ fn a_model_from_scratch_does_not_depend_on_the_weights() {
     let scratch = json!({ "epochs": 1, "init": "scratch" });
     let mut lab = finished(scratch.clone());
     lab.base = 2;
-    assert_eq!(lab.run(scratch).unwrap(), [""; 0]);
-    assert_eq!(lab.run(json!({ "epochs": 1 })).unwrap().len(), 2);
+    let trained = |lab: &Lab, fields: &Value| lab.run(fields.clone()).unwrap().tasks("task").len();
+    assert_eq!(trained(&lab, &scratch), 0);
+    assert_eq!(trained(&lab, &json!({ "epochs": 1 })), 2);
     lab.base = 1;
-    assert_eq!(lab.run(json!({ "epochs": 1 })).unwrap().len(), 2);
+    assert_eq!(trained(&lab, &json!({ "epochs": 1 })), 2);
 }
 
 #[test]
-fn threads_and_interruptions_do_not_change_a_byte() {
+fn threads_do_not_change_a_byte() {
     let fields = json!({ "epochs": 2 });
     let expected = finished(fields.clone()).digests();
     for threads in [1, 2, 4] {
         let lab = Lab::new();
-        lab.run_with_threads(fields.clone(), threads).unwrap();
+        lab.run_with_threads(fields.clone(), threads);
         assert_eq!(lab.digests(), expected, "{threads} threads");
     }
+}
+
+/// Interrupts a run of two epochs, each of four steps and a validation, as `fates` say, one after the other; then it goes on
+/// from step `from`, and ends with the bytes of a calm run.
+#[track_caller]
+fn check_resumes(fates: &[Fate], from: u64) {
+    let fields = json!({ "epochs": 2, "seeds": [1] });
     let lab = Lab::new();
-    let message = lab.cancel_at(fields.clone(), 5);
-    assert!(message.contains("interrupted; run again"), "{message}");
-    lab.run(fields).unwrap();
-    assert_eq!(lab.digests(), expected);
+    for fate in fates {
+        let message = lab.interrupt(fields.clone(), *fate);
+        if let Fate::Cancelled(_) = fate {
+            assert!(message.contains("interrupted; run again"), "{message}");
+        }
+    }
+    let advances = lab.run(fields.clone()).unwrap().advances();
+    let steps = usize::try_from(8 - from).unwrap();
+    let expected = [if from > 0 { vec![from] } else { vec![] }, vec![1; steps]].concat();
+    assert_eq!(advances, expected, "{fates:?}");
+    assert_eq!(lab.digests(), finished(fields).digests(), "{fates:?}");
+    assert!(lab.states().is_empty(), "a finished task keeps no state");
+}
+
+#[test]
+fn a_cancelled_run_repeats_no_step() {
+    for at in [1, 3, 5, 7] {
+        check_resumes(&[Fate::Cancelled(at)], at);
+    }
+    check_resumes(&[Fate::Cancelled(2), Fate::Cancelled(3), Fate::Cancelled(6)], 6);
+}
+
+#[test]
+fn a_run_that_is_cancelled_before_a_validation_goes_on_with_it() {
+    check_resumes(&[Fate::Cancelled(4)], 4);
+    check_resumes(&[Fate::Cancelled(8)], 8);
+}
+
+#[test]
+fn a_killed_run_goes_on_behind_the_last_whole_epoch() {
+    check_resumes(&[Fate::Killed(3)], 0);
+    check_resumes(&[Fate::Killed(6)], 4);
+    check_resumes(&[Fate::Cancelled(6), Fate::Killed(7)], 6);
+}
+
+#[test]
+fn interrupted_seeds_each_go_on_where_they_were() {
+    let fields = json!({ "epochs": 2 });
+    let lab = Lab::new();
+    // The first seed takes eight steps; the second is cancelled in its second epoch.
+    lab.interrupt(fields.clone(), Fate::Cancelled(13));
+    let ran = lab.run(fields.clone()).unwrap();
+    assert_eq!(
+        (ran.tasks("task"), ran.advances()),
+        (vec!["train/seed-2".into()], vec![5, 1, 1, 1])
+    );
+    assert_eq!(lab.digests(), finished(fields).digests());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader};
+use std::num::NonZeroUsize;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -25,8 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Local {
     /// The program.
     pub program: PathBuf,
-    /// Workers at once.
+    /// Most workers at once.
     pub workers: usize,
+    /// Bytes of memory that they may take together. Where a step's workers want more than that, one runs at a time.
+    pub memory: u64,
 }
 
 enum Said {
@@ -61,6 +64,10 @@ impl<S> Engine<S> for Local {
         self.workers
     }
 
+    fn memory(&self) -> Option<u64> {
+        Some(self.memory)
+    }
+
     fn run(
         &self,
         array: &TaskArray<S>,
@@ -75,8 +82,10 @@ impl<S> Engine<S> for Local {
         let mut failed = false;
         let mut stopping: Option<Instant> = None;
         loop {
-            while running.len() < self.workers && !failed && stopping.is_none() {
-                let Some((index, restarts)) = waiting.pop_front() else { break };
+            while !failed && stopping.is_none() {
+                let fits = |(index, _): &(usize, u32)| self.fits(array, &running, *index);
+                let Some(at) = waiting.iter().position(fits) else { break };
+                let Some((index, restarts)) = waiting.remove(at) else { break };
                 running.insert(index, self.start(list, index, restarts, &send)?);
             }
             if running.is_empty() {
@@ -139,6 +148,19 @@ fn stop(running: &mut HashMap<usize, Worker>, stopping: &mut Option<Instant>) {
 }
 
 impl Local {
+    /// Whether a worker for the group `next` may start beside those that run.
+    fn fits<S>(&self, array: &TaskArray<S>, running: &HashMap<usize, Worker>, next: usize) -> bool {
+        let memory = |index: usize| array.memory(index).unwrap_or(0);
+        let taken: u64 = running.keys().map(|index| memory(*index)).sum();
+        let step = |index: usize| &array.groups[index][0].step;
+        let of_step = running.keys().filter(|index| step(**index) == step(next)).count();
+        let most = array.resources(next).workers.map_or(self.workers, NonZeroUsize::get);
+        running.is_empty()
+            || (running.len() < self.workers
+                && of_step < most
+                && taken.saturating_add(memory(next)) <= self.memory)
+    }
+
     fn start(
         &self,
         list: &Path,

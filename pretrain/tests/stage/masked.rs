@@ -1,13 +1,11 @@
 //! A BERT that learns to guess masked tokens.
 
+use laboratory::{Fate, keys};
 use model::Checkpoint;
-use pipelines::key::Ingredients;
-use pipelines::stage::Stage;
 
-use crate::golden;
-use crate::lab::{Fate, Lab};
+use crate::lab::{Lab, Shards, config};
 
-const SHARDS: &str = "train = 40, validation = 6, special = true";
+const SHARDS: Shards = Shards { train: 40, validation: 6, wide: false, special: true };
 
 fn fields(total: u64, decay: u64) -> String {
     format!(
@@ -85,22 +83,12 @@ fn words_may_be_masked_whole() {
 
 #[test]
 fn a_vocabulary_without_a_mask_is_refused() {
-    let error = Lab::with("train = 40, validation = 6").run(&fields(4, 0)).unwrap_err();
+    let error = Lab::new().run(&fields(4, 0)).unwrap_err();
     assert!(error.contains("the vocabulary names no cls_token, expected one"), "{error}");
 }
 
 #[test]
 fn phases_have_the_keys_of_their_version() {
-    let phases = golden::config(&fields(15, 3), "x86-v4").phases(7);
-    let keys: Vec<_> = phases
-        .iter()
-        .map(|phase| {
-            let (stage, inputs) = ("pretrain".to_owned(), Vec::new());
-            let (name, version) = (phase.name().to_owned(), phase.version());
-            Ingredients { stage, phase: name, version, config: phase.config(), inputs }
-                .key()
-                .short()
-        })
-        .collect();
-    assert_eq!(keys, ["ca8bfc12382b", "14ee1f8da7ab"]);
+    let found = keys(&config(&fields(15, 3)).unwrap());
+    assert_eq!(found, ["train 1 ca8bfc12382b", "decay 1 14ee1f8da7ab"]);
 }

@@ -1,6 +1,7 @@
 //! Training is a prefix, whatever happens on the way.
 
-use crate::lab::{Fate, Lab};
+use crate::lab::{Lab, Shards};
+use laboratory::Fate;
 use model::{Checkpoint, ModelConfig};
 
 /// A tiny run of `total` steps that decays over the last `decay`.
@@ -130,7 +131,7 @@ fn how_often_states_are_saved_makes_no_difference() {
 }
 
 #[track_caller]
-fn check_error(shards: &'static str, fields: &str, expected: &str) {
+fn check_error(shards: Shards, fields: &str, expected: &str) {
     let error = Lab::with(shards).run(fields).unwrap_err();
     assert!(error.contains(expected), "{error}\nexpected {expected}");
 }
@@ -138,23 +139,20 @@ fn check_error(shards: &'static str, fields: &str, expected: &str) {
 #[test]
 fn what_does_not_fit_is_an_error_that_names_found_and_expected() {
     let good = fields(4, 1);
+    let shards = Shards { train: 9, validation: 2, wide: false, special: false };
     check_error(
-        "train = 0, validation = 2",
+        Shards { train: 0, ..shards },
         &good,
         "the train split holds 0 tokens, expected at least 13 for one sequence of `seq_len` and its targets",
     );
     check_error(
-        "train = 9, validation = 2, wide = true",
+        Shards { wide: true, ..shards },
         &good,
-        "train.bin: tokens of 4 bytes, expected 2 bytes for the vocabulary of 265 tokens beside it",
+        "train-00000.bin: tokens of 4 bytes, expected 2 bytes for the vocabulary of 265 tokens beside it",
     );
+    check_error(shards, &good.replace("0.01", "1e30"), "expected a finite number");
     check_error(
-        "train = 9, validation = 2",
-        &good.replace("0.01", "1e30"),
-        "expected a finite number",
-    );
-    check_error(
-        "train = 9, validation = 2",
+        shards,
         &format!("{good}\nnumeric_profile = \"cuda\""),
         "numeric profile `cuda` was asked for",
     );
@@ -162,10 +160,10 @@ fn what_does_not_fit_is_an_error_that_names_found_and_expected() {
 
 #[test]
 fn a_validation_split_may_be_short_or_missing() {
-    let lab = Lab::with("train = 9, validation = 0");
+    let lab = Lab::with(Shards { train: 9, validation: 0, wide: false, special: false });
     lab.run(&fields(5, 1)).unwrap();
     assert!(lab.metrics().iter().all(|line| line.get("validation_loss").is_none()));
-    let lab = Lab::with("train = 9, validation = 1");
+    let lab = Lab::with(Shards { train: 9, validation: 1, wide: false, special: false });
     lab.run(&fields(5, 1).replace("seq_len = 12", "seq_len = 60")).unwrap();
     let tokens = lab.metrics()[0]["validation_tokens"].as_u64().unwrap();
     assert!((1..60).contains(&tokens), "{tokens}");

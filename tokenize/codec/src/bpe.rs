@@ -6,7 +6,7 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
-use crate::{cache::Cache, pretokens, train::Pair};
+use crate::{cache::Cache, idle::Idle, pretokens, train::Pair};
 
 /// Symbols and candidates kept allocated between texts; longer pre-tokens give their memory back.
 const KEPT_SYMBOLS: usize = 1 << 16;
@@ -27,10 +27,11 @@ pub(crate) struct Merge {
 pub(crate) struct Bpe {
     byte_ids: [u32; 256],
     merges: HashMap<u64, Merge, BuildHasherDefault<PairHasher>>,
+    idle: Idle<Scratch>,
 }
 
 /// Working memory of one encoding thread.
-pub(crate) struct Scratch {
+struct Scratch {
     cache: Cache,
     symbols: Vec<Symbol>,
     queue: BinaryHeap<Reverse<Candidate>>,
@@ -49,8 +50,8 @@ struct Symbol {
 /// Rank of a merge, index of its left symbol, id of the joined token: the smallest is joined next.
 type Candidate = (u32, usize, u32);
 
-impl Scratch {
-    pub(crate) fn new() -> Self {
+impl Default for Scratch {
+    fn default() -> Self {
         Self { cache: Cache::new(), symbols: Vec::new(), queue: BinaryHeap::new() }
     }
 }
@@ -59,11 +60,20 @@ impl Bpe {
     /// An engine from the id of every byte and the merges of token pairs; a pair that comes twice keeps its last merge.
     pub(crate) fn new(byte_ids: [u32; 256], merges: impl Iterator<Item = (Pair, Merge)>) -> Self {
         let merges = merges.map(|((left, right), merge)| (key(left, right), merge)).collect();
-        Self { byte_ids, merges }
+        Self { byte_ids, merges, idle: Idle::default() }
     }
 
-    /// Appends the ids of `text` to `ids`. Time is `n log n` in the longest pre-token.
-    pub(crate) fn encode(&self, text: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) {
+    /// Ids of `text`. Time is `n log n` in the longest pre-token.
+    pub(crate) fn encode(&self, text: &str) -> Vec<u32> {
+        self.idle.lend(|scratch| {
+            let mut ids = Vec::new();
+            self.append(text, scratch, &mut ids);
+            ids
+        })
+    }
+
+    /// Appends the ids of `text` to `ids`.
+    fn append(&self, text: &str, scratch: &mut Scratch, ids: &mut Vec<u32>) {
         for pretoken in pretokens(text).map(str::as_bytes) {
             if let Some(known) = scratch.cache.get(pretoken) {
                 ids.extend_from_slice(known);
@@ -134,7 +144,7 @@ fn key(left: u32, right: u32) -> u64 {
 
 /// Multiplicative hashing of one `u64`. The keys come from a vocabulary, not from text, so nobody chooses collisions.
 #[derive(Default)]
-struct PairHasher(u64);
+pub(crate) struct PairHasher(u64);
 
 impl Hasher for PairHasher {
     fn finish(&self) -> u64 {

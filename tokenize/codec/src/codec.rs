@@ -1,26 +1,26 @@
 //! Text to token ids and back, for any vocabulary.
 
-use std::sync::{Mutex, PoisonError};
-
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use crate::{
-    CodecError, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON, Vocabulary, alphabet,
-    bpe::{Bpe, Scratch},
+    CodecError, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON, Vocabulary, WordTokens, alphabet,
     recognise::{Recognised, recognise},
+    vocab_txt::BERT_TOKENS,
 };
 
 /// What both engines encode before ours may be used: every branch of the pattern, scripts, runs, and special text.
 const PROBE: &str = "Hello, world! It’s 2024 — naïve café 日本語 😀\n\n  x=1\r\n\tI'll they've you're he'd I'm SHE'S 'tis ''s\
     a  b   c \u{a0}\u{2003}d\u{85}\u{200b}e\u{301} ½Ⅷ٣४ \u{1f468}\u{200d}\u{1f469} aaaaaaaaaaaaaaaaaaaaaaaaa -------- 0000000000 \
-    Привет, мир. Γειά σου. שלום مرحبا नमस्ते 안녕 <|endoftext|></s>[SEP]<pad> #include <x.h> f(a[i]) != \"q\"; \u{0}\u{1}\u{7f}\u{feff}\u{10ffff}   ";
+    Привет, мир. Γειά σου. שלום مرحبا नमस्ते 안녕 <|endoftext|></s>[SEP]<pad> İSTANBUL ΣΊΣΥΦΟΣ ǅ ﬁ ≠ ẛ̣ o\u{302}\u{323}\u{302e} #include <x.h> f(a[i]) != \"q\"; \u{0}\u{1}\u{7f}\u{feff}\u{10ffff}   ";
 
 /// What turns text into ids. The ids do not depend on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// Ours: byte-level BPE over the GPT-2 pattern.
     ByteLevelBpe,
+    /// Ours: WordPiece over BERT's words.
+    WordPiece,
     /// The `tokenizers` crate.
     Tokenizers {
         /// Why ours is not used.
@@ -33,6 +33,7 @@ impl Engine {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ByteLevelBpe => "byte-level-bpe",
+            Self::WordPiece => "word-piece",
             Self::Tokenizers { .. } => "tokenizers",
         }
     }
@@ -64,8 +65,8 @@ pub struct Codec {
     special: Special,
     /// Tokens that stand for no text, and that encoding a text must not give.
     control_ids: Vec<u32>,
-    /// Working memory of threads that are not encoding now.
-    idle: Mutex<Vec<Scratch>>,
+    /// Whether a word of a list is encoded with the space before it.
+    words_lead_with_space: bool,
 }
 
 /// Special ids by role.
@@ -74,6 +75,7 @@ struct Special {
     bos: Option<u32>,
     eos: Option<u32>,
     pad: Option<u32>,
+    unk: Option<u32>,
     cls: Option<u32>,
     sep: Option<u32>,
     mask: Option<u32>,
@@ -83,16 +85,14 @@ impl Codec {
     /// Loads the contents of `tokenizer.json` and, for the roles of special tokens, `tokenizer_config.json`.
     ///
     /// # Errors
-    /// If either is not what its name promises, or a role names a token that the vocabulary lacks.
+    /// If either is not what its name promises, a role names a token that the vocabulary lacks, or the two disagree on
+    /// what is done to case, accents and ideographs.
     pub fn load(tokenizer_json: &[u8], config_json: Option<&[u8]>) -> Result<Self, CodecError> {
         let bad = |problem: String| CodecError::BadVocabulary { file: TOKENIZER_JSON, problem };
         let file: Value =
             serde_json::from_slice(tokenizer_json).map_err(|error| bad(error.to_string()))?;
         let tokenizer = plain_tokenizer(tokenizer_json).map_err(bad)?;
-        let special = match config_json {
-            Some(config) => Special::read(config, &tokenizer)?,
-            None => Special::default(),
-        };
+        let special = Special::read(&file, config_json, &tokenizer)?;
         let vocab_size =
             tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
         let control_ids = control_ids(&tokenizer, &file["model"]);
@@ -103,7 +103,7 @@ impl Codec {
             vocab_size,
             special,
             control_ids,
-            idle: Mutex::default(),
+            words_lead_with_space: is_byte_level(&file["pre_tokenizer"]),
         };
         codec.choose_engine(&file);
         Ok(codec)
@@ -124,24 +124,46 @@ impl Codec {
     /// If `tokenizers` encodes and fails, or can only give a special token for text that spells it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, CodecError> {
         match &self.own {
-            Some(own) => Ok(self.encode_with(&own.bpe, text)),
+            Some(own) => Ok(own.encode(text)),
             None => self.oracle(text),
         }
     }
 
-    /// Ids of `text` and the bytes they stand for. The ids are those of [`encode`](Self::encode); always by
-    /// `tokenizers`, and about ten times slower.
+    /// Ids of `text` and the bytes they stand for. The ids are those of [`encode`](Self::encode).
     ///
-    /// White space that the vocabulary's post-processor trims off is outside every span.
+    /// For byte-level BPE by `tokenizers`, and about ten times slower; white space that the vocabulary's post-processor
+    /// trims off is outside every span. For WordPiece by ours; what normalizing drops is outside every span where it
+    /// stands before the first or behind the last character of a token.
     ///
     /// # Errors
     /// As for [`encode`](Self::encode).
     pub fn encode_with_offsets(&self, text: &str) -> Result<Vec<TokenSpan>, CodecError> {
-        let encoding =
-            self.tokenizer.encode(text, false).map_err(|error| encode_error(text, &error))?;
-        self.refuse_control(encoding.get_ids())?;
-        let spans = encoding.get_ids().iter().zip(encoding.get_offsets());
-        Ok(spans.map(|(&id, &(start, end))| TokenSpan { id, start, end }).collect())
+        match self.own.as_ref().and_then(|own| own.encode_with_offsets(text)) {
+            Some(spans) => Ok(spans),
+            None => self.oracle_with_offsets(text),
+        }
+    }
+
+    /// Ids of a text that comes in words, as the tokens of labelled examples do, and the word that each is of.
+    ///
+    /// Every word is encoded alone; for byte-level vocabularies with a space before it, the first one too.
+    ///
+    /// Source: `is_split_into_words=True` of `transformers`, with `add_prefix_space=True` for byte-level vocabularies.
+    ///
+    /// # Errors
+    /// As for [`encode`](Self::encode).
+    pub fn encode_words<W: AsRef<str>>(&self, words: &[W]) -> Result<WordTokens, CodecError> {
+        let mut tokens =
+            WordTokens { ids: Vec::new(), word_idx: Vec::new(), num_words: words.len() };
+        for (at, word) in words.iter().map(AsRef::as_ref).enumerate() {
+            let needs_space =
+                self.words_lead_with_space && !word.is_empty() && !word.starts_with(' ');
+            let ids =
+                if needs_space { self.encode(&[" ", word].concat())? } else { self.encode(word)? };
+            tokens.word_idx.extend(ids.iter().map(|_| at));
+            tokens.ids.extend(ids);
+        }
+        Ok(tokens)
     }
 
     /// The text of `ids`; special tokens are left out, bytes that are not UTF-8 become U+FFFD.
@@ -182,17 +204,22 @@ impl Codec {
         self.special.pad
     }
 
-    /// Id of the token that begins a sequence and by which it is classified, if the vocabulary names one.
+    /// Id of the token that stands for what the vocabulary cannot spell, if there is one.
+    pub fn unk(&self) -> Option<u32> {
+        self.special.unk
+    }
+
+    /// Id of the token that begins what a BERT reads, and whose state classifies it, if the vocabulary names one.
     pub fn cls(&self) -> Option<u32> {
         self.special.cls
     }
 
-    /// Id of the token that ends each text of a sequence, if the vocabulary names one.
+    /// Id of the token that ends each text that a BERT reads, if the vocabulary names one.
     pub fn sep(&self) -> Option<u32> {
         self.special.sep
     }
 
-    /// Id of the token that stands where one is to be guessed, if the vocabulary names one.
+    /// Id of the token that hides another for a masked language model, if the vocabulary names one.
     pub fn mask(&self) -> Option<u32> {
         self.special.mask
     }
@@ -204,14 +231,14 @@ impl Codec {
 
     /// Whether token `id` goes on with the word that the token before it is of.
     ///
-    /// In WordPiece vocabularies that is what `##` says; in byte-level ones a word is a run of letters, digits and
-    /// characters outside ASCII, with the space before it. Special tokens are no part of a word.
+    /// In byte-level vocabularies a word is a run of letters, digits and characters outside ASCII, with the space before it;
+    /// in others, that is what `##` says. Special tokens are no part of a word.
     pub fn continues_word(&self, before: u32, id: u32) -> bool {
         if self.is_special(before) || self.is_special(id) {
             return false;
         }
         let spelling = |id| self.tokenizer.id_to_token(id).unwrap_or_default();
-        if self.own.is_none() {
+        if self.engine != Engine::ByteLevelBpe {
             return spelling(id).starts_with("##");
         }
         let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || !byte.is_ascii();
@@ -222,16 +249,17 @@ impl Codec {
 
     /// Bytes of text that token `id` stands for: what bits per byte divide by. Special tokens stand for none.
     ///
-    /// `None` where that is not a property of the token (vocabularies that [`Engine::Tokenizers`] encodes), and for
-    /// ids that no token has.
+    /// `None` where that is not a property of the token (all vocabularies but those that [`Engine::ByteLevelBpe`]
+    /// encodes), and for ids that no token has.
     pub fn token_bytes(&self, id: u32) -> Option<u32> {
-        self.own.as_ref()?.token_bytes.get(&id).copied()
+        self.own.as_ref()?.token_bytes(id)
     }
 
-    /// Uses our engine if it knows the form of `file` and gives the ids of `tokenizers` for the probe text.
+    /// Uses our engine if it knows the form of `file` and gives what `tokenizers` gives for the probe text.
     fn choose_engine(&mut self, file: &Value) {
         match recognise(file) {
-            Ok(own) if self.oracle(PROBE).ok() == Some(self.encode_with(&own.bpe, PROBE)) => {
+            Ok(own) if self.agrees(&own) => {
+                self.engine = own.engine();
                 self.own = Some(own);
             }
             Ok(_) => self.fall_back("it differs from tokenizers on the probe text".to_owned()),
@@ -239,17 +267,15 @@ impl Codec {
         }
     }
 
-    fn fall_back(&mut self, because: String) {
-        self.engine = Engine::Tokenizers { because };
+    fn agrees(&self, own: &Recognised) -> bool {
+        let spans = own.encode_with_offsets(PROBE);
+        self.oracle(PROBE).is_ok_and(|ids| ids == own.encode(PROBE))
+            && spans
+                .is_none_or(|own| self.oracle_with_offsets(PROBE).is_ok_and(|spans| spans == own))
     }
 
-    fn encode_with(&self, bpe: &Bpe, text: &str) -> Vec<u32> {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut scratch = idle().pop().unwrap_or_else(Scratch::new);
-        let mut ids = Vec::new();
-        bpe.encode(text, &mut scratch, &mut ids);
-        idle().push(scratch);
-        ids
+    fn fall_back(&mut self, because: String) {
+        self.engine = Engine::Tokenizers { because };
     }
 
     /// Ids of `text` by `tokenizers`.
@@ -258,6 +284,15 @@ impl Codec {
             self.tokenizer.encode_fast(text, false).map_err(|error| encode_error(text, &error))?;
         self.refuse_control(encoding.get_ids())?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Ids of `text` and the bytes they stand for, by `tokenizers`.
+    fn oracle_with_offsets(&self, text: &str) -> Result<Vec<TokenSpan>, CodecError> {
+        let encoding =
+            self.tokenizer.encode(text, false).map_err(|error| encode_error(text, &error))?;
+        self.refuse_control(encoding.get_ids())?;
+        let spans = encoding.get_ids().iter().zip(encoding.get_offsets());
+        Ok(spans.map(|(&id, &(start, end))| TokenSpan { id, start, end }).collect())
     }
 
     /// Some models (Unigram with control pieces) match special tokens themselves; better an error than a document that
@@ -302,30 +337,73 @@ fn control_ids(tokenizer: &Tokenizer, model: &Value) -> Vec<u32> {
     ids
 }
 
+/// Whether `pre_tokenizer`, or one of a sequence, spells bytes.
+fn is_byte_level(pre_tokenizer: &Value) -> bool {
+    let parts = pre_tokenizer["pretokenizers"].as_array();
+    pre_tokenizer["type"] == "ByteLevel"
+        || parts.is_some_and(|parts| parts.iter().any(is_byte_level))
+}
+
 impl Special {
-    fn read(config_json: &[u8], tokenizer: &Tokenizer) -> Result<Self, CodecError> {
+    /// Roles as `tokenizer_config.json` names them. Where it is silent, WordPiece vocabularies have BERT's names if they
+    /// hold them.
+    fn read(
+        file: &Value,
+        config_json: Option<&[u8]>,
+        tokenizer: &Tokenizer,
+    ) -> Result<Self, CodecError> {
         let bad =
             |problem: String| CodecError::BadVocabulary { file: TOKENIZER_CONFIG_JSON, problem };
-        let config: Value =
-            serde_json::from_slice(config_json).map_err(|error| bad(error.to_string()))?;
+        let config: Value = config_json
+            .map_or(Ok(Value::Null), serde_json::from_slice)
+            .map_err(|error| bad(error.to_string()))?;
+        check_normalizer(&config, &file["normalizer"]).map_err(bad)?;
+        let is_word_piece = file["model"]["type"] == "WordPiece";
         let id = |role: &str| {
             // A plain string, or an object that also says how the token matches.
             let token = config[role].as_str().or_else(|| config[role]["content"].as_str());
-            token
-                .map(|token| {
-                    tokenizer.token_to_id(token).ok_or_else(|| {
-                        bad(format!("{role} is {token:?}, which {TOKENIZER_JSON} lacks"))
-                    })
-                })
-                .transpose()
+            let by_default = || {
+                let (_, token) = BERT_TOKENS.iter().find(|(known, _)| *known == role)?;
+                is_word_piece.then(|| tokenizer.token_to_id(token))?
+            };
+            match token {
+                Some(token) => tokenizer.token_to_id(token).map(Some).ok_or_else(|| {
+                    bad(format!("{role} is {token:?}, which {TOKENIZER_JSON} lacks"))
+                }),
+                None => Ok(by_default()),
+            }
         };
         Ok(Self {
             bos: id("bos_token")?,
             eos: id("eos_token")?,
             pad: id("pad_token")?,
+            unk: id("unk_token")?,
             cls: id("cls_token")?,
             sep: id("sep_token")?,
             mask: id("mask_token")?,
         })
     }
+}
+
+/// Whether `tokenizer_config.json` says of BERT's normalizer what `tokenizer.json` says: programs differ in which of the
+/// two they believe.
+fn check_normalizer(config: &Value, normalizer: &Value) -> Result<(), String> {
+    if normalizer["type"] != "BertNormalizer" {
+        return Ok(());
+    }
+    for (key, theirs) in [
+        ("do_lower_case", "lowercase"),
+        ("strip_accents", "strip_accents"),
+        ("tokenize_chinese_chars", "handle_chinese_chars"),
+    ] {
+        if let Some(found) = config.get(key)
+            && *found != normalizer[theirs]
+        {
+            let expected = &normalizer[theirs];
+            return Err(format!(
+                "{key} is {found}, but {TOKENIZER_JSON} has {theirs} = {expected}"
+            ));
+        }
+    }
+    Ok(())
 }

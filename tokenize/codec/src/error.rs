@@ -111,6 +111,16 @@ pub enum CodecError {
         /// What the engine says.
         problem: String,
     },
+    /// Two lists that belong together differ in length.
+    #[error("{found} {what}, but {expected} are expected")]
+    Length {
+        /// What the list holds.
+        what: &'static str,
+        /// Its length.
+        found: usize,
+        /// The length of the list it belongs to.
+        expected: usize,
+    },
     /// Reading or writing failed.
     #[error("cannot read or write pre-token counts")]
     Io(#[from] io::Error),

@@ -4,8 +4,12 @@
 //! cluster: pre-tokens are counted part by part ([`PretokenCounts`], mergeable in any order), then
 //! [`Vocabulary::train`] learns the merges from the summed counts alone.
 //!
-//! [`Codec`] loads any `tokenizer.json`. Where the file is byte-level BPE with the GPT-2 pattern, an engine of our own
-//! encodes; it has to prove itself against the `tokenizers` crate when loaded, which does everything else.
+//! [`Codec`] loads any `tokenizer.json`. Where the file is byte-level BPE with the GPT-2 pattern, or WordPiece over
+//! BERT's words, an engine of our own encodes; it has to prove itself against the `tokenizers` crate when loaded, which
+//! does everything else. A BERT vocabulary may also be a `vocab.txt` ([`tokenizer_json_of_vocab_txt`]).
+//!
+//! For labelled words, [`Codec::encode_words`] says which token is of which word, [`WordTokens`] takes labels from words
+//! to tokens and back, and [`windows`] cuts what is too long for a model.
 //!
 //! ```
 //! use codec::{Codec, CodecError, PretokenCounts, Vocabulary};
@@ -21,6 +25,7 @@
 //! ```
 
 mod alphabet;
+mod bert;
 mod bpe;
 mod cache;
 mod category;
@@ -28,11 +33,16 @@ mod codec;
 mod count;
 mod error;
 mod files;
+mod idle;
 mod recognise;
 mod special;
 mod split;
 mod train;
+mod vocab_txt;
 mod vocabulary;
+mod windows;
+mod word_piece;
+mod words;
 
 pub use codec::{Codec, Engine, TokenSpan};
 pub use count::PretokenCounts;
@@ -40,4 +50,7 @@ pub use error::CodecError;
 pub use files::{TOKENIZER_CONFIG_JSON, TOKENIZER_JSON, VocabularyFile};
 pub use special::SpecialTokens;
 pub use split::{Pretokens, pretokens};
+pub use vocab_txt::{VOCAB_TXT, tokenizer_json_of_vocab_txt};
 pub use vocabulary::{END_OF_TEXT, MIN_SIZE, Vocabulary};
+pub use windows::{Window, windows};
+pub use words::{LabelledTokens, WordTokens};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
+use std::str::FromStr;
 
 /// A number of bytes: `16_000_000`, `"16 MB"` or `"64 MiB"`.
 ///
@@ -33,6 +34,16 @@ fn parse(text: &str) -> Option<ByteSize> {
     let (number, unit) = (text[..digits].parse::<u64>().ok()?, text[digits..].trim());
     let named = |known: &&(&str, u64)| known.0.eq_ignore_ascii_case(unit);
     number.checked_mul(UNITS.iter().find(named)?.1).map(ByteSize)
+}
+
+impl FromStr for ByteSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse(text).ok_or_else(|| {
+            format!("expected a number of bytes, such as \"16 MB\" or \"64 MiB\", found `{text}`")
+        })
+    }
 }
 
 impl Serialize for ByteSize {

@@ -1,0 +1,112 @@
+//! Roots: what a store is to keep. Every run that ends well registers one, and so does every import.
+//!
+//! A root of a run names the manifest, the artifacts and, in an object of its own, the keys of all tasks that the plan held:
+//! equal plans share that object. [`crate::gc`] keeps what the newest roots reach.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::error::{At, Error, Result};
+use crate::plan::Plan;
+use crate::store::Store;
+
+/// The file of a root in the directory of its run.
+pub const FILE: &str = "root.json";
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    /// The manifest's name.
+    #[serde(default)]
+    pub manifest: String,
+    /// Tasks that ran, by `step/phase`.
+    pub ran: BTreeMap<String, usize>,
+    /// Identities of the artifacts, by `step/kind`.
+    pub artifacts: BTreeMap<String, Digest>,
+    /// The object that lists the keys of the plan's tasks; absent in roots of early builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Digest>,
+    /// Under what its training states are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub states: Vec<Digest>,
+}
+
+/// Bytes of a key in the list of keys: 64 hexadecimal digits and a line end.
+const KEY_BYTES: usize = 65;
+
+/// Stores the sorted keys of all tasks of `plan`, and gives the object's name.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn keep_keys(store: &Store, plan: &Plan) -> Result<Digest> {
+    let tasks = plan.steps.iter().flat_map(|step| step.tasks());
+    let mut keys: Vec<Digest> = tasks.filter_map(|(_, task)| task.key()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let mut list = String::with_capacity(keys.len() * KEY_BYTES);
+    for key in keys {
+        list.push_str(&key.hex());
+        list.push('\n');
+    }
+    store.put(list.as_bytes())
+}
+
+/// Reads a list that [`keep_keys`] stored.
+pub(crate) fn keys(store: &Store, list: &Digest) -> Result<Vec<Digest>> {
+    let bytes = store.get(list)?;
+    let wrong = || Error::Format {
+        path: store.object_path(list),
+        found: "another line".into(),
+        expected: "keys of tasks, 64 hexadecimal digits a line".into(),
+    };
+    let text = String::from_utf8(bytes).map_err(|_| wrong())?;
+    text.lines().map(|line| format!("b3:{line}").parse().map_err(|_| wrong())).collect()
+}
+
+/// The directories of all runs with their roots, the newest first; `None` for a run that has not ended well.
+///
+/// # Errors
+/// When the directory of runs cannot be read.
+pub fn runs(store: &Store) -> Result<Vec<(PathBuf, Option<Root>)>> {
+    let dir = store.root().join("runs");
+    let mut dirs = entries(&dir)?;
+    dirs.sort();
+    let read = |dir: PathBuf| {
+        let bytes = fs::read(dir.join(FILE)).ok();
+        let root = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        (dir, root)
+    };
+    Ok(dirs.into_iter().rev().map(read).collect())
+}
+
+/// Registers an imported artifact.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn keep_import(store: &Store, identity: &Digest) -> Result<()> {
+    store.write_in_place(&store.root().join("imports").join(identity.hex()), b"")
+}
+
+/// Identities of imported artifacts.
+pub(crate) fn imports(store: &Store) -> Result<Vec<Digest>> {
+    let names = entries(&store.root().join("imports"))?;
+    Ok(names
+        .iter()
+        .filter_map(|path| format!("b3:{}", path.file_name()?.to_str()?).parse().ok())
+        .collect())
+}
+
+/// What stands in a directory; nothing if it is not there.
+pub(crate) fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    match fs::read_dir(dir) {
+        Ok(entries) => {
+            entries.map(|entry| entry.map(|entry| entry.path()).at("read", dir)).collect()
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).at("read", dir),
+    }
+}
