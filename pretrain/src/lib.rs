@@ -2,7 +2,7 @@
 //! masked ones.
 //!
 //! Training is a prefix: the learning rate warms up, stays, and decays over the last steps alone, so nothing before the
-//! decay depends on how long the run is. The phase [`train`] ends where the decay begins and keeps its [`state`]; the
+//! decay depends on how long the run is. The phase [`train`] ends where the decay begins and keeps its state; the
 //! phase [`decay`] goes on from there and writes the checkpoint. A longer run starts from the longest state that is kept.
 
 pub mod config;
