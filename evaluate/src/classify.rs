@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use model::{NumericProfile, Sequences};
+use model::{NumericProfile, Sequence, Sequences};
 use pipelines::{
     context::{Context, Unit},
     error::TaskError,
@@ -88,7 +88,7 @@ impl Phase for Classify {
         let rows = held_out::rows(inputs, self.split)?;
         let labels = Labels::new(&model, listed, &rows)?;
         // `collect` keeps the order, and the first error of the rows' order is not promised.
-        let sequences: Vec<Vec<u32>> =
+        let sequences: Vec<Sequence> =
             rows.par_iter().map(|row| self.sequence(&model, row)).collect::<Result<_>>()?;
         ctx.begin(rows.len() as u64, Unit::Rows);
         let mut table = TableWriter::create(out, PREDICTIONS)?;
@@ -112,20 +112,20 @@ impl Phase for Classify {
 }
 
 impl Classify {
-    fn sequence(&self, model: &Loaded, row: &HeldOut) -> Result<Vec<u32>> {
+    fn sequence(&self, model: &Loaded, row: &HeldOut) -> Result<Sequence> {
         let place = || row.place.clone();
-        let tokens = sequence::encode(&model.codec, model.eos, row.texts())
+        let sequence = sequence::encode(&model.codec, model.form, row.texts())
             .map_err(|source| EvaluateError::Encode { place: place(), source })?;
         let expected =
             self.max_length.map_or(model.context(), |most| most.get().min(model.context()));
-        sequence::fit(tokens, model.eos, expected, self.too_long).map_err(|found| {
+        sequence::fit(sequence, model.form, expected, self.too_long).map_err(|found| {
             EvaluateError::TooLong { place: place(), model: model.name.clone(), found, expected }
         })
     }
 }
 
 impl Loaded {
-    fn ask(&mut self, sequences: &[Vec<u32>]) -> Result<Vec<Vec<f64>>> {
+    fn ask(&mut self, sequences: &[Sequence]) -> Result<Vec<Vec<f64>>> {
         let sequences: Sequences = sequences.iter().collect();
         let asked = self.model.class_probabilities(&sequences);
         asked.map_err(|source| EvaluateError::Model {
@@ -138,12 +138,12 @@ impl Loaded {
 /// Rows with their sequences, cut so that few tokens go together. A row's bits do not depend on the cut.
 fn batches<'a>(
     mut rows: &'a [HeldOut],
-    mut sequences: &'a [Vec<u32>],
-) -> impl Iterator<Item = (&'a [HeldOut], &'a [Vec<u32>])> {
+    mut sequences: &'a [Sequence],
+) -> impl Iterator<Item = (&'a [HeldOut], &'a [Sequence])> {
     std::iter::from_fn(move || {
         let mut tokens = 0;
-        let fits = |sequence: &&Vec<u32>| {
-            tokens += sequence.len();
+        let fits = |sequence: &&Sequence| {
+            tokens += sequence.tokens.len();
             tokens <= BATCH_TOKENS
         };
         let count = sequences.iter().take_while(fits).count().max(1).min(sequences.len());

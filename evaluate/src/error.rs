@@ -38,9 +38,9 @@ pub enum EvaluateError {
         /// The model.
         name: String,
         /// What it is.
-        found: &'static str,
+        found: String,
         /// What it should be.
-        expected: &'static str,
+        expected: String,
         /// The field that names it.
         field: &'static str,
     },
@@ -52,13 +52,15 @@ pub enum EvaluateError {
         /// Why not.
         source: CodecError,
     },
-    /// A vocabulary has no token that ends a text.
+    /// A vocabulary lacks a special token of the sequences that its model reads.
     #[error(
-        "{name} names no eos token, expected one in tokenizer_config.json or config.json: every text ends with it"
+        "{name} names no {role}, expected one in tokenizer_config.json: it stands in every sequence of such a model"
     )]
-    NoEndOfText {
+    NoSpecialToken {
         /// The model.
         name: String,
+        /// What the token is for.
+        role: &'static str,
     },
     /// Shards were made with another vocabulary.
     #[error(

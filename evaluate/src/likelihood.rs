@@ -5,7 +5,7 @@
 //! through the model in [windows](crate::rolling).
 
 use codec::TOKENIZER_JSON;
-use model::{CausalBatch, NumericProfile};
+use model::{NumericProfile, TokenBatch};
 use pipelines::{
     context::{Context, Unit},
     error::TaskError,
@@ -202,13 +202,13 @@ impl Loaded {
     /// Negative log-likelihood of a document, in nats.
     fn document_nats(&mut self, document: &[u32]) -> Result<f64> {
         let context = self.context();
-        let windows = rolling::windows(self.eos, document, context);
+        let windows = rolling::windows(self.form.end(), document, context);
         let mut nats = 0.0;
         // Bits of a window do not depend on those beside it, and windows are added up one by one.
         for together in windows.chunks((BATCH_TOKENS / context).max(1)) {
             let failed =
                 |source| EvaluateError::Model { name: self.name.clone(), source: Box::new(source) };
-            let mut batch = CausalBatch::new();
+            let mut batch = TokenBatch::new();
             for window in together {
                 batch.push(&window.tokens, &window.targets).map_err(failed)?;
             }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use codec::{Codec, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON};
-use model::{CONFIG_FILE, Checkpoint, CpuLlama, Head, checkpoint::WEIGHTS_FILE};
+use model::{
+    CONFIG_FILE, Checkpoint, CpuModel, Head, SequenceForm, SpecialIds, checkpoint::WEIGHTS_FILE,
+};
 use pipelines::{
     input::TaskInputs,
     stage::{ArtifactView, Input},
@@ -63,10 +65,10 @@ pub(crate) struct Loaded {
     /// The step or path that it came from.
     pub(crate) name: String,
     pub(crate) seed: u64,
-    pub(crate) model: CpuLlama,
+    pub(crate) model: CpuModel,
     pub(crate) codec: Codec,
-    /// The token that ends texts.
-    pub(crate) eos: u32,
+    /// How texts become sequences.
+    pub(crate) form: SequenceForm,
 }
 
 impl Loaded {
@@ -81,44 +83,46 @@ impl Loaded {
             (&bytes.0, Path::new(config.name())),
             (&bytes.1, Path::new(weights.name())),
         );
-        let model = checkpoint.and_then(CpuLlama::from_checkpoint).map_err(unusable)?;
+        let model = checkpoint.and_then(CpuModel::from_checkpoint).map_err(unusable)?;
         let tokenizer_config = match inputs.all(TOKENIZER_CONFIG_JSON).next() {
             Some(file) => Some(file.map()?),
             None => None,
         };
         let codec = Codec::load(&inputs.one(TOKENIZER_JSON)?.map()?, tokenizer_config.as_deref())
             .map_err(|source| EvaluateError::Tokenizer { name: name.clone(), source })?;
-        let eos = codec.eos().or_else(|| model.config().eos_token_id.first().copied());
-        let eos = eos.ok_or_else(|| EvaluateError::NoEndOfText { name: name.clone() })?;
+        let special = SpecialIds { eos: codec.eos(), cls: codec.cls(), sep: codec.sep() };
+        let form = SequenceForm::of(model.config(), special)
+            .map_err(|role| EvaluateError::NoSpecialToken { name: name.clone(), role })?;
         let seed = weights.tag().parse().unwrap_or_default();
-        Ok(Self { name, seed, model, codec, eos })
+        Ok(Self { name, seed, model, codec, form })
     }
 
     /// The labels of a classifier.
     pub(crate) fn labels(&self) -> Result<Vec<String>> {
-        match &self.model.config().head {
+        match self.model.config().head() {
             Head::SequenceClassification { labels } => Ok(labels.clone()),
-            Head::CausalLm => Err(self.wrong_head("LlamaForSequenceClassification", "models")),
+            _ => {
+                let wanted = Head::SequenceClassification { labels: Vec::new() };
+                Err(self.wrong_head(self.model.config().architecture_with(&wanted), "models"))
+            }
         }
     }
 
     /// Refuses anything but a language model.
     pub(crate) fn require_language_model(&self) -> Result<()> {
-        match &self.model.config().head {
+        match self.model.config().head() {
             Head::CausalLm => Ok(()),
-            Head::SequenceClassification { .. } => {
-                Err(self.wrong_head("LlamaForCausalLM", "language_models"))
-            }
+            _ => Err(self.wrong_head("LlamaForCausalLM".to_owned(), "language_models")),
         }
     }
 
-    fn wrong_head(&self, expected: &'static str, field: &'static str) -> EvaluateError {
-        let found = self.model.config().head.architecture();
+    fn wrong_head(&self, expected: String, field: &'static str) -> EvaluateError {
+        let found = self.model.config().architecture();
         EvaluateError::WrongHead { name: self.name.clone(), found, expected, field }
     }
 
     /// Tokens that the context holds.
     pub(crate) fn context(&self) -> usize {
-        self.model.config().max_position_embeddings
+        self.model.config().max_position_embeddings()
     }
 }

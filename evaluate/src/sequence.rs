@@ -1,45 +1,36 @@
 //! What a classifier reads of an example.
 
 use codec::{Codec, CodecError};
+use model::{Sequence, SequenceForm};
 
 use crate::config::TooLong;
 
-/// The tokens of a text, or of two texts, each ended by `eos`; a classifier judges by the last.
+/// A sequence that fits the context.
 ///
-/// A text that is cut keeps its first tokens, and is ended all the same.
+/// One that is cut keeps its first tokens, and is ended all the same.
 ///
 /// # Errors
 /// The number of tokens, when there are more than `context` and `too_long` refuses them.
 pub(crate) fn fit(
-    mut tokens: Vec<u32>,
-    eos: u32,
+    sequence: Sequence,
+    form: SequenceForm,
     context: usize,
     too_long: TooLong,
-) -> Result<Vec<u32>, usize> {
+) -> Result<Sequence, usize> {
     match too_long {
-        TooLong::Refuse if tokens.len() > context => Err(tokens.len()),
-        _ => {
-            if tokens.len() > context {
-                tokens.truncate(context.saturating_sub(1));
-                tokens.push(eos);
-            }
-            Ok(tokens)
-        }
+        TooLong::Refuse if sequence.tokens.len() > context => Err(sequence.tokens.len()),
+        _ => Ok(form.cut(sequence, context)),
     }
 }
 
-/// The tokens of the texts, each ended by `eos`.
+/// The sequence of one text, or of two.
 pub(crate) fn encode(
     codec: &Codec,
-    eos: u32,
+    form: SequenceForm,
     texts: (&str, Option<&str>),
-) -> Result<Vec<u32>, CodecError> {
-    let mut tokens = Vec::new();
-    for text in [Some(texts.0), texts.1].into_iter().flatten() {
-        tokens.extend(codec.encode(text)?);
-        tokens.push(eos);
-    }
-    Ok(tokens)
+) -> Result<Sequence, CodecError> {
+    let second = texts.1.map(|text| codec.encode(text)).transpose()?;
+    Ok(form.join(&codec.encode(texts.0)?, second.as_deref()))
 }
 
 #[cfg(test)]
@@ -48,8 +39,12 @@ mod tests {
 
     #[test]
     fn a_cut_text_keeps_its_first_tokens_and_its_end() {
-        assert_eq!(fit(vec![1, 2, 0], 0, 3, TooLong::Refuse), Ok(vec![1, 2, 0]));
-        assert_eq!(fit(vec![1, 2, 3, 0], 0, 3, TooLong::Refuse), Err(4));
-        assert_eq!(fit(vec![1, 2, 3, 0], 0, 3, TooLong::Truncate), Ok(vec![1, 2, 0]));
+        let form = SequenceForm::Causal { eos: 0 };
+        let fit = |text: &[u32], too_long| {
+            fit(form.join(text, None), form, 3, too_long).map(|sequence| sequence.tokens)
+        };
+        assert_eq!(fit(&[1, 2], TooLong::Refuse), Ok(vec![1, 2, 0]));
+        assert_eq!(fit(&[1, 2, 3], TooLong::Refuse), Err(4));
+        assert_eq!(fit(&[1, 2, 3], TooLong::Truncate), Ok(vec![1, 2, 0]));
     }
 }

@@ -2,7 +2,7 @@
 
 use codec::{Codec, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON};
 use model::checkpoint::WEIGHTS_FILE;
-use model::{CONFIG_FILE, Checkpoint, LlamaConfig};
+use model::{CONFIG_FILE, Checkpoint, ModelConfig, SequenceForm, SpecialIds};
 use pipelines::error::TaskError;
 use pipelines::input::{TaskInput, TaskInputs};
 use pipelines::stage::{ArtifactView, Input, View};
@@ -45,33 +45,35 @@ pub fn inputs(view: &View, init: Init) -> Result<Vec<Input>, FinetuneError> {
     Ok(inputs)
 }
 
-/// The vocabulary, and its end of text.
+/// The vocabulary, and how its tokens become sequences for models of this shape.
 ///
 /// # Errors
-/// When it cannot be read, or has no end of text.
-pub fn codec(inputs: &TaskInputs) -> Result<(Codec, u32), TaskError> {
+/// When it cannot be read, or lacks a special token that such sequences have.
+pub fn codec(inputs: &TaskInputs, shape: &ModelConfig) -> Result<(Codec, SequenceForm), TaskError> {
     let tokenizer = inputs.one(TOKENIZER_JSON)?;
     let config = inputs.one(TOKENIZER_CONFIG_JSON)?.map()?;
     let name = || tokenizer.name().to_owned();
     let codec = Codec::load(&tokenizer.map()?, Some(&config))
         .map_err(|source| FinetuneError::Vocabulary { name: name(), source })?;
-    let eos = codec.eos().ok_or_else(|| FinetuneError::NoEndOfText { name: name() })?;
-    Ok((codec, eos))
+    let special = SpecialIds { eos: codec.eos(), cls: codec.cls(), sep: codec.sep() };
+    let form = SequenceForm::of(shape, special)
+        .map_err(|role| FinetuneError::NoSpecialToken { name: name(), role })?;
+    Ok((codec, form))
 }
 
 /// The shape of the checkpoint.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn shape(inputs: &TaskInputs) -> Result<LlamaConfig, TaskError> {
+pub fn shape(inputs: &TaskInputs) -> Result<ModelConfig, TaskError> {
     let (bytes, path) = mapped(inputs.one(CONFIG_FILE)?)?;
-    Ok(LlamaConfig::from_json(&bytes, &path)?)
+    Ok(ModelConfig::from_json(&bytes, &path)?)
 }
 
 /// The classifier that training starts from.
 ///
 /// # Errors
-/// When the checkpoint cannot be read, or is no causal model.
+/// When the checkpoint cannot be read, or has classes already.
 pub fn classifier(
     inputs: &TaskInputs,
     init: Init,
@@ -86,12 +88,7 @@ pub fn classifier(
             Checkpoint::from_bytes((&config, &config_path), (&weights, &weights_path))?
         }
     };
-    let mut classifier = body.into_classifier(labels.to_vec(), seed)?;
-    // transformers pools the last token that is not padding: were the end of text that too, it would pass over it.
-    let pad = classifier.config.pad_token_id;
-    classifier.config.pad_token_id =
-        pad.filter(|pad| !classifier.config.eos_token_id.contains(pad));
-    Ok(classifier)
+    Ok(body.into_classifier(labels.to_vec(), seed)?)
 }
 
 /// The bytes of an input, and what errors call it.

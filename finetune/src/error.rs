@@ -12,9 +12,9 @@ pub enum FinetuneError {
     #[error("{name}: the vocabulary cannot be loaded")]
     Vocabulary { name: String, source: codec::CodecError },
     #[error(
-        "{name}: the vocabulary names no end-of-text token (eos_token), expected one to stand behind each text"
+        "{name}: the vocabulary names no {role}, expected one: it stands in every sequence of such a model"
     )]
-    NoEndOfText { name: String },
+    NoSpecialToken { name: String, role: &'static str },
     #[error(
         "`max_length` is {found} tokens, expected at most {expected}, the model's context (max_position_embeddings)"
     )]
@@ -22,7 +22,7 @@ pub enum FinetuneError {
     #[error("{name}: row {row} cannot be encoded")]
     Encode { name: String, row: String, source: codec::CodecError },
     #[error(
-        "{name}: row {row} has {found} tokens with the end of text, expected at most {expected}; \
+        "{name}: row {row} has {found} tokens with special ones, expected at most {expected}; \
          `too_long = \"truncate\"` would cut it off, and a model of a longer context read it"
     )]
     TooLong { name: String, row: String, found: usize, expected: usize },

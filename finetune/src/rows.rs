@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use codec::Codec;
+use model::SequenceForm;
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
 use pipelines::table::TableReader;
@@ -16,7 +17,7 @@ use crate::error::FinetuneError;
 /// Rows of one split.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
-    /// Token ids, the end of text last.
+    /// Token ids, special ones included.
     pub sequences: Vec<Vec<u32>>,
     /// Places of their labels in the label list.
     pub labels: Vec<u32>,
@@ -39,9 +40,9 @@ pub struct Dataset {
 pub struct Encoder<'a> {
     /// The vocabulary.
     pub codec: &'a Codec,
-    /// Stands behind each text.
-    pub eos: u32,
-    /// Most tokens, the end of text included.
+    /// How tokens become a sequence.
+    pub form: SequenceForm,
+    /// Most tokens of a sequence, special ones included.
     pub max_length: usize,
     /// What happens to longer texts.
     pub too_long: TooLong,
@@ -152,24 +153,18 @@ impl Encoder<'_> {
         if row.example.text_pair.is_some() {
             return Err(FinetuneError::TextPair { name: name(), row: row.row() });
         }
-        let mut sequence = self
+        let tokens = self
             .codec
             .encode(&row.example.text)
             .map_err(|source| FinetuneError::Encode { name: name(), row: row.row(), source })?;
-        let (found, expected) = (sequence.len() + 1, self.max_length);
+        let sequence = self.form.join(&tokens, None);
+        let (found, expected) = (sequence.tokens.len(), self.max_length);
         let is_truncated = found > expected;
         match self.too_long {
             TooLong::Refuse if is_truncated => {
-                return Err(FinetuneError::TooLong {
-                    name: name(),
-                    row: row.row(),
-                    found,
-                    expected,
-                });
+                Err(FinetuneError::TooLong { name: name(), row: row.row(), found, expected })
             }
-            _ => sequence.truncate(expected - 1),
+            _ => Ok(Encoded { sequence: self.form.cut(sequence, expected).tokens, is_truncated }),
         }
-        sequence.push(self.eos);
-        Ok(Encoded { sequence, is_truncated })
     }
 }

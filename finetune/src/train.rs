@@ -82,13 +82,14 @@ impl Phase for Train {
     ) -> Result<(), TaskError> {
         self.numeric_profile.require()?;
         let seed = seed(inputs)?;
-        let (codec, eos) = data::codec(inputs)?;
-        let context = data::shape(inputs)?.max_position_embeddings;
+        let shape = data::shape(inputs)?;
+        let (codec, form) = data::codec(inputs, &shape)?;
+        let context = shape.max_position_embeddings();
         let max_length = self.max_length.map_or(context, NonZeroUsize::get);
         if max_length > context {
             return Err(FinetuneError::MaxLength { found: max_length, expected: context }.into());
         }
-        let encoder = Encoder { codec: &codec, eos, max_length, too_long: self.too_long };
+        let encoder = Encoder { codec: &codec, form, max_length, too_long: self.too_long };
         let dataset = Dataset::read(inputs, &encoder)?;
         let classifier = data::classifier(inputs, self.init, &dataset.labels, seed)?;
         let (classifier, metrics) = Trainer::new(self, &dataset, seed, classifier)?.run(ctx)?;
@@ -101,7 +102,7 @@ impl Phase for Train {
         out.count("validation_rows", dataset.validation.labels.len() as u64);
         out.count("truncated_rows", dataset.num_truncated);
         out.details(json!({
-            "architecture": classifier.config.head.architecture(),
+            "architecture": classifier.config.architecture(),
             "labels": dataset.labels,
             "parameters": classifier.weights.num_values(),
         }));

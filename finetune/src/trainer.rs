@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use model::{
-    AdamW, AdamWConfig, Checkpoint, CpuLlama, LossSum, Parameters, Sequences, cpu::Tensor,
+    AdamW, AdamWConfig, Checkpoint, CpuModel, LossSum, Parameters, Sequences, cpu::Tensor,
 };
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
@@ -25,7 +25,7 @@ pub struct Trainer<'a> {
     phase: &'a Train,
     dataset: &'a Dataset,
     seed: u64,
-    model: CpuLlama,
+    model: CpuModel,
     gradients: Parameters<Tensor>,
     optimizer: AdamW,
     notes: Notes,
@@ -42,7 +42,7 @@ impl<'a> Trainer<'a> {
         seed: u64,
         classifier: Checkpoint,
     ) -> Result<Self, TaskError> {
-        let model = CpuLlama::from_checkpoint(classifier)?;
+        let model = CpuModel::from_checkpoint(classifier)?;
         let constants = AdamWConfig {
             beta2: 0.999,
             weight_decay: phase.weight_decay,

@@ -118,8 +118,7 @@ fn damage_of(store: &Store, dir: &Path) -> Result<Option<String>> {
         if object.is_ok_and(|object| (object.dev(), object.ino()) == (found.dev(), found.ino())) {
             continue;
         }
-        let (digest, _) =
-            File::open(&path).and_then(|file| Digest::of_reader(file)).at("read", &path)?;
+        let (digest, _) = File::open(&path).and_then(Digest::of_reader).at("read", &path)?;
         if digest != part.blake3 {
             let expected = part.blake3;
             return Ok(Some(format!(

@@ -5,7 +5,8 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use model::{AdamWConfig, NumericProfile};
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::{ModelShape, Recipe};
+use crate::mask::Mask;
+use crate::recipe::{FRAME_TOKENS, Family, ModelShape, Recipe};
 use crate::schedule::Schedule;
 
 /// Configuration of the stage `pretrain`. Only `shards` has to be given.
@@ -14,6 +15,12 @@ use crate::schedule::Schedule;
 pub struct Config {
     /// The step or artifact whose token shards are learnt from.
     pub shards: String,
+    /// What is learnt.
+    #[serde(default, skip_serializing_if = "Objective::is_causal")]
+    pub objective: Objective,
+    /// Which tokens are to be guessed, if `objective` is `masked`. `None` is BERT's choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Mask>,
     /// Shape of the model; the size of the vocabulary comes from the shards.
     #[serde(default)]
     pub model: ModelShape,
@@ -54,6 +61,24 @@ pub struct Config {
     pub numeric_profile: Option<NumericProfile>,
 }
 
+/// What is learnt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Objective {
+    /// The next token, at every token. Of family `llama`.
+    #[default]
+    Causal,
+    /// Some tokens that are hidden from the model. Of family `bert`.
+    Masked,
+}
+
+impl Objective {
+    /// Whether it is the next token.
+    pub fn is_causal(&self) -> bool {
+        *self == Self::Causal
+    }
+}
+
 fn default_seq_len() -> NonZeroUsize {
     NonZeroUsize::MIN.saturating_add(255)
 }
@@ -86,12 +111,49 @@ impl Config {
     pub fn validate(&self) -> Result<(), String> {
         self.schedule.validate()?;
         self.optimizer.validate().map_err(|error| format!("`optimizer`: {error}"))?;
+        self.validate_objective()?;
         self.model.validate(self.seq_len.get())
+    }
+
+    fn validate_objective(&self) -> Result<(), String> {
+        let family = self.model.family;
+        match (self.objective, family, &self.mask) {
+            (Objective::Causal, Family::Bert, _) => {
+                Err("`model.family` is `bert`, which learns with `objective = \"masked\"`"
+                    .to_owned())
+            }
+            (Objective::Masked, Family::Llama, _) => {
+                Err("`objective` is `masked`, which is learnt with `model.family = \"bert\"`"
+                    .to_owned())
+            }
+            (Objective::Causal, Family::Llama, Some(_)) => {
+                Err("`mask` belongs to `objective = \"masked\"`".to_owned())
+            }
+            (Objective::Masked, Family::Bert, Some(mask))
+                if !(mask.probability > 0.0 && mask.probability <= 1.0) =>
+            {
+                Err(format!(
+                    "`mask.probability` is {}, expected above 0 and at most 1",
+                    mask.probability
+                ))
+            }
+            (Objective::Masked, Family::Bert, _) if self.seq_len.get() <= FRAME_TOKENS => {
+                Err(format!(
+                    "`seq_len` is {}, expected more than the {FRAME_TOKENS} special tokens around a masked text",
+                    self.seq_len
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// With defaults that depend on other fields filled in.
     pub fn resolved(&self) -> Self {
-        Self { model: self.model.resolved(self.seq_len.get()), ..self.clone() }
+        let mask = match self.objective {
+            Objective::Causal => None,
+            Objective::Masked => Some(self.mask.clone().unwrap_or_default()),
+        };
+        Self { mask, model: self.model.resolved(self.seq_len.get()), ..self.clone() }
     }
 
     /// The arithmetic that is computed with.
@@ -105,6 +167,7 @@ impl Config {
         Recipe {
             numeric_profile: config.profile(),
             seed: config.seed.unwrap_or(seed),
+            mask: config.mask,
             model: config.model,
             seq_len: config.seq_len,
             micro_batch_size: config.micro_batch_size,
@@ -146,6 +209,31 @@ mod tests {
             Err(
                 "`model`: config.json: `num_key_value_heads` is 3; expected a divisor of num_attention_heads, 4",
             ),
+        );
+        check(r#"{"shards":"s","objective":"masked","model":{"family":"bert"}}"#, Ok(()));
+        check(
+            r#"{"shards":"s","objective":"masked"}"#,
+            Err("`objective` is `masked`, which is learnt with `model.family = \"bert\"`"),
+        );
+        check(
+            r#"{"shards":"s","model":{"family":"bert"}}"#,
+            Err("`model.family` is `bert`, which learns with `objective = \"masked\"`"),
+        );
+        check(
+            r#"{"shards":"s","mask":{"whole_word":true}}"#,
+            Err("`mask` belongs to `objective = \"masked\"`"),
+        );
+        check(
+            r#"{"shards":"s","objective":"masked","model":{"family":"bert"},"mask":{"probability":0}}"#,
+            Err("`mask.probability` is 0, expected above 0 and at most 1"),
+        );
+        check(
+            r#"{"shards":"s","objective":"masked","model":{"family":"bert"},"seq_len":2}"#,
+            Err("`seq_len` is 2, expected more than the 2 special tokens around a masked text"),
+        );
+        check(
+            r#"{"shards":"s","objective":"masked","model":{"family":"bert","rope_theta":1000}}"#,
+            Err("`model.rope_theta` belongs to `model.family = \"llama\"`"),
         );
         check(
             r#"{"shards":"s","optimizer":{"beta1":1.0}}"#,

@@ -22,7 +22,7 @@ use crate::trainer::{Stretch, Trainer};
 pub const NAME: &str = "decay";
 /// The output with what was measured on the way.
 pub const METRICS_FILE: &str = "metrics.jsonl";
-/// Outputs, and where they stand in the checkpoint.
+/// Outputs, and where they stand in the checkpoint; only causal models have the second.
 pub const FILES: [(&str, &str); 5] = [
     (CONFIG_FILE, CONFIG_FILE),
     (GENERATION_CONFIG_FILE, GENERATION_CONFIG_FILE),
@@ -94,7 +94,9 @@ impl Finish {
     fn write(&self, trainer: &Trainer<'_>, out: &mut TaskOutput) -> Result<(), TaskError> {
         let checkpoint = trainer.checkpoint();
         out.write(CONFIG_FILE, checkpoint.config.to_json().as_bytes())?;
-        out.write(GENERATION_CONFIG_FILE, checkpoint.generation_config().as_bytes())?;
+        if let Some(config) = checkpoint.generation_config() {
+            out.write(GENERATION_CONFIG_FILE, config.as_bytes())?;
+        }
         out.write(METRICS_FILE, trainer.metrics())?;
         let mut weights = out.create(WEIGHTS_FILE)?;
         checkpoint.write_weights(&mut weights)?;
@@ -103,9 +105,9 @@ impl Finish {
         trainer.write_state(&mut state)?;
         out.finish(state, Size::Bytes)?;
         out.details(json!({
-            "architecture": checkpoint.config.head.architecture(),
+            "architecture": checkpoint.config.architecture(),
             "parameters": checkpoint.weights.num_values(),
-            "vocab_size": checkpoint.config.vocab_size,
+            "vocab_size": checkpoint.config.vocab_size(),
             "steps": self.to,
             "tokens": self.to * self.recipe.tokens_per_step(),
         }));

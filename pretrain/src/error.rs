@@ -25,6 +25,11 @@ pub enum PretrainError {
         "the loss of step {step} is {found} nats a token, expected a finite number; a lower `schedule.peak_lr` may help"
     )]
     LossDiverged { step: u64, found: f64 },
+    #[error(
+        "the vocabulary names no {role}, expected one: `objective = \"masked\"` needs `cls_token`, `sep_token` and \
+         `mask_token`, which `train.special_tokens` of a tokenize step gives"
+    )]
+    NoSpecialToken { role: &'static str },
     #[error("step {step} cannot be taken")]
     Step { step: u64, source: Box<model::ModelError> },
     #[error("{name}: holds the state after {found} steps, expected {expected}")]

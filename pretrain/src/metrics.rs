@@ -24,8 +24,9 @@ pub struct EvaluationLine {
     pub step: u64,
     /// Mean loss, in nats a token.
     pub validation_loss: f64,
-    /// The loss in bits, times tokens a byte of the whole split.
-    pub validation_bits_per_byte: f64,
+    /// The loss in bits, times tokens a byte of the whole split; absent where only some tokens are predicted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_bits_per_byte: Option<f64>,
     /// `exp` of the loss.
     pub validation_perplexity: f64,
     /// Tokens that were predicted.
@@ -33,12 +34,13 @@ pub struct EvaluationLine {
 }
 
 impl EvaluationLine {
-    /// From a mean loss over `tokens` tokens of a split that has `tokens_per_byte`.
-    pub fn new(step: u64, nats_per_token: f64, tokens: u64, tokens_per_byte: f64) -> Self {
+    /// From a mean loss over `tokens` tokens of a split that has `tokens_per_byte`, if all its tokens are predicted.
+    pub fn new(step: u64, nats_per_token: f64, tokens: u64, tokens_per_byte: Option<f64>) -> Self {
         Self {
             step,
             validation_loss: nats_per_token,
-            validation_bits_per_byte: nats_per_token * std::f64::consts::LOG2_E * tokens_per_byte,
+            validation_bits_per_byte: tokens_per_byte
+                .map(|tokens_per_byte| nats_per_token * std::f64::consts::LOG2_E * tokens_per_byte),
             validation_perplexity: libm::exp(nats_per_token),
             validation_tokens: tokens,
         }
@@ -68,7 +70,7 @@ mod tests {
     fn the_last_line_tells_whether_a_step_was_evaluated() {
         let mut metrics = Vec::new();
         assert!(!ends_with_evaluation(&metrics, 0));
-        push(&mut metrics, &EvaluationLine::new(20, 2.0, 8, 0.25));
+        push(&mut metrics, &EvaluationLine::new(20, 2.0, 8, Some(0.25)));
         assert!(ends_with_evaluation(&metrics, 20) && !ends_with_evaluation(&metrics, 10));
         push(
             &mut metrics,

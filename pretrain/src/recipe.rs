@@ -3,52 +3,87 @@
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use codec::Codec;
-use model::{AdamWConfig, Head, LlamaConfig, NumericProfile};
+use model::{AdamWConfig, BertConfig, Head, LlamaConfig, ModelConfig, NumericProfile};
 use serde::{Deserialize, Serialize};
+
+use crate::mask::Mask;
 
 /// Added to the mean square in norms, as in Llama 2 and 3.
 const RMS_NORM_EPS: f64 = 1e-5;
-/// Standard deviation of fresh weights, as in GPT-2 and Llama.
+/// Added to the variance in norms, as in BERT.
+const LAYER_NORM_EPS: f64 = 1e-12;
+/// Base of the rotary frequencies, as in Llama 2.
+const ROPE_THETA: f64 = 10_000.0;
+/// Token types, as in BERT: pre-training shows the first only.
+const TYPE_VOCAB_SIZE: usize = 2;
+/// Special tokens around the text of a sequence of masked tokens, and among `seq_len`.
+pub const FRAME_TOKENS: usize = 2;
+/// Standard deviation of fresh weights, as in GPT-2, Llama and BERT.
 const INITIALIZER_RANGE: f64 = 0.02;
 /// A feed-forward width that is not given is rounded up to a multiple of this.
 const INTERMEDIATE_MULTIPLE: usize = 64;
 
-/// Shape of a Llama, named as in published configs.
+/// Families of models.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// Rotary positions, root-mean-square norms, SwiGLU; reads to the left.
+    #[default]
+    Llama,
+    /// Learned positions, layer norms, GELU, biases; reads both ways.
+    Bert,
+}
+
+impl Family {
+    fn is_llama(&self) -> bool {
+        *self == Self::Llama
+    }
+}
+
+/// Shape of a model, named as in published configs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelShape {
-    /// Width of the residual stream; a multiple of `num_attention_heads`.
+    /// The family.
+    #[serde(skip_serializing_if = "Family::is_llama")]
+    pub family: Family,
+    /// Width of the hidden states; a multiple of `num_attention_heads`.
     pub hidden_size: usize,
     /// Number of blocks.
     pub num_hidden_layers: usize,
-    /// Query heads; `hidden_size / num_attention_heads` is even.
+    /// Query heads; of a Llama, `hidden_size / num_attention_heads` is even.
     pub num_attention_heads: usize,
-    /// Key and value heads; divides `num_attention_heads`, and is the same if `None`.
+    /// Key and value heads of a Llama; divides `num_attention_heads`, and is the same if `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_key_value_heads: Option<usize>,
-    /// Width inside the feed-forward block. `None` is 8/3 of `hidden_size`, rounded up to a multiple of 64.
+    /// Width inside the feed-forward block. `None` is 8/3 of `hidden_size`, rounded up to a multiple of 64; of a BERT, 4 times
+    /// `hidden_size`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intermediate_size: Option<usize>,
     /// Longest sequence that the model will read, in tokens. `None` is `seq_len`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_position_embeddings: Option<usize>,
-    /// Base of the rotary frequencies; above 0.
-    pub rope_theta: f64,
-    /// Whether the output projection is the embedding itself, which saves `vocab_size * hidden_size` parameters.
-    pub tie_word_embeddings: bool,
+    /// Base of the rotary frequencies of a Llama; above 0. `None` is 10,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rope_theta: Option<f64>,
+    /// Whether a Llama's output projection is the embedding itself, which saves `vocab_size * hidden_size` parameters. `None`
+    /// is that it is; a BERT's always is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tie_word_embeddings: Option<bool>,
 }
 
 impl Default for ModelShape {
     fn default() -> Self {
         Self {
+            family: Family::Llama,
             hidden_size: 256,
             num_hidden_layers: 4,
             num_attention_heads: 4,
             num_key_value_heads: None,
             intermediate_size: None,
             max_position_embeddings: None,
-            rope_theta: 10_000.0,
-            tie_word_embeddings: true,
+            rope_theta: None,
+            tie_word_embeddings: None,
         }
     }
 }
@@ -57,14 +92,26 @@ impl ModelShape {
     /// With what is not given filled in, for sequences of `seq_len` tokens.
     pub fn resolved(&self, seq_len: usize) -> Self {
         let wide = self.hidden_size.saturating_mul(8).div_ceil(3);
-        Self {
-            num_key_value_heads: Some(self.num_key_value_heads.unwrap_or(self.num_attention_heads)),
-            intermediate_size: Some(self.intermediate_size.unwrap_or(
-                wide.saturating_add(INTERMEDIATE_MULTIPLE - 1) / INTERMEDIATE_MULTIPLE
-                    * INTERMEDIATE_MULTIPLE,
-            )),
+        let rounded = wide.saturating_add(INTERMEDIATE_MULTIPLE - 1) / INTERMEDIATE_MULTIPLE
+            * INTERMEDIATE_MULTIPLE;
+        let shape = Self {
             max_position_embeddings: Some(self.max_position_embeddings.unwrap_or(seq_len)),
             ..self.clone()
+        };
+        let or = |default: usize| Some(self.intermediate_size.unwrap_or(default));
+        match self.family {
+            Family::Bert => {
+                Self { intermediate_size: or(self.hidden_size.saturating_mul(4)), ..shape }
+            }
+            Family::Llama => Self {
+                num_key_value_heads: Some(
+                    self.num_key_value_heads.unwrap_or(self.num_attention_heads),
+                ),
+                intermediate_size: or(rounded),
+                rope_theta: Some(self.rope_theta.unwrap_or(ROPE_THETA)),
+                tie_word_embeddings: Some(self.tie_word_embeddings.unwrap_or(true)),
+                ..shape
+            },
         }
     }
 
@@ -85,29 +132,56 @@ impl ModelShape {
                 "`seq_len` is {seq_len}, expected at most `model.max_position_embeddings`, {most}"
             ));
         }
+        let of_llama = [
+            ("num_key_value_heads", self.num_key_value_heads.is_some()),
+            ("rope_theta", self.rope_theta.is_some()),
+            ("tie_word_embeddings", self.tie_word_embeddings.is_some()),
+        ];
+        let foreign = of_llama.iter().find(|(_, given)| *given && self.family == Family::Bert);
+        if let Some((field, _)) = foreign {
+            return Err(format!("`model.{field}` belongs to `model.family = \"llama\"`"));
+        }
         self.config(1, seq_len).validate().map_err(|error| format!("`model`: {error}"))
     }
 
-    /// The config of a causal model with `vocab_size` tokens, none of them special.
-    fn config(&self, vocab_size: usize, seq_len: usize) -> LlamaConfig {
+    /// The config of a language model with `vocab_size` tokens, none of them special.
+    fn config(&self, vocab_size: usize, seq_len: usize) -> ModelConfig {
         let shape = self.resolved(seq_len);
-        LlamaConfig {
-            vocab_size,
-            hidden_size: shape.hidden_size,
-            intermediate_size: shape.intermediate_size.unwrap_or_default(),
-            num_hidden_layers: shape.num_hidden_layers,
-            num_attention_heads: shape.num_attention_heads,
-            num_key_value_heads: shape.num_key_value_heads.unwrap_or_default(),
-            head_dim: shape.hidden_size / shape.num_attention_heads.max(1),
-            max_position_embeddings: shape.max_position_embeddings.unwrap_or_default(),
-            rope_theta: shape.rope_theta,
-            rms_norm_eps: RMS_NORM_EPS,
-            initializer_range: INITIALIZER_RANGE,
-            tie_word_embeddings: shape.tie_word_embeddings,
-            bos_token_id: None,
-            eos_token_id: Vec::new(),
-            pad_token_id: None,
-            head: Head::CausalLm,
+        match self.family {
+            Family::Llama => ModelConfig::Llama(LlamaConfig {
+                vocab_size,
+                hidden_size: shape.hidden_size,
+                intermediate_size: shape.intermediate_size.unwrap_or_default(),
+                num_hidden_layers: shape.num_hidden_layers,
+                num_attention_heads: shape.num_attention_heads,
+                num_key_value_heads: shape.num_key_value_heads.unwrap_or_default(),
+                head_dim: shape.hidden_size / shape.num_attention_heads.max(1),
+                max_position_embeddings: shape.max_position_embeddings.unwrap_or_default(),
+                rope_theta: shape.rope_theta.unwrap_or_default(),
+                rms_norm_eps: RMS_NORM_EPS,
+                initializer_range: INITIALIZER_RANGE,
+                tie_word_embeddings: shape.tie_word_embeddings.unwrap_or_default(),
+                bos_token_id: None,
+                eos_token_id: Vec::new(),
+                pad_token_id: None,
+                head: Head::CausalLm,
+            }),
+            Family::Bert => ModelConfig::Bert(BertConfig {
+                vocab_size,
+                hidden_size: shape.hidden_size,
+                intermediate_size: shape.intermediate_size.unwrap_or_default(),
+                num_hidden_layers: shape.num_hidden_layers,
+                num_attention_heads: shape.num_attention_heads,
+                max_position_embeddings: shape.max_position_embeddings.unwrap_or_default(),
+                type_vocab_size: TYPE_VOCAB_SIZE,
+                layer_norm_eps: LAYER_NORM_EPS,
+                initializer_range: INITIALIZER_RANGE,
+                hidden_dropout_prob: 0.0,
+                attention_probs_dropout_prob: 0.0,
+                pad_token_id: None,
+                pooler: true,
+                head: Head::MaskedLm,
+            }),
         }
     }
 }
@@ -115,6 +189,9 @@ impl ModelShape {
 /// What every step of a run has in common: the config of a phase without schedule lengths.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Recipe {
+    /// Which tokens are to be guessed; absent where every next token is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Mask>,
     /// Shape of the model, resolved.
     pub model: ModelShape,
     /// Tokens of a sequence.
@@ -150,13 +227,24 @@ impl Recipe {
         self.sequences_per_step().saturating_mul(self.seq_len.get() as u64)
     }
 
+    /// Tokens of the shards in a sequence.
+    pub fn text_len(&self) -> usize {
+        let frame = if self.mask.is_some() { FRAME_TOKENS } else { 0 };
+        self.seq_len.get() - frame
+    }
+
     /// The config of the model over this vocabulary.
-    pub fn llama(&self, codec: &Codec) -> LlamaConfig {
-        LlamaConfig {
-            bos_token_id: codec.bos(),
-            eos_token_id: codec.eos().into_iter().collect(),
-            pad_token_id: codec.pad(),
-            ..self.model.config(codec.vocab_size(), self.seq_len.get())
+    pub fn model_config(&self, codec: &Codec) -> ModelConfig {
+        match self.model.config(codec.vocab_size(), self.seq_len.get()) {
+            ModelConfig::Llama(config) => ModelConfig::Llama(LlamaConfig {
+                bos_token_id: codec.bos(),
+                eos_token_id: codec.eos().into_iter().collect(),
+                pad_token_id: codec.pad(),
+                ..config
+            }),
+            ModelConfig::Bert(config) => {
+                ModelConfig::Bert(BertConfig { pad_token_id: codec.pad(), ..config })
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Pre-training as a stage: its inputs, phases and artifacts.
 
+use model::checkpoint::GENERATION_CONFIG_FILE;
 use pipelines::error::TaskError;
 use pipelines::kind::Kind;
 use pipelines::stage::{ArtifactFile, Assembly, InputField, Phase, Stage, View, Wanted};
@@ -55,12 +56,15 @@ impl Stage for Config {
     }
 
     fn artifacts(&self, view: &View) -> Result<Vec<Assembly>, TaskError> {
-        let made = FILES.map(|(output, path)| ArtifactFile {
-            path: path.to_owned(),
-            part: String::new(),
-            source: view.output(decay::NAME, decay::NAME, output),
-        });
-        let mut files = made.to_vec();
+        let is_made = |output| output != GENERATION_CONFIG_FILE || self.objective.is_causal();
+        let made = FILES.iter().filter(|(output, _)| is_made(*output));
+        let mut files: Vec<_> = made
+            .map(|(output, path)| ArtifactFile {
+                path: (*path).to_owned(),
+                part: String::new(),
+                source: view.output(decay::NAME, decay::NAME, output),
+            })
+            .collect();
         let is_ours = |path: &str| FILES.iter().any(|(_, ours)| *ours == path);
         files.extend(
             data::vocabulary(data::artifact(view)?).filter(|file| !is_ours(&file.path)).cloned(),

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::path::Path;
 
 use codec::Codec;
-use model::{AdamW, CausalBatch, Checkpoint, CpuLlama, LossSum, Parameters, cpu::Tensor};
+use model::{AdamW, Checkpoint, CpuModel, LossSum, Parameters, TokenBatch, cpu::Tensor};
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
@@ -14,21 +14,27 @@ use pipelines::stream::TokenStream;
 
 use crate::data::{self, Validation};
 use crate::error::PretrainError;
+use crate::mask::Masker;
 use crate::metrics::{self, EvaluationLine, StepLine};
 use crate::recipe::Recipe;
+
+/// Where the masks of training come from, and those of validation, which are always the same.
+const MASK: &str = "pretrain/mask";
+const VALIDATION_MASK: &str = "pretrain/validation-mask";
 
 /// A model in training.
 ///
 /// What it holds after `n` steps is a function of recipe, data, `n` and the learning rates so far.
 pub struct Trainer<'a> {
     recipe: &'a Recipe,
+    reading: Reading<'a>,
     order: Seed,
     stream: TokenStream,
     validation: Option<Validation>,
-    model: CpuLlama,
+    model: CpuModel,
     optimizer: AdamW,
     gradients: Parameters<Tensor>,
-    batch: CausalBatch,
+    batch: TokenBatch,
     metrics: Vec<u8>,
 }
 
@@ -52,16 +58,17 @@ impl<'a> Trainer<'a> {
     pub fn new(recipe: &'a Recipe, inputs: &TaskInputs) -> Result<Self, TaskError> {
         recipe.numeric_profile.require()?;
         let codec: Codec = data::codec(inputs)?;
-        let seq_len = recipe.seq_len.get();
-        let stream = data::training(inputs, seq_len, codec.vocab_size())?;
-        let validation = data::validation(inputs, seq_len, codec.vocab_size())?;
-        let model =
-            CpuLlama::from_checkpoint(Checkpoint::fresh(recipe.llama(&codec), recipe.seed)?)?;
+        let stream = data::training(inputs, recipe.text_len(), codec.vocab_size())?;
+        let validation = data::validation(inputs, recipe.text_len(), codec.vocab_size())?;
+        let fresh = Checkpoint::fresh(recipe.model_config(&codec), recipe.seed)?;
+        let model = CpuModel::from_checkpoint(fresh)?;
+        let reading = Reading { recipe, codec };
         let optimizer = AdamW::new(recipe.optimizer.clone(), model.weights())?;
-        let (gradients, batch) = (model.gradients(), CausalBatch::new());
+        let (gradients, batch) = (model.gradients(), TokenBatch::new());
         let order = Seed::new(recipe.seed, "pretrain/order");
         Ok(Self {
             recipe,
+            reading,
             order,
             stream,
             validation,
@@ -156,11 +163,12 @@ impl<'a> Trainer<'a> {
         for _ in 0..self.recipe.micro_batches_per_step.get() {
             self.batch.clear();
             for _ in 0..self.recipe.micro_batch_size.get() {
-                self.batch.push_window(&self.stream.sample(self.order, sample));
+                let window = self.stream.sample(self.order, sample);
+                self.reading.push(&mut self.batch, MASK, sample, &window)?;
                 sample += 1;
             }
             loss +=
-                self.model.accumulate_causal(&self.batch, &mut self.gradients).map_err(failed)?;
+                self.model.accumulate_tokens(&self.batch, &mut self.gradients).map_err(failed)?;
         }
         let train_loss = loss.mean().unwrap_or(f64::NAN);
         if !train_loss.is_finite() {
@@ -202,20 +210,47 @@ impl<'a> Trainer<'a> {
                 return Ok(None);
             }
             self.batch.clear();
-            self.batch.push_window(&validation.stream.window(spread(sequence, sequences, windows)));
-            loss += self.model.causal_loss(&self.batch).map_err(failed)?;
+            let place = spread(sequence, sequences, windows);
+            let window = validation.stream.window(place);
+            self.reading.push(&mut self.batch, VALIDATION_MASK, place, &window)?;
+            loss += self.model.token_loss(&self.batch).map_err(failed)?;
         }
         let mean = loss.mean().unwrap_or(f64::NAN);
         if !mean.is_finite() {
             return Err(PretrainError::LossDiverged { step, found: mean }.into());
         }
-        let line = EvaluationLine::new(step, mean, loss.counted as u64, validation.tokens_per_byte);
-        ctx.note(&format!(
-            "step {step}: validation loss {mean:.4} nats/token, {:.4} bits/byte",
-            line.validation_bits_per_byte
-        ));
+        let tokens_per_byte = self.recipe.mask.is_none().then_some(validation.tokens_per_byte);
+        let line = EvaluationLine::new(step, mean, loss.counted as u64, tokens_per_byte);
+        let bits = line.validation_bits_per_byte;
+        let bits = bits.map_or_else(String::new, |bits| format!(", {bits:.4} bits/byte"));
+        ctx.note(&format!("step {step}: validation loss {mean:.4} nats/token{bits}"));
         metrics::push(&mut self.metrics, &line);
         Ok(Some(()))
+    }
+}
+
+/// How windows become what the model reads.
+struct Reading<'a> {
+    recipe: &'a Recipe,
+    codec: Codec,
+}
+
+impl Reading<'_> {
+    /// Adds a window of text and the token behind it to a batch; `number` is that of the sequence among those of `site`.
+    fn push(
+        &self,
+        batch: &mut TokenBatch,
+        site: &str,
+        number: u64,
+        window: &[u32],
+    ) -> Result<(), TaskError> {
+        let Some(mask) = &self.recipe.mask else {
+            batch.push_window(window);
+            return Ok(());
+        };
+        let masker = Masker::new(mask, &self.codec, self.recipe.seed, site)?;
+        let text = &window[..window.len() - 1];
+        Ok(masker.push(batch, number, text)?)
     }
 }
 

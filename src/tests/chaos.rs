@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pipelines::seed::Seed;
+use pipelines::seed::{Permutation, Seed};
 
 use crate::kills::{VICTIMS, Victim};
 use crate::project::Project;
@@ -126,10 +126,8 @@ fn whatever_happens_the_bytes_are_the_same_and_nothing_is_left_behind() {
     for round in 0..rounds() {
         let accident = accidents[usize::try_from(round).unwrap() % accidents.len()];
         let what = format!("round {round}, {accident:?}");
-        let draw = |below: u64| {
-            let unit = moments.unit(1 + below, round);
-            usize::try_from(below - 1).unwrap().min((unit * below as f64) as usize)
-        };
+        let draw =
+            |below: u64| usize::try_from(Permutation::new(moments, round, below).at(0)).unwrap();
         let mut run = start(&project);
         std::thread::sleep(length.mul_f64(moments.unit(0, round)).max(Duration::from_millis(5)));
         happen(accident, &project, &run, draw);

@@ -1,6 +1,6 @@
 //! The program as its users meet it: its commands, on files in a fresh directory.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod alone;
 mod bad_input;

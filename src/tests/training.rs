@@ -115,6 +115,30 @@ fn a_longer_run_without_decay_goes_on_where_the_shorter_ended() {
 }
 
 #[test]
+fn a_bert_goes_from_raw_text_to_results() {
+    let manifest = manifest(20, 4)
+        .replace(
+            "size = 320",
+            "size = 320, special_tokens = { cls = \"[CLS]\", sep = \"[SEP]\", mask = \"[MASK]\" }",
+        )
+        .replace("model = { hidden", "objective = \"masked\"\nmodel = { family = \"bert\", hidden")
+        .replace("language_models = [\"base\"]\nshards = \"shards\"\n", "");
+    let project = project(20, 4);
+    project.write("pipeline.toml", manifest.as_bytes());
+    project.seedbed(&["run", "--quiet"]);
+    let architecture = |model: &str| {
+        let config = fs::read(project.path(&format!("out/{model}config.json"))).unwrap();
+        let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+        config["architectures"][0].as_str().unwrap().to_owned()
+    };
+    assert_eq!(architecture("base/checkpoint/"), "BertForMaskedLM");
+    assert_eq!(architecture("tuned/checkpoint/seed-2/"), "BertForSequenceClassification");
+    let results = fs::read(project.path("out/report/results/results.json")).unwrap();
+    let results: serde_json::Value = serde_json::from_slice(&results).unwrap();
+    assert_eq!(results["classification"]["models"].as_array().unwrap().len(), 3);
+}
+
+#[test]
 fn the_checkpoint_is_for_transformers() {
     let project = project(10, 2);
     project.seedbed(&["run", "--quiet"]);

@@ -1,6 +1,6 @@
 //! What a manifest can say about tokenizing.
 
-use codec::MIN_SIZE;
+use codec::{MIN_SIZE, SpecialTokens};
 use serde::{Deserialize, Serialize};
 
 /// Either `train`, which makes a vocabulary, or `documents` with `vocabulary`, which makes token shards.
@@ -34,6 +34,17 @@ pub struct Train {
     /// Tokens in the vocabulary, at least [`MIN_SIZE`]. It has fewer where the documents hold no further pair of tokens
     /// that occurs twice.
     pub size: usize,
+    /// Special tokens beside the end of text, behind all others and among `size`. Models that learn from masked tokens
+    /// need all three. `None` has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub special_tokens: Option<SpecialTokens>,
+}
+
+impl Train {
+    /// The smallest possible `size`.
+    fn min_size(&self) -> usize {
+        MIN_SIZE + self.special_tokens.as_ref().map_or(0, SpecialTokens::len)
+    }
 }
 
 /// Share of documents in the validation split where the config says none.
@@ -73,10 +84,16 @@ impl Config {
     fn check(&self, job: &Job<'_>) -> Result<(), String> {
         let share = self.validation();
         match job {
-            Job::Train(train) if train.size < MIN_SIZE => Err(format!(
-                "`train.size` is {}; expected at least {MIN_SIZE} (every byte and the end of text)",
-                train.size
+            Job::Train(train) if train.size < train.min_size() => Err(format!(
+                "`train.size` is {}; expected at least {} (every byte and the special tokens)",
+                train.size,
+                train.min_size()
             )),
+            Job::Train(Train { special_tokens: Some(special), .. })
+                if special.validate().is_err() || special.is_empty() =>
+            {
+                Err("`train.special_tokens` names none, an empty one, or one twice".to_owned())
+            }
             Job::Train(_) if self.validation.is_some() || self.seed.is_some() => {
                 Err("`validation` and `seed` belong to `documents`, not to `train`".to_owned())
             }
@@ -131,7 +148,17 @@ mod tests {
     fn bounds_are_named() {
         check(
             json!({"train": {"documents": "clean", "size": 256}}),
-            Err("`train.size` is 256; expected at least 257 (every byte and the end of text)"),
+            Err("`train.size` is 256; expected at least 257 (every byte and the special tokens)"),
+        );
+        let special = |size: usize, tokens: Value| json!({"train": {"documents": "clean", "size": size, "special_tokens": tokens}});
+        check(special(258, json!({"mask": "[MASK]"})), Ok(()));
+        check(
+            special(258, json!({"mask": "[MASK]", "cls": "[CLS]"})),
+            Err("`train.size` is 258; expected at least 259 (every byte and the special tokens)"),
+        );
+        check(
+            special(300, json!({"mask": "[MASK]", "cls": "[MASK]"})),
+            Err("`train.special_tokens` names none, an empty one, or one twice"),
         );
         let share =
             |share: f64| json!({"documents": "clean", "vocabulary": "vocab", "validation": share});

@@ -1,6 +1,6 @@
 //! Phase `merge`: the vocabulary, from the counts of all parts.
 
-use codec::{PretokenCounts, Vocabulary};
+use codec::{PretokenCounts, SpecialTokens, Vocabulary};
 use pipelines::{
     context::{Context, Unit},
     error::TaskError,
@@ -27,6 +27,9 @@ const CHECK_EVERY: usize = 16;
 pub(crate) struct Merge {
     /// Tokens in the vocabulary.
     pub(crate) size: usize,
+    /// Those at its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) special_tokens: Option<SpecialTokens>,
 }
 
 impl Phase for Merge {
@@ -59,7 +62,8 @@ impl Phase for Merge {
             return Err(TokenizeError::NoText.into());
         }
         ctx.begin(self.size as u64, Unit::Rows);
-        let vocabulary = Vocabulary::train(&counts, self.size, |num_merges| {
+        let special = self.special_tokens.clone().unwrap_or_default();
+        let vocabulary = Vocabulary::train(&counts, self.size - special.len(), |num_merges| {
             if num_merges % CHECK_EVERY == 0 {
                 ctx.check_cancelled()?;
                 ctx.advance(CHECK_EVERY as u64);
@@ -67,6 +71,7 @@ impl Phase for Merge {
             Ok::<_, Stop>(())
         })
         .map_err(|Stop(error)| error)?;
+        let vocabulary = vocabulary.with_special_tokens(special).map_err(TokenizeError::from)?;
         for file in vocabulary.files() {
             out.write(file.name, &file.bytes)?;
         }

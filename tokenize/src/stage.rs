@@ -68,7 +68,10 @@ impl Stage for Config {
 
     fn phases(&self, seed: u64) -> Vec<Box<dyn Phase>> {
         match self.job() {
-            Ok(Job::Train(train)) => vec![Box::new(Count {}), Box::new(Merge { size: train.size })],
+            Ok(Job::Train(train)) => {
+                let (size, special_tokens) = (train.size, train.special_tokens.clone());
+                vec![Box::new(Count {}), Box::new(Merge { size, special_tokens })]
+            }
             Ok(Job::Encode { .. }) => {
                 let seed = self.seed.unwrap_or(seed);
                 vec![Box::new(Encode { validation: self.validation(), seed })]

@@ -22,7 +22,7 @@ fn rows_that_do_not_fit_are_named() {
     check(
         |rows| rows.push(row(Split::Train, &"x".repeat(24), "positive")),
         json!({}),
-        "row `row-80` has 25 tokens with the end of text, expected at most 24; `too_long = \"truncate\"` would cut it off",
+        "row `row-80` has 25 tokens with special ones, expected at most 24; `too_long = \"truncate\"` would cut it off",
     );
     check(
         |rows| rows[3].labels.push("other".into()),

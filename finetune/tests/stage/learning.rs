@@ -2,7 +2,7 @@
 
 use crate::lab::Lab;
 use laboratory::Fate;
-use model::{Checkpoint, Head};
+use model::{Checkpoint, Head, ModelConfig};
 use serde_json::{Value, json};
 
 fn finished(fields: Value) -> Lab {
@@ -25,11 +25,9 @@ fn a_classifier_learns_and_loads_whatever_it_starts_from() {
             assert_eq!(last["validation_macro_f1"], 1.0, "{init}: {last}");
             let checkpoint = Checkpoint::read(&lab.dir().join(format!("seed-{seed}"))).unwrap();
             let labels = vec!["negative".to_owned(), "positive".to_owned()];
-            assert_eq!(checkpoint.config.head, Head::SequenceClassification { labels });
-            assert_eq!(
-                checkpoint.config.pad_token_id, None,
-                "the end of text pads, and must be pooled"
-            );
+            assert_eq!(checkpoint.config.head(), &Head::SequenceClassification { labels });
+            let ModelConfig::Llama(config) = &checkpoint.config else { unreachable!() };
+            assert_eq!(config.pad_token_id, None, "the end of text pads, and must be pooled");
         }
         assert_eq!(lab.artifact().details["labels"], json!(["negative", "positive"]));
     }

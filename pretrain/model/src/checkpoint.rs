@@ -3,6 +3,7 @@
 mod safetensors;
 
 use std::{
+    collections::HashMap,
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -12,9 +13,9 @@ pub use self::safetensors::write_safetensors;
 pub(crate) use self::safetensors::{Stored, Tensors, write_stored};
 
 use crate::{
-    config::{CONFIG_FILE, Head, LlamaConfig},
+    config::{CONFIG_FILE, Head, ModelConfig},
     error::{ModelError, Result},
-    family::llama::specification,
+    family::{name_of, settle, specification},
     init::Init,
     param::{Parameter, Parameters},
 };
@@ -29,19 +30,20 @@ pub const GENERATION_CONFIG_FILE: &str = "generation_config.json";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// Shape and constants.
-    pub config: LlamaConfig,
+    pub config: ModelConfig,
     /// Weights by their Hugging Face names; tied ones stand once.
     pub weights: Parameters<Vec<f32>>,
 }
 
 impl Checkpoint {
-    /// A model that has seen nothing: matrices from N(0, `initializer_range`), norms one.
+    /// A model that has seen nothing: matrices from N(0, `initializer_range`), norms one, biases zero.
     ///
     /// Each tensor is a function of `seed` and its name.
     ///
     /// # Errors
     /// When the config does not validate.
-    pub fn fresh(config: LlamaConfig, seed: u64) -> Result<Self> {
+    pub fn fresh(config: impl Into<ModelConfig>, seed: u64) -> Result<Self> {
+        let config = config.into();
         config.validate()?;
         let weights = specification(&config).map(|entry| draw(entry, seed));
         Ok(Self { config, weights })
@@ -69,15 +71,18 @@ impl Checkpoint {
     /// # Errors
     /// As [`Self::read`].
     pub fn from_bytes(config: (&[u8], &Path), weights: (&[u8], &Path)) -> Result<Self> {
-        let config = LlamaConfig::from_json(config.0, config.1)?;
+        let config = ModelConfig::from_json(config.0, config.1)?;
         let tensors = Tensors::new(weights.0, weights.1)?;
+        let config = settle(config, |name| tensors.has(name));
+        let tensors = tensors.renamed(|stored| name_of(&config, stored));
         let specification = specification(&config);
-        tensors.refuse_others(&specification, config.head.architecture())?;
+        tensors.refuse_others(&specification, &config.architecture())?;
         let weights = tensors.load("", &specification)?;
         Ok(Self { config, weights })
     }
 
-    /// Writes `config.json`, `generation_config.json` and `model.safetensors` into an existing directory.
+    /// Writes `config.json`, `model.safetensors` and, for a causal model, `generation_config.json` into an existing
+    /// directory.
     ///
     /// Equal checkpoints give equal bytes.
     ///
@@ -90,7 +95,9 @@ impl Checkpoint {
             written.map_err(|source| ModelError::Write { path, source })
         };
         create(CONFIG_FILE, &|out| out.write_all(self.config.to_json().as_bytes()))?;
-        create(GENERATION_CONFIG_FILE, &|out| out.write_all(self.generation_config().as_bytes()))?;
+        if let Some(config) = self.generation_config() {
+            create(GENERATION_CONFIG_FILE, &|out| out.write_all(config.as_bytes()))?;
+        }
         create(WEIGHTS_FILE, &|out| self.write_weights(out))
     }
 
@@ -102,41 +109,58 @@ impl Checkpoint {
         write_safetensors(out, &self.weights)
     }
 
-    /// The bytes of `generation_config.json`: where a generated text begins and ends.
-    pub fn generation_config(&self) -> String {
+    /// The bytes of `generation_config.json`: where a generated text begins and ends. `None` where none is generated.
+    pub fn generation_config(&self) -> Option<String> {
+        let ModelConfig::Llama(config) = &self.config else { return None };
         let config: serde_json::Value = serde_json::json!({
-            "bos_token_id": self.config.bos_token_id,
-            "eos_token_id": self.config.eos_token_id,
-            "pad_token_id": self.config.pad_token_id,
+            "bos_token_id": config.bos_token_id,
+            "eos_token_id": config.eos_token_id,
+            "pad_token_id": config.pad_token_id,
         });
-        format!("{config:#}\n")
+        Some(format!("{config:#}\n"))
     }
 
-    /// The same body with a fresh head of these classes; the output projection over the vocabulary is let go.
+    /// The same body with a fresh head that gives each sequence one of these classes; the head it had is let go.
     ///
     /// # Errors
     /// [`ModelError::WrongHead`] when it has classes already, and when there are no labels.
     pub fn into_classifier(self, labels: Vec<String>, seed: u64) -> Result<Self> {
-        self.require_causal()?;
-        let Self { mut config, weights: body } = self;
-        config.head = Head::SequenceClassification { labels };
+        self.into_classes(Head::SequenceClassification { labels }, seed)
+    }
+
+    /// The same body with a fresh head that gives each token one of these classes; the head it had is let go.
+    ///
+    /// # Errors
+    /// As [`Self::into_classifier`].
+    pub fn into_token_classifier(self, labels: Vec<String>, seed: u64) -> Result<Self> {
+        self.into_classes(Head::TokenClassification { labels }, seed)
+    }
+
+    fn into_classes(self, head: Head, seed: u64) -> Result<Self> {
+        self.require_no_classes()?;
+        let Self { config, weights: body } = self;
+        let config = config.with_head(head);
         config.validate()?;
+        let body: HashMap<String, Vec<f32>> = body
+            .into_iter()
+            .filter_map(|entry| Some((name_of(&config, &entry.name)?, entry.value)))
+            .collect();
         let weights = specification(&config).map(|entry| {
-            body.get(&entry.name).map_or_else(|| draw(entry, seed), |kept| kept.value.clone())
+            body.get(&entry.name).map_or_else(|| draw(entry, seed), |kept| kept.clone())
         });
         Ok(Self { config, weights })
     }
 
-    /// Refuses a model whose head is not the next token: what it has learned of that is gone.
+    /// Refuses a model that has been taught classes: what it has learned of language is covered by them.
     ///
     /// # Errors
     /// [`ModelError::WrongHead`].
-    pub fn require_causal(&self) -> Result<()> {
-        match self.config.head {
-            Head::CausalLm => Ok(()),
-            Head::SequenceClassification { .. } => Err(ModelError::WrongHead {
-                found: self.config.head.architecture(),
-                expected: Head::CausalLm.architecture(),
+    pub fn require_no_classes(&self) -> Result<()> {
+        match self.config.head().labels() {
+            None => Ok(()),
+            Some(_) => Err(ModelError::WrongHead {
+                found: self.config.architecture(),
+                expected: self.config.architecture_with(&self.config.language_head()),
             }),
         }
     }

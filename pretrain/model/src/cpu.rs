@@ -5,10 +5,13 @@
 //! on the rayon pool of the caller; install one around a whole step, since entering a pool costs microseconds.
 
 mod attention;
+mod bias;
 mod cross_entropy;
 mod embedding;
+mod gelu;
 mod gemm;
-mod norm;
+mod layer_norm;
+mod rms_norm;
 mod rotary;
 pub(crate) mod simd;
 mod swiglu;
@@ -16,7 +19,9 @@ mod tensor;
 
 pub use tensor::Tensor;
 
-use crate::ops::{Heads, Ops, Write};
+use rayon::prelude::*;
+
+use crate::ops::{Heads, Ops, Projection, Write};
 
 /// Threaded `f32` kernels and the scratch memory they reuse.
 #[derive(Debug, Default)]
@@ -80,8 +85,17 @@ impl Ops for Cpu {
         gemm::threaded(dw.view_mut(), dout.view().reversed_axes(), x.view(), Write::Add);
     }
 
+    fn bias(&mut self, x: &mut Tensor, bias: &Tensor) {
+        assert_eq!(x.cols(), bias.cols(), "a bias has a number for each channel");
+        bias::forward(x.values_mut(), bias);
+    }
+
+    fn bias_backward(&mut self, dout: &Tensor, dbias: &mut Tensor) {
+        bias::backward(dout.view(), dbias);
+    }
+
     fn rms_norm(&mut self, x: &Tensor, w: &Tensor, eps: f64, out: &mut Tensor) {
-        norm::forward(x, w, eps, out);
+        rms_norm::forward(x, w, eps, out);
     }
 
     fn rms_norm_backward(
@@ -93,7 +107,23 @@ impl Ops for Cpu {
         dx: &mut Tensor,
         dw: &mut Tensor,
     ) {
-        norm::backward(x, w, eps, dout, dx, dw, &mut self.partials);
+        rms_norm::backward(x, w, eps, dout, dx, dw, &mut self.partials);
+    }
+
+    fn layer_norm(&mut self, x: &Tensor, parameters: [&Tensor; 2], eps: f64, out: &mut Tensor) {
+        layer_norm::forward(x, parameters, eps, out);
+    }
+
+    fn layer_norm_backward(
+        &mut self,
+        x: &Tensor,
+        w: &Tensor,
+        eps: f64,
+        dout: &Tensor,
+        dx: &mut Tensor,
+        dparameters: [&mut Tensor; 2],
+    ) {
+        layer_norm::backward(x, w, eps, dout, dx, dparameters, &mut self.partials);
     }
 
     fn rotary(&mut self, x: &mut Tensor, offsets: &[usize], dim: usize, theta: f64) {
@@ -143,6 +173,25 @@ impl Ops for Cpu {
         swiglu::backward(gate, up, dout, dgate, dup);
     }
 
+    fn gelu(&mut self, x: &Tensor, out: &mut Tensor) {
+        gelu::forward(x, out);
+    }
+
+    fn gelu_backward(&mut self, x: &Tensor, dout: &Tensor, dx: &mut Tensor) {
+        gelu::backward(x, dout, dx);
+    }
+
+    fn tanh(&mut self, x: &mut Tensor) {
+        // One token a sequence comes here, so `libm`, the same on every machine, is fast enough.
+        x.values_mut().par_iter_mut().with_min_len(1024).for_each(|x| *x = libm::tanhf(*x));
+    }
+
+    fn tanh_backward(&mut self, out: &Tensor, dx: &mut Tensor) {
+        for (dx, out) in dx.values_mut().iter_mut().zip(out.values()) {
+            *dx *= 1.0 - out * out;
+        }
+    }
+
     fn add(&mut self, x: &mut Tensor, branch: &Tensor) {
         tensor::add(x, branch);
     }
@@ -152,33 +201,34 @@ impl Ops for Cpu {
         out.values_mut().copy_from_slice(x.values());
     }
 
-    fn last_token(&mut self, x: &Tensor, offsets: &[usize], out: &mut Tensor) {
-        embedding::last_token(x, offsets, out);
+    fn pick(&mut self, x: &Tensor, rows: &[usize], out: &mut Tensor) {
+        embedding::pick(x, rows, out);
     }
 
-    fn last_token_backward(&mut self, dout: &Tensor, offsets: &[usize], dx: &mut Tensor) {
-        embedding::last_token_backward(dout, offsets, dx);
+    fn pick_backward(&mut self, dout: &Tensor, rows: &[usize], tokens: usize, dx: &mut Tensor) {
+        embedding::pick_backward(dout, rows, tokens, dx);
     }
 
     fn cross_entropy(
         &mut self,
         x: &Tensor,
-        w: &Tensor,
+        projection: Projection<&Tensor>,
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
     ) {
-        cross_entropy::forward(x, w, targets, nats, &mut self.logits);
+        cross_entropy::forward(x, projection, targets, nats, &mut self.logits);
     }
 
     fn cross_entropy_backward(
         &mut self,
         x: &Tensor,
-        w: &Tensor,
+        projection: Projection<&Tensor>,
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
         dx: &mut Tensor,
-        dw: &mut Tensor,
+        dprojection: Projection<&mut Tensor>,
     ) {
-        cross_entropy::backward(x, w, targets, nats, [dx, dw], &mut self.logits);
+        let logits = &mut self.logits;
+        cross_entropy::backward(x, projection, targets, nats, dx, dprojection, logits);
     }
 }

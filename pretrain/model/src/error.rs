@@ -22,7 +22,7 @@ pub enum ModelError {
     #[error("{file}: tensor `{tensor}` is missing; expected it with shape {expected:?}")]
     MissingTensor { file: PathBuf, tensor: String, expected: Vec<usize> },
     #[error("{file}: tensor `{tensor}` was not expected in a {architecture}")]
-    UnexpectedTensor { file: PathBuf, tensor: String, architecture: &'static str },
+    UnexpectedTensor { file: PathBuf, tensor: String, architecture: String },
     #[error("{file}: tensor `{tensor}` has shape {found:?}; its config.json promises {expected:?}")]
     WrongShape { file: PathBuf, tensor: String, found: Vec<usize>, expected: Vec<usize> },
     #[error("{file}: tensor `{tensor}` holds {found}; expected {expected}")]
@@ -30,7 +30,7 @@ pub enum ModelError {
     #[error("{file}: holds a {found}; expected a {expected}")]
     WrongArchitecture { file: PathBuf, found: &'static str, expected: &'static str },
     #[error("the model is a {found}; this needs a {expected}")]
-    WrongHead { found: &'static str, expected: &'static str },
+    WrongHead { found: String, expected: String },
     #[error("sequence {sequence} is empty; expected at least one token")]
     EmptySequence { sequence: usize },
     #[error(
@@ -40,8 +40,12 @@ pub enum ModelError {
     SequenceTooLong { sequence: usize, found: usize, expected: usize },
     #[error("token {token} is id {found}; expected an id below the vocabulary size {expected}")]
     UnknownToken { token: usize, found: u32, expected: usize },
+    #[error("token {token} is of type {found}; expected one below the number of types {expected}")]
+    UnknownTokenType { token: usize, found: u32, expected: usize },
     #[error("row {row} has label {found}; expected one below the number of labels {expected}")]
     UnknownLabel { row: usize, found: u32, expected: usize },
+    #[error("token {token} has label {found}; expected one below the number of labels {expected}")]
+    UnknownTokenLabel { token: usize, found: u32, expected: usize },
     #[error("{found} {what} were given; expected {expected}, one for each {each}")]
     WrongCount { what: &'static str, each: &'static str, found: usize, expected: usize },
     #[error("parameter `{found}` stands where `{expected}` was expected")]

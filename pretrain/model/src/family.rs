@@ -1,3 +1,121 @@
 //! Families of models, each written once against [`crate::ops::Ops`].
+//!
+//! A family is added in [`ModelConfig`] and in the functions at the top of this file.
 
-pub mod llama;
+mod bert;
+mod llama;
+
+use std::fmt;
+
+use crate::{
+    config::ModelConfig,
+    init::Init,
+    ops::{Ops, Projection},
+    param::Parameters,
+    sequences::Sequences,
+};
+
+/// The family of a config over `ops`, ready to run.
+pub(crate) fn family<O: Ops>(config: &ModelConfig, ops: &O) -> Box<dyn Family<O>> {
+    match config.clone() {
+        ModelConfig::Llama(config) => Box::new(llama::Llama::new(config, ops)),
+        ModelConfig::Bert(config) => Box::new(bert::Bert::new(config, ops)),
+    }
+}
+
+/// Every weight of a model of this config, with its name, its shape and how it begins, in order.
+pub(crate) fn specification(config: &ModelConfig) -> Parameters<Init> {
+    match config {
+        ModelConfig::Llama(config) => llama::specification(config),
+        ModelConfig::Bert(config) => bert::specification(config),
+    }
+}
+
+/// What a tensor that files call `stored` is called in a model of this config. `None` where it is nothing to keep: it is
+/// computed, or tied to another, or belongs to a part that the model does not have.
+pub(crate) fn name_of(config: &ModelConfig, stored: &str) -> Option<String> {
+    match config {
+        // Old checkpoints hold the rotary tables.
+        ModelConfig::Llama(_) if stored.ends_with("rotary_emb.inv_freq") => None,
+        ModelConfig::Llama(_) => Some(stored.to_owned()),
+        ModelConfig::Bert(config) => bert::name_of(config, stored),
+    }
+}
+
+/// A config as the file of its weights completes it; `has` says whether that has a tensor.
+pub(crate) fn settle(config: ModelConfig, has: impl Fn(&str) -> bool) -> ModelConfig {
+    match config {
+        ModelConfig::Bert(config) => bert::settle(config, has).into(),
+        config @ ModelConfig::Llama(_) => config,
+    }
+}
+
+/// Whether a backward pass follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// It does not, so what it would need is not kept.
+    Forward,
+    /// It does.
+    ForwardAndBackward,
+}
+
+/// A family over one implementation of the passes, with the memory of a step: its body, which takes sequences to hidden
+/// states, and its neck, which takes those of some tokens to what the output projection reads.
+pub(crate) trait Family<O: Ops>: fmt::Debug + Send + Sync {
+    /// Takes sequences through the body, to [`Family::hidden`].
+    fn forward(
+        &mut self,
+        ops: &mut O,
+        weights: &Parameters<O::Tensor>,
+        sequences: &Sequences,
+        pass: Pass,
+    );
+
+    /// What the body ended with: a row for each token.
+    fn hidden(&self) -> &O::Tensor;
+
+    /// Where its gradient is to be put before [`Family::backward`].
+    fn dhidden(&mut self) -> &mut O::Tensor;
+
+    /// Takes the gradient back through the body, and adds up those of its weights.
+    fn backward(
+        &mut self,
+        ops: &mut O,
+        weights: &Parameters<O::Tensor>,
+        sequences: &Sequences,
+        gradients: &mut Parameters<O::Tensor>,
+    );
+
+    /// Takes hidden states of some tokens to what the output projection reads.
+    fn neck(
+        &mut self,
+        ops: &mut O,
+        weights: &Parameters<O::Tensor>,
+        picked: &O::Tensor,
+        out: &mut O::Tensor,
+    );
+
+    /// Takes the gradient `dout` back through the neck, whose input was `picked`.
+    fn neck_backward(
+        &mut self,
+        ops: &mut O,
+        weights: &Parameters<O::Tensor>,
+        picked_and_dout: (&O::Tensor, &O::Tensor),
+        dpicked: &mut O::Tensor,
+        gradients: &mut Parameters<O::Tensor>,
+    );
+
+    /// The hidden states as `transformers` gives them out, `last_hidden_state`.
+    fn last_hidden_states(
+        &mut self,
+        ops: &mut O,
+        weights: &Parameters<O::Tensor>,
+        out: &mut O::Tensor,
+    );
+
+    /// Places of the output projection among the weights; `None` for a body alone.
+    fn projection(&self) -> Option<Projection<usize>>;
+
+    /// The token by which a sequence is classified, of a sequence from one token to before another.
+    fn pooled_token(&self, bounds: [usize; 2]) -> usize;
+}

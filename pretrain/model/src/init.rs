@@ -15,6 +15,8 @@ pub(crate) enum Init {
     },
     /// Every number is one.
     One,
+    /// Every number is zero.
+    Zero,
 }
 
 /// Pairs of draws that one task makes.
@@ -23,7 +25,7 @@ const TASK_PAIRS: usize = 8192;
 impl Init {
     /// The first `len` numbers of the tensor `name`.
     pub(crate) fn draw(self, seed: u64, name: &str, len: usize) -> Vec<f32> {
-        let mut values = vec![1.0; len];
+        let mut values = vec![if self == Self::One { 1.0 } else { 0.0 }; len];
         if let Self::Normal { std } = self {
             let seed = Seed::new(seed, &format!("init/{name}"));
             values.par_chunks_mut(2 * TASK_PAIRS).enumerate().for_each(|(task, values)| {
@@ -66,6 +68,7 @@ mod tests {
         assert_eq!(values, draw("a"));
         assert_ne!(values, draw("b"));
         assert_eq!(Init::One.draw(7, "a", 3), [1.0; 3]);
+        assert_eq!(Init::Zero.draw(7, "a", 3), [0.0; 3]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A training loop is written by its stage, from these parts:
 //!
 //! ```
-//! use model::{AdamW, AdamWConfig, CausalBatch, Checkpoint, CpuLlama, Head, LlamaConfig, LossSum};
+//! use model::{AdamW, AdamWConfig, Checkpoint, CpuModel, Head, LlamaConfig, LossSum, TokenBatch};
 //!
 //! # fn main() -> Result<(), model::ModelError> {
 //! let config = LlamaConfig {
@@ -24,16 +24,16 @@
 //!     pad_token_id: None,
 //!     head: Head::CausalLm,
 //! };
-//! let mut model = CpuLlama::from_checkpoint(Checkpoint::fresh(config, 1337)?)?;
+//! let mut model = CpuModel::from_checkpoint(Checkpoint::fresh(config, 1337)?)?;
 //! let mut gradients = model.gradients();
 //! let mut optimizer = AdamW::new(AdamWConfig::default(), model.weights())?;
-//! let mut batch = CausalBatch::new();
+//! let mut batch = TokenBatch::new();
 //! batch.push_window(&[3, 1, 4, 1, 5]);
 //!
 //! let mut loss = LossSum::default();
 //! gradients.clear();
 //! for _micro_batch in 0..2 {
-//!     loss += model.accumulate_causal(&batch, &mut gradients)?;
+//!     loss += model.accumulate_tokens(&batch, &mut gradients)?;
 //! }
 //! model::assert_gradients(&gradients)?;
 //! let grad_norm = optimizer.step(model.weights_mut(), &gradients, loss.counted, 1e-3)?;
@@ -47,8 +47,10 @@ pub mod checkpoint;
 mod config;
 pub mod cpu;
 mod error;
-pub mod family;
+mod family;
+mod form;
 mod init;
+mod model;
 pub mod ops;
 pub mod optim;
 pub mod oracle;
@@ -59,11 +61,12 @@ mod state;
 
 pub use assertion::assert_gradients;
 pub use checkpoint::Checkpoint;
-pub use config::{CONFIG_FILE, Head, LlamaConfig};
+pub use config::{BertConfig, CONFIG_FILE, Head, LlamaConfig, ModelConfig};
 pub use error::{ModelError, Result};
-pub use family::llama::{CpuLlama, Llama};
+pub use form::{Sequence, SequenceForm, SpecialIds};
+pub use model::{CpuModel, Model};
 pub use optim::{AdamW, AdamWConfig};
 pub use param::{Parameter, Parameters};
 pub use profile::NumericProfile;
-pub use sequences::{CausalBatch, LossSum, Sequences};
+pub use sequences::{LossSum, Sequences, TokenBatch};
 pub use state::{read_state, write_state};

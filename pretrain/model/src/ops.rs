@@ -8,6 +8,8 @@
 //! Implementations are [`crate::oracle::Oracle`] (plain `f64`) and [`crate::cpu::Cpu`] (threaded `f32`), and agree to
 //! rounding. Every row of an output depends on its own inputs only, never on how many rows stand beside it.
 
+use std::fmt::Debug;
+
 /// What happens to the numbers that stand in an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
@@ -17,7 +19,16 @@ pub enum Write {
     Add,
 }
 
-/// Shape of attention: how rows of `q`, `k` and `v` split into heads.
+/// Which keys of its sequence a query sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Those up to its own token.
+    Causal,
+    /// All of them.
+    Bidirectional,
+}
+
+/// Shape of attention: how rows of `q`, `k` and `v` split into heads, and what they see.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Heads {
     /// Query heads.
@@ -26,15 +37,33 @@ pub struct Heads {
     pub key_value: usize,
     /// Width of one head.
     pub dim: usize,
+    /// Which keys a query sees.
+    pub reach: Reach,
+}
+
+/// The weights of an output projection, or their gradients.
+#[derive(Clone, Copy, Debug)]
+pub struct Projection<T> {
+    /// `[outputs, hidden]`.
+    pub weight: T,
+    /// `[1, outputs]`, added to the logits; `None` adds nothing.
+    pub bias: Option<T>,
+}
+
+impl<T> Projection<T> {
+    /// The same of what each of both stands for.
+    pub fn map<U>(self, each: impl Fn(T) -> U) -> Projection<U> {
+        Projection { weight: each(self.weight), bias: self.bias.map(each) }
+    }
 }
 
 /// Forward and backward passes over tensors of one kind.
 ///
 /// # Panics
 /// All passes panic when shapes disagree: families check what users give before the first pass.
-pub trait Ops {
+pub trait Ops: 'static {
     /// A dense matrix, rows by columns.
-    type Tensor: Clone + Send + Sync;
+    type Tensor: Clone + Debug + Send + Sync;
 
     /// A tensor of zeros.
     fn zeros(&self, rows: usize, cols: usize) -> Self::Tensor;
@@ -69,6 +98,12 @@ pub trait Ops {
         dw: &mut Self::Tensor,
     );
 
+    /// `x[t] += bias`, in place, with `bias`: `[1, channels]`.
+    fn bias(&mut self, x: &mut Self::Tensor, bias: &Self::Tensor);
+
+    /// `dbias += Σ dout[t]`, in order. The gradient of `x` is that of the sum.
+    fn bias_backward(&mut self, dout: &Self::Tensor, dbias: &mut Self::Tensor);
+
     /// `out[t, c] = w[c] * x[t, c] / sqrt(mean(x[t, ..]^2) + eps)`, with `w`: `[1, channels]`.
     ///
     /// Source: Zhang and Sennrich 2019, arXiv:1910.07467, equation 4; `eps` as in Llama.
@@ -85,6 +120,29 @@ pub trait Ops {
         dw: &mut Self::Tensor,
     );
 
+    /// `out[t, c] = w[c] * (x[t, c] - mean(x[t, ..])) / sqrt(variance(x[t, ..]) + eps) + b[c]`.
+    ///
+    /// `w`, `b`: `[1, channels]`; the variance divides by the number of channels. Source: Ba et al. 2016,
+    /// arXiv:1607.06450, equation 4; `eps` as in BERT.
+    fn layer_norm(
+        &mut self,
+        x: &Self::Tensor,
+        parameters: [&Self::Tensor; 2],
+        eps: f64,
+        out: &mut Self::Tensor,
+    );
+
+    /// Overwrites `dx`; `parameters` are `w` and `b`, and so are the gradients that are added to.
+    fn layer_norm_backward(
+        &mut self,
+        x: &Self::Tensor,
+        w: &Self::Tensor,
+        eps: f64,
+        dout: &Self::Tensor,
+        dx: &mut Self::Tensor,
+        dparameters: [&mut Self::Tensor; 2],
+    );
+
     /// Turns each pair `(x[i], x[i + dim / 2])` of each head by `position * theta^(-2 i / dim)`, in place.
     ///
     /// The position counts from the beginning of each sequence. Source: Su et al. 2021, arXiv:2104.09864, in the
@@ -94,7 +152,7 @@ pub trait Ops {
     /// Turns the gradient back by the same angles, in place.
     fn rotary_backward(&mut self, dx: &mut Self::Tensor, offsets: &[usize], dim: usize, theta: f64);
 
-    /// Causal attention within each sequence: `out = softmax(q · kᵀ / sqrt(dim)) · v` for each head.
+    /// Attention within each sequence, as far as `heads.reach`: `out = softmax(q · kᵀ / sqrt(dim)) · v` for each head.
     ///
     /// `q`, `out`: `[tokens, query * dim]`, `k`, `v`: `[tokens, key_value * dim]`; `log_sums`: `[tokens, query]`, the
     /// logarithm of each softmax's denominator, is kept for the backward pass instead of the probabilities.
@@ -138,43 +196,61 @@ pub trait Ops {
         dup: &mut Self::Tensor,
     );
 
+    /// `out = x * Φ(x)`, with the normal distribution's `Φ(x) = (1 + erf(x / √2)) / 2`.
+    ///
+    /// Source: Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2: the exact form, not its approximations.
+    fn gelu(&mut self, x: &Self::Tensor, out: &mut Self::Tensor);
+
+    /// `dx = dout * (Φ(x) + x * φ(x))`, with the density `φ`.
+    fn gelu_backward(&mut self, x: &Self::Tensor, dout: &Self::Tensor, dx: &mut Self::Tensor);
+
+    /// `x = tanh(x)`, in place.
+    fn tanh(&mut self, x: &mut Self::Tensor);
+
+    /// `dx *= 1 - out^2`, in place: `dx` comes as the gradient of `out`, which is what the forward pass gave.
+    fn tanh_backward(&mut self, out: &Self::Tensor, dx: &mut Self::Tensor);
+
     /// `x += branch`. The backward pass is the identity: both inputs have the gradient of the sum.
     fn add(&mut self, x: &mut Self::Tensor, branch: &Self::Tensor);
 
     /// Copies `x`.
     fn copy(&mut self, x: &Self::Tensor, out: &mut Self::Tensor);
 
-    /// The last token of each sequence: `out[s] = x[offsets[s + 1] - 1]`.
-    fn last_token(&mut self, x: &Self::Tensor, offsets: &[usize], out: &mut Self::Tensor);
+    /// Some tokens: `out[i] = x[rows[i]]`.
+    fn pick(&mut self, x: &Self::Tensor, rows: &[usize], out: &mut Self::Tensor);
 
-    /// The gradient of the last tokens goes back to them; that of all others is zero.
-    fn last_token_backward(
+    /// The gradient of the picked tokens goes back to them; that of all others of the `tokens` is zero.
+    ///
+    /// No row may be picked twice.
+    fn pick_backward(
         &mut self,
         dout: &Self::Tensor,
-        offsets: &[usize],
+        rows: &[usize],
+        tokens: usize,
         dx: &mut Self::Tensor,
     );
 
-    /// Negative log-likelihood of each target under `softmax(x · wᵀ)`, in nats; zero where there is no target.
+    /// Negative log-likelihood of each target under `softmax(x · weightᵀ + bias)`, in nats; zero where there is no
+    /// target.
     ///
-    /// `x`: `[tokens, hidden]`, `w`: `[vocab, hidden]`. The logits are made and used up a few hundred tokens at a
-    /// time, so `[tokens, vocab]` never exists.
+    /// `x`: `[tokens, hidden]`. The logits are made and used up a few hundred tokens at a time, so `[tokens, vocab]`
+    /// never exists.
     fn cross_entropy(
         &mut self,
         x: &Self::Tensor,
-        w: &Self::Tensor,
+        projection: Projection<&Self::Tensor>,
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
     );
 
-    /// The same, with the gradients of the *sum* over all targets: `dx` is overwritten, `dw` added to.
+    /// The same, with the gradients of the *sum* over all targets: `dx` is overwritten, those of the projection added to.
     fn cross_entropy_backward(
         &mut self,
         x: &Self::Tensor,
-        w: &Self::Tensor,
+        projection: Projection<&Self::Tensor>,
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
         dx: &mut Self::Tensor,
-        dw: &mut Self::Tensor,
+        dprojection: Projection<&mut Self::Tensor>,
     );
 }

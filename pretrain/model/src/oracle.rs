@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 
-use crate::ops::{Heads, Ops, Write};
+use crate::ops::{Heads, Ops, Projection, Reach, Write};
 
 /// Plain `f64` on ndarray, one loop for each formula.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,6 +59,14 @@ impl Ops for Oracle {
         *dw += &dout.t().dot(x);
     }
 
+    fn bias(&mut self, x: &mut Array2<f64>, bias: &Array2<f64>) {
+        *x += &bias.row(0);
+    }
+
+    fn bias_backward(&mut self, dout: &Array2<f64>, dbias: &mut Array2<f64>) {
+        dbias.row_mut(0).scaled_add(1.0, &dout.sum_axis(Axis(0)));
+    }
+
     fn rms_norm(&mut self, x: &Array2<f64>, w: &Array2<f64>, eps: f64, out: &mut Array2<f64>) {
         *out = x.clone();
         for mut row in out.rows_mut() {
@@ -82,6 +90,41 @@ impl Ops for Oracle {
             let along = weighted.dot(&x) * scale.powi(3) / x.len() as f64;
             dx += &(&weighted * scale - &x * along);
             dw.row_mut(0).scaled_add(scale, &(&dout * &x));
+        }
+    }
+
+    fn layer_norm(
+        &mut self,
+        x: &Array2<f64>,
+        [w, b]: [&Array2<f64>; 2],
+        eps: f64,
+        out: &mut Array2<f64>,
+    ) {
+        *out = x.clone();
+        for mut row in out.rows_mut() {
+            let normed = normalized(row.view(), eps).0;
+            row.assign(&(normed * w.row(0) + b.row(0)));
+        }
+    }
+
+    fn layer_norm_backward(
+        &mut self,
+        x: &Array2<f64>,
+        w: &Array2<f64>,
+        eps: f64,
+        dout: &Array2<f64>,
+        dx: &mut Array2<f64>,
+        [dw, db]: [&mut Array2<f64>; 2],
+    ) {
+        *dx = Array2::zeros(x.dim());
+        for ((x, dout), mut dx) in x.rows().into_iter().zip(dout.rows()).zip(dx.rows_mut()) {
+            let (normed, scale) = normalized(x, eps);
+            let weighted: Array1<f64> = &dout * &w.row(0);
+            let n = x.len() as f64;
+            let (mean, along) = (weighted.sum() / n, weighted.dot(&normed) / n);
+            dx.assign(&((weighted - mean - &normed * along) * scale));
+            dw.row_mut(0).scaled_add(1.0, &(&dout * &normed));
+            db.row_mut(0).scaled_add(1.0, &dout);
         }
     }
 
@@ -109,7 +152,7 @@ impl Ops for Oracle {
                 key_value.of(k, rows),
                 key_value.of(v, rows),
             );
-            let (p, sums) = probabilities(&q.dot(&k.t()), heads.dim);
+            let (p, sums) = probabilities(&q.dot(&k.t()), heads);
             out.slice_mut(s![rows.0..rows.1, query.0..query.1]).assign(&p.dot(&v));
             log_sums.slice_mut(s![rows.0..rows.1, head]).assign(&sums);
         });
@@ -134,7 +177,7 @@ impl Ops for Oracle {
             let of_key_value = s![rows.0..rows.1, key_value.0..key_value.1];
             let (q, dout) = (q.slice(of_query), dout.slice(of_query));
             let (k, v) = (k.slice(of_key_value), v.slice(of_key_value));
-            let (p, _) = probabilities(&q.dot(&k.t()), heads.dim);
+            let (p, _) = probabilities(&q.dot(&k.t()), heads);
             let dp = dout.dot(&v.t());
             let mean = (&p * &dp).sum_axis(Axis(1)).insert_axis(Axis(1));
             let ds = &p * &(dp - mean) * scale;
@@ -161,6 +204,23 @@ impl Ops for Oracle {
         *dup = dout * gate.mapv(|gate| gate * sigmoid(gate));
     }
 
+    fn gelu(&mut self, x: &Array2<f64>, out: &mut Array2<f64>) {
+        *out = x.mapv(|x| x * normal_cdf(x));
+    }
+
+    fn gelu_backward(&mut self, x: &Array2<f64>, dout: &Array2<f64>, dx: &mut Array2<f64>) {
+        let density = |x: f64| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+        *dx = dout * x.mapv(|x| normal_cdf(x) + x * density(x));
+    }
+
+    fn tanh(&mut self, x: &mut Array2<f64>) {
+        x.mapv_inplace(f64::tanh);
+    }
+
+    fn tanh_backward(&mut self, out: &Array2<f64>, dx: &mut Array2<f64>) {
+        *dx *= &out.mapv(|out| 1.0 - out * out);
+    }
+
     fn add(&mut self, x: &mut Array2<f64>, branch: &Array2<f64>) {
         *x += branch;
     }
@@ -169,27 +229,31 @@ impl Ops for Oracle {
         *out = x.clone();
     }
 
-    fn last_token(&mut self, x: &Array2<f64>, offsets: &[usize], out: &mut Array2<f64>) {
-        let last: Vec<usize> = offsets[1..].iter().map(|end| end - 1).collect();
-        *out = x.select(Axis(0), &last);
+    fn pick(&mut self, x: &Array2<f64>, rows: &[usize], out: &mut Array2<f64>) {
+        *out = x.select(Axis(0), rows);
     }
 
-    fn last_token_backward(&mut self, dout: &Array2<f64>, offsets: &[usize], dx: &mut Array2<f64>) {
-        let tokens = offsets.last().copied().unwrap_or(0);
+    fn pick_backward(
+        &mut self,
+        dout: &Array2<f64>,
+        rows: &[usize],
+        tokens: usize,
+        dx: &mut Array2<f64>,
+    ) {
         *dx = Array2::zeros((tokens, dout.ncols()));
-        for (end, row) in offsets[1..].iter().zip(dout.rows()) {
-            dx.row_mut(end - 1).assign(&row);
+        for (&row, dout) in rows.iter().zip(dout.rows()) {
+            dx.row_mut(row).assign(&dout);
         }
     }
 
     fn cross_entropy(
         &mut self,
         x: &Array2<f64>,
-        w: &Array2<f64>,
+        projection: Projection<&Array2<f64>>,
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
     ) {
-        let logits = x.dot(&w.t());
+        let logits = project(x, projection);
         nats.clear();
         nats.extend(logits.rows().into_iter().zip(targets).map(|(row, target)| {
             target.map_or(0.0, |target| log_sum_exp(row) - row[target as usize])
@@ -199,14 +263,14 @@ impl Ops for Oracle {
     fn cross_entropy_backward(
         &mut self,
         x: &Array2<f64>,
-        w: &Array2<f64>,
+        projection: Projection<&Array2<f64>>,
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
         dx: &mut Array2<f64>,
-        dw: &mut Array2<f64>,
+        dprojection: Projection<&mut Array2<f64>>,
     ) {
-        self.cross_entropy(x, w, targets, nats);
-        let mut dlogits = x.dot(&w.t());
+        self.cross_entropy(x, projection, targets, nats);
+        let mut dlogits = project(x, projection);
         for (mut row, target) in dlogits.rows_mut().into_iter().zip(targets) {
             let Some(target) = target else {
                 row.fill(0.0);
@@ -216,9 +280,34 @@ impl Ops for Oracle {
             row.mapv_inplace(|logit| (logit - log_sum).exp());
             row[*target as usize] -= 1.0;
         }
-        *dx = dlogits.dot(w);
-        *dw += &dlogits.t().dot(x);
+        *dx = dlogits.dot(projection.weight);
+        *dprojection.weight += &dlogits.t().dot(x);
+        if let Some(dbias) = dprojection.bias {
+            self.bias_backward(&dlogits, dbias);
+        }
     }
+}
+
+/// The logits.
+fn project(x: &Array2<f64>, projection: Projection<&Array2<f64>>) -> Array2<f64> {
+    let logits = x.dot(&projection.weight.t());
+    match projection.bias {
+        Some(bias) => logits + bias.row(0),
+        None => logits,
+    }
+}
+
+/// `Φ(x)`.
+fn normal_cdf(x: f64) -> f64 {
+    0.5 * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2))
+}
+
+/// A row with mean zero and variance one, but for `eps`, and what it was multiplied with.
+fn normalized(row: ArrayView1<f64>, eps: f64) -> (Array1<f64>, f64) {
+    let n = row.len() as f64;
+    let centered = &row - row.sum() / n;
+    let scale = 1.0 / (centered.dot(&centered) / n + eps).sqrt();
+    (centered * scale, scale)
 }
 
 /// `1 / (1 + e^-x)`.
@@ -260,15 +349,18 @@ fn for_each_head(
     }
 }
 
-/// Causal softmax of unscaled scores, and the logarithm of each denominator.
-fn probabilities(scores: &Array2<f64>, dim: usize) -> (Array2<f64>, Array1<f64>) {
-    let scale = 1.0 / (dim as f64).sqrt();
-    let seen = |row: usize| s![row, ..=row];
+/// Softmax of unscaled scores over what each row sees, and the logarithm of each denominator.
+fn probabilities(scores: &Array2<f64>, heads: Heads) -> (Array2<f64>, Array1<f64>) {
+    let scale = 1.0 / (heads.dim as f64).sqrt();
+    let seen = |row: usize| match heads.reach {
+        Reach::Causal => row + 1,
+        Reach::Bidirectional => scores.ncols(),
+    };
     let sums: Array1<f64> = (0..scores.nrows())
-        .map(|row| log_sum_exp((&scores.slice(seen(row)) * scale).view()))
+        .map(|row| log_sum_exp((&scores.slice(s![row, ..seen(row)]) * scale).view()))
         .collect();
     let p = Array2::from_shape_fn(scores.dim(), |(row, col)| {
-        if col <= row { (scores[[row, col]] * scale - sums[row]).exp() } else { 0.0 }
+        if col < seen(row) { (scores[[row, col]] * scale - sums[row]).exp() } else { 0.0 }
     });
     (p, sums)
 }

@@ -3,6 +3,7 @@
 use crate::{
     cpu::Tensor,
     error::{ModelError, Result},
+    ops::Projection,
 };
 
 /// One named tensor.
@@ -84,6 +85,23 @@ impl<T> Parameters<T> {
     pub(crate) fn value_mut(&mut self, idx: usize) -> &mut T {
         &mut self.entries[idx].value
     }
+
+    /// An output projection.
+    pub(crate) fn projection_mut(&mut self, places: Projection<usize>) -> Projection<&mut T> {
+        match places.bias {
+            None => Projection { weight: self.value_mut(places.weight), bias: None },
+            Some(bias) => {
+                let [weight, bias] = self.pair_mut([places.weight, bias]);
+                Projection { weight, bias: Some(bias) }
+            }
+        }
+    }
+
+    /// Two different tensors at once.
+    pub(crate) fn pair_mut(&mut self, pair: [usize; 2]) -> [&mut T; 2] {
+        let entries = self.entries.get_disjoint_mut(pair);
+        entries.expect("two places of one layout").map(|entry| &mut entry.value)
+    }
 }
 
 impl Parameters<Tensor> {
@@ -92,6 +110,15 @@ impl Parameters<Tensor> {
         for entry in &mut self.entries {
             entry.value.values_mut().fill(0.0);
         }
+    }
+}
+
+impl<T> IntoIterator for Parameters<T> {
+    type Item = Parameter<T>;
+    type IntoIter = std::vec::IntoIter<Parameter<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
     }
 }
 

@@ -1,36 +1,60 @@
 //! What a model reads: sequences of token ids, one after another, without padding.
 
-use crate::error::{ModelError, Result};
+use crate::{
+    error::{ModelError, Result},
+    form::Sequence,
+};
 
 /// Sequences of token ids laid end to end. Attention never crosses from one to the next, and positions start again
 /// at zero in each, so a sequence gives the same bits alone and beside others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequences {
     tokens: Vec<u32>,
+    /// The type of each token: 1 in the second of two texts, else 0.
+    types: Vec<u32>,
     offsets: Vec<usize>,
 }
 
 impl Sequences {
     /// No sequences.
     pub fn new() -> Self {
-        Self { tokens: Vec::new(), offsets: vec![0] }
+        Self { tokens: Vec::new(), types: Vec::new(), offsets: vec![0] }
     }
 
     /// Adds one sequence at the end.
     pub fn push(&mut self, tokens: &[u32]) {
-        self.tokens.extend_from_slice(tokens);
+        self.push_pair(tokens, &[]);
+    }
+
+    /// Adds one sequence of two texts at the end. Families with token types (BERT) tell them apart.
+    pub fn push_pair(&mut self, first: &[u32], second: &[u32]) {
+        for (kind, tokens) in [(0, first), (1, second)] {
+            self.tokens.extend_from_slice(tokens);
+            self.types.resize(self.tokens.len(), kind);
+        }
         self.offsets.push(self.tokens.len());
     }
 
     /// Forgets the sequences and keeps the memory.
     pub fn clear(&mut self) {
         self.tokens.clear();
+        self.types.clear();
         self.offsets.truncate(1);
     }
 
     /// All ids, in order.
     pub fn tokens(&self) -> &[u32] {
         &self.tokens
+    }
+
+    /// The type of each token: 0, or 1 in the second of two texts.
+    pub fn types(&self) -> &[u32] {
+        &self.types
+    }
+
+    /// The place of each token in its sequence, counted from zero.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = u32> {
+        self.offsets.windows(2).flat_map(|bounds| (0..).take(bounds[1] - bounds[0]))
     }
 
     /// Where each sequence begins, and the number of tokens at the end: one longer than the number of sequences.
@@ -46,6 +70,21 @@ impl Sequences {
     /// Whether there is no sequence.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Checks that the model has embeddings for the types of the tokens.
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownTokenType`] names the first that it lacks.
+    pub(crate) fn check_types(&self, type_vocab_size: usize) -> Result<()> {
+        match self.types.iter().position(|&kind| kind as usize >= type_vocab_size) {
+            Some(token) => Err(ModelError::UnknownTokenType {
+                token,
+                found: self.types[token],
+                expected: type_vocab_size,
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Checks every sequence against the vocabulary and the context.
@@ -89,14 +128,25 @@ impl<S: AsRef<[u32]>> FromIterator<S> for Sequences {
     }
 }
 
-/// Sequences with what is to be predicted at each of their tokens.
+impl<'a> FromIterator<&'a Sequence> for Sequences {
+    fn from_iter<I: IntoIterator<Item = &'a Sequence>>(iter: I) -> Self {
+        let mut sequences = Self::new();
+        for sequence in iter {
+            let (first, second) = sequence.texts();
+            sequences.push_pair(first, second);
+        }
+        sequences
+    }
+}
+
+/// Sequences with what is to be predicted at their tokens: the next token, the masked one, or a label.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CausalBatch {
+pub struct TokenBatch {
     sequences: Sequences,
     targets: Vec<Option<u32>>,
 }
 
-impl CausalBatch {
+impl TokenBatch {
     /// No sequences.
     pub fn new() -> Self {
         Self::default()
@@ -107,15 +157,24 @@ impl CausalBatch {
     /// # Errors
     /// [`ModelError::WrongCount`] when there are more or fewer targets than tokens.
     pub fn push(&mut self, tokens: &[u32], targets: &[Option<u32>]) -> Result<()> {
-        if tokens.len() != targets.len() {
-            return Err(ModelError::WrongCount {
-                what: "targets",
-                each: "token",
-                found: targets.len(),
-                expected: tokens.len(),
-            });
+        self.push_pair(tokens, &[], targets)
+    }
+
+    /// Adds one sequence of two texts, and a target for each of its tokens.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn push_pair(
+        &mut self,
+        first: &[u32],
+        second: &[u32],
+        targets: &[Option<u32>],
+    ) -> Result<()> {
+        let (found, expected) = (targets.len(), first.len() + second.len());
+        if found != expected {
+            return Err(ModelError::WrongCount { what: "targets", each: "token", found, expected });
         }
-        self.sequences.push(tokens);
+        self.sequences.push_pair(first, second);
         self.targets.extend_from_slice(targets);
         Ok(())
     }
@@ -149,19 +208,6 @@ impl CausalBatch {
     /// Number of tokens with a target.
     pub fn counted(&self) -> usize {
         self.targets.iter().flatten().count()
-    }
-
-    pub(crate) fn check(&self, vocab_size: usize, max_len: usize) -> Result<()> {
-        self.sequences.check(vocab_size, max_len)?;
-        let outside = |target: &Option<u32>| target.is_some_and(|id| id as usize >= vocab_size);
-        match self.targets.iter().position(outside) {
-            Some(token) => Err(ModelError::UnknownToken {
-                token,
-                found: self.targets[token].unwrap_or_default(),
-                expected: vocab_size,
-            }),
-            None => Ok(()),
-        }
     }
 }
 
@@ -215,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_window_predicts_each_next_token() {
-        let mut batch = CausalBatch::new();
+        let mut batch = TokenBatch::new();
         for window in [&[7][..], &[], &[1, 2, 3]] {
             batch.push_window(window);
         }

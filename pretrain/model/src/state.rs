@@ -19,7 +19,8 @@ use crate::{
     checkpoint::{Stored, Tensors, write_stored},
     cpu::Tensor,
     error::{ModelError, Result},
-    family::llama::{CpuLlama, specification},
+    family::specification,
+    model::CpuModel,
     optim::AdamW,
     param::Parameters,
 };
@@ -39,7 +40,7 @@ const STEP: &str = "step";
 pub fn write_state(
     out: &mut (impl Write + ?Sized),
     notes: &[u8],
-    model: &CpuLlama,
+    model: &CpuModel,
     optimizer: &AdamW,
 ) -> io::Result<()> {
     out.write_all(MAGIC)?;
@@ -61,7 +62,7 @@ pub fn write_state(
 pub fn read_state<'a>(
     bytes: &'a [u8],
     file: &Path,
-    model: &mut CpuLlama,
+    model: &mut CpuModel,
     optimizer: &mut AdamW,
 ) -> Result<&'a [u8]> {
     let (notes, bytes) = split(bytes, file)?;

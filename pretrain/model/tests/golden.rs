@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use model::{
-    AdamW, AdamWConfig, Checkpoint, CpuLlama, Head, LlamaConfig, ModelError, read_state,
+    AdamW, AdamWConfig, Checkpoint, CpuModel, Head, LlamaConfig, ModelError, read_state,
     write_state,
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -48,8 +48,8 @@ fn config() -> LlamaConfig {
     }
 }
 
-fn fresh(config: LlamaConfig) -> (CpuLlama, AdamW) {
-    let model = CpuLlama::from_checkpoint(Checkpoint::fresh(config, 1).unwrap()).unwrap();
+fn fresh(config: LlamaConfig) -> (CpuModel, AdamW) {
+    let model = CpuModel::from_checkpoint(Checkpoint::fresh(config, 1).unwrap()).unwrap();
     let optimizer = AdamW::new(AdamWConfig::default(), model.weights()).unwrap();
     (model, optimizer)
 }

@@ -5,8 +5,8 @@
 use std::{fs, path::Path};
 
 use model::{
-    AdamW, AdamWConfig, CausalBatch, Checkpoint, CpuLlama, Head, LlamaConfig, ModelError,
-    Sequences, assert_gradients, checkpoint::WEIGHTS_FILE, read_state, write_state,
+    AdamW, AdamWConfig, Checkpoint, CpuModel, Head, LlamaConfig, ModelError, Sequences, TokenBatch,
+    assert_gradients, checkpoint::WEIGHTS_FILE, read_state, write_state,
 };
 use pipelines::seed::Seed;
 
@@ -36,13 +36,13 @@ fn labels() -> Vec<String> {
     ["no", "yes"].map(str::to_owned).to_vec()
 }
 
-fn causal() -> CpuLlama {
-    CpuLlama::from_checkpoint(Checkpoint::fresh(config(), 1).unwrap()).unwrap()
+fn causal() -> CpuModel {
+    CpuModel::from_checkpoint(Checkpoint::fresh(config(), 1).unwrap()).unwrap()
 }
 
-fn classifier() -> CpuLlama {
+fn classifier() -> CpuModel {
     let checkpoint = Checkpoint::fresh(config(), 1).unwrap().into_classifier(labels(), 2).unwrap();
-    CpuLlama::from_checkpoint(checkpoint).unwrap()
+    CpuModel::from_checkpoint(checkpoint).unwrap()
 }
 
 fn windows() -> Vec<Vec<u32>> {
@@ -55,8 +55,8 @@ fn windows() -> Vec<Vec<u32>> {
         .collect()
 }
 
-fn batch(windows: &[Vec<u32>]) -> CausalBatch {
-    let mut batch = CausalBatch::new();
+fn batch(windows: &[Vec<u32>]) -> TokenBatch {
+    let mut batch = TokenBatch::new();
     windows.iter().for_each(|window| batch.push_window(window));
     batch
 }
@@ -65,22 +65,22 @@ fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
-fn train(model: &mut CpuLlama, optimizer: &mut AdamW, steps: usize) {
+fn train(model: &mut CpuModel, optimizer: &mut AdamW, steps: usize) {
     let mut gradients = model.gradients();
     for _ in 0..steps {
         gradients.clear();
-        let loss = model.accumulate_causal(&batch(&windows()), &mut gradients).unwrap();
+        let loss = model.accumulate_tokens(&batch(&windows()), &mut gradients).unwrap();
         optimizer.step(model.weights_mut(), &gradients, loss.counted, 1e-3).unwrap();
     }
 }
 
-fn state(model: &CpuLlama, optimizer: &AdamW) -> Vec<u8> {
+fn state(model: &CpuModel, optimizer: &AdamW) -> Vec<u8> {
     let mut bytes = Vec::new();
     write_state(&mut bytes, b"notes", model, optimizer).unwrap();
     bytes
 }
 
-fn fresh() -> (CpuLlama, AdamW) {
+fn fresh() -> (CpuModel, AdamW) {
     let model = causal();
     let optimizer = AdamW::new(AdamWConfig::default(), model.weights()).unwrap();
     (model, optimizer)
@@ -120,7 +120,7 @@ fn a_sequence_gives_the_same_bits_alone_and_in_a_batch() {
 #[test]
 fn the_losses_of_sequences_add_up() {
     let mut model = causal();
-    let whole = model.causal_loss(&batch(&windows())).unwrap();
+    let whole = model.token_loss(&batch(&windows())).unwrap();
     let parts = model.sequence_losses(&batch(&windows())).unwrap();
     assert_eq!(
         parts.iter().map(|part| part.counted).collect::<Vec<_>>(),
@@ -169,14 +169,14 @@ fn a_checkpoint_is_read_back_equal_and_written_back_identical() {
 fn a_model_memorizes_one_batch() {
     let mut config = config();
     config.max_position_embeddings = 16;
-    let mut model = CpuLlama::from_checkpoint(Checkpoint::fresh(config, 4).unwrap()).unwrap();
+    let mut model = CpuModel::from_checkpoint(Checkpoint::fresh(config, 4).unwrap()).unwrap();
     let constants = AdamWConfig { weight_decay: 0.0, ..AdamWConfig::default() };
     let mut optimizer = AdamW::new(constants, model.weights()).unwrap();
     let mut gradients = model.gradients();
     let windows = [[5, 6, 7, 8, 9, 5, 6, 1], [8, 7, 6, 5, 4, 3, 2, 1]].map(Vec::from);
     for step in 0..60 {
         gradients.clear();
-        let loss = model.accumulate_causal(&batch(&windows), &mut gradients).unwrap();
+        let loss = model.accumulate_tokens(&batch(&windows), &mut gradients).unwrap();
         if step == 0 {
             assert_gradients(&gradients).unwrap();
             // A fresh model is close to guessing one of 700.
@@ -184,7 +184,7 @@ fn a_model_memorizes_one_batch() {
         }
         optimizer.step(model.weights_mut(), &gradients, loss.counted, 5e-3).unwrap();
     }
-    let loss = model.causal_loss(&batch(&windows)).unwrap().mean().unwrap();
+    let loss = model.token_loss(&batch(&windows)).unwrap().mean().unwrap();
     assert!(loss < 0.05, "{loss}");
 }
 
@@ -289,12 +289,12 @@ fn inputs_that_do_not_fit_are_named() {
     let mut model = causal();
     let mut gradients = model.gradients();
     let long = vec![0; 302];
-    let error = model.accumulate_causal(&batch(&[vec![1, 2], long]), &mut gradients).unwrap_err();
+    let error = model.accumulate_tokens(&batch(&[vec![1, 2], long]), &mut gradients).unwrap_err();
     assert!(matches!(
         error,
         ModelError::SequenceTooLong { sequence: 1, found: 301, expected: 300 }
     ));
-    let error = model.causal_loss(&batch(&[vec![0, 700]])).unwrap_err();
+    let error = model.token_loss(&batch(&[vec![0, 700]])).unwrap_err();
     assert!(matches!(error, ModelError::UnknownToken { token: 0, found: 700, expected: 700 }));
     let error = model.class_logits(&Sequences::new()).unwrap_err();
     assert!(matches!(error, ModelError::WrongHead { .. }));

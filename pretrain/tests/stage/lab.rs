@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use codec::{Codec, PretokenCounts, Vocabulary};
+use codec::{Codec, PretokenCounts, SpecialTokens, Vocabulary};
 use laboratory::{Fate, Given, Laboratory, Step, Steps, told};
 use pipelines::digest::{Digest, text_id};
 use pipelines::error::TaskError;
@@ -16,12 +16,14 @@ use pipelines::table::documents::RowKey;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Documents of each split, and whether tokens are stored wider than they need.
+/// Documents of each split, whether tokens are stored wider than they need, and whether the vocabulary has all special
+/// tokens.
 #[derive(Clone, Copy, Serialize)]
 pub struct Shards {
     pub train: usize,
     pub validation: usize,
     pub wide: bool,
+    pub special: bool,
 }
 
 const FILES: [&str; 8] = [
@@ -45,6 +47,9 @@ fn write(shards: &Shards, out: &mut TaskOutput) -> Result<(), TaskError> {
     let mut counts = PretokenCounts::default();
     counts.count(&text(0))?;
     let vocabulary = Vocabulary::train(&counts, 265, |_| Ok::<_, codec::CodecError>(()))?;
+    let name = |name: &str| shards.special.then(|| name.to_owned());
+    let special = SpecialTokens { cls: name("[CLS]"), sep: name("[SEP]"), mask: name("[MASK]") };
+    let vocabulary = vocabulary.with_special_tokens(special)?;
     for file in vocabulary.files() {
         out.write(file.name, &file.bytes)?;
     }
@@ -77,7 +82,7 @@ pub struct Lab {
 
 impl Lab {
     pub fn new() -> Self {
-        Self::with(Shards { train: 40, validation: 6, wide: false })
+        Self::with(Shards { train: 40, validation: 6, wide: false, special: false })
     }
 
     pub fn with(shards: Shards) -> Self {

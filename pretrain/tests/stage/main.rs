@@ -3,4 +3,5 @@
 
 mod golden;
 mod lab;
+mod masked;
 mod training;

@@ -2,7 +2,7 @@
 
 use crate::lab::{Lab, Shards};
 use laboratory::Fate;
-use model::Checkpoint;
+use model::{Checkpoint, ModelConfig};
 
 /// A tiny run of `total` steps that decays over the last `decay`.
 pub fn fields(total: u64, decay: u64) -> String {
@@ -27,8 +27,8 @@ fn a_model_learns_and_loads() {
     // A fresh model guesses among 265 tokens: ln 265 = 5.6 nats a token.
     assert!(losses[0] > 5.0 && *losses.last().unwrap() < 3.0, "{losses:?}");
     let checkpoint = Checkpoint::read(&lab.dir()).unwrap();
-    assert_eq!(checkpoint.config.eos_token_id, [0]);
-    assert_eq!(checkpoint.config.max_position_embeddings, 12);
+    let ModelConfig::Llama(config) = &checkpoint.config else { unreachable!() };
+    assert_eq!((config.eos_token_id.as_slice(), config.max_position_embeddings), (&[0][..], 12));
     let details = lab.artifact().details;
     assert_eq!(details["parameters"], checkpoint.weights.num_values());
     assert_eq!((&details["steps"], &details["tokens"]), (&30.into(), &(30 * 72).into()));
@@ -139,7 +139,7 @@ fn check_error(shards: Shards, fields: &str, expected: &str) {
 #[test]
 fn what_does_not_fit_is_an_error_that_names_found_and_expected() {
     let good = fields(4, 1);
-    let shards = Shards { train: 9, validation: 2, wide: false };
+    let shards = Shards { train: 9, validation: 2, wide: false, special: false };
     check_error(
         Shards { train: 0, ..shards },
         &good,
@@ -160,10 +160,10 @@ fn what_does_not_fit_is_an_error_that_names_found_and_expected() {
 
 #[test]
 fn a_validation_split_may_be_short_or_missing() {
-    let lab = Lab::with(Shards { train: 9, validation: 0, wide: false });
+    let lab = Lab::with(Shards { train: 9, validation: 0, wide: false, special: false });
     lab.run(&fields(5, 1)).unwrap();
     assert!(lab.metrics().iter().all(|line| line.get("validation_loss").is_none()));
-    let lab = Lab::with(Shards { train: 9, validation: 1, wide: false });
+    let lab = Lab::with(Shards { train: 9, validation: 1, wide: false, special: false });
     lab.run(&fields(5, 1).replace("seq_len = 12", "seq_len = 60")).unwrap();
     let tokens = lab.metrics()[0]["validation_tokens"].as_u64().unwrap();
     assert!((1..60).contains(&tokens), "{tokens}");

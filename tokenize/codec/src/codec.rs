@@ -4,7 +4,7 @@ use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use crate::{
-    CodecError, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON, Vocabulary, WordTokens,
+    CodecError, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON, Vocabulary, WordTokens, alphabet,
     recognise::{Recognised, recognise},
     vocab_txt::BERT_TOKENS,
 };
@@ -222,6 +222,29 @@ impl Codec {
     /// Id of the token that hides another for a masked language model, if the vocabulary names one.
     pub fn mask(&self) -> Option<u32> {
         self.special.mask
+    }
+
+    /// Whether a token is special: it stands for no text. The unknown token is not.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.control_ids.binary_search(&id).is_ok()
+    }
+
+    /// Whether token `id` goes on with the word that the token before it is of.
+    ///
+    /// In byte-level vocabularies a word is a run of letters, digits and characters outside ASCII, with the space before it;
+    /// in others, that is what `##` says. Special tokens are no part of a word.
+    pub fn continues_word(&self, before: u32, id: u32) -> bool {
+        if self.is_special(before) || self.is_special(id) {
+            return false;
+        }
+        let spelling = |id| self.tokenizer.id_to_token(id).unwrap_or_default();
+        if self.engine != Engine::ByteLevelBpe {
+            return spelling(id).starts_with("##");
+        }
+        let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || !byte.is_ascii();
+        let bytes = |id| alphabet::bytes_of(&spelling(id)).unwrap_or_default();
+        bytes(before).last().is_some_and(|&byte| byte == b' ' || is_of_word(byte))
+            && bytes(id).first().is_some_and(|&byte| is_of_word(byte))
     }
 
     /// Bytes of text that token `id` stands for: what bits per byte divide by. Special tokens stand for none.

@@ -61,6 +61,14 @@ pub enum CodecError {
         /// The smallest size.
         expected: usize,
     },
+    /// A special token that cannot be told from another token.
+    #[error(
+        "special token {token:?}; expected one that is not empty and no other token of the vocabulary"
+    )]
+    SpecialToken {
+        /// The token.
+        token: String,
+    },
     /// A file of a vocabulary is not what `transformers` writes.
     #[error("{file}: {problem}")]
     BadVocabulary {

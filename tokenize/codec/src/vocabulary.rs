@@ -1,7 +1,7 @@
 //! A vocabulary of our own.
 
 use crate::{
-    CodecError, PretokenCounts, alphabet,
+    CodecError, PretokenCounts, SpecialTokens, alphabet,
     train::{self, Pair},
 };
 
@@ -17,11 +17,13 @@ const FIRST_MERGE_ID: u32 = 257;
 /// A byte-level BPE vocabulary over the GPT-2 pre-token pattern.
 ///
 /// Token 0 is [`END_OF_TEXT`], tokens 1 to 256 are the bytes in the order of their stand-in characters, the rest are
-/// merges in the order in which they were learnt: the ids that `BpeTrainer` of tokenizers gives.
+/// merges in the order in which they were learnt: the ids that `BpeTrainer` of tokenizers gives. Further special tokens
+/// stand behind them, so that they move no other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vocabulary {
     merges: Vec<Pair>,
     tokens: Vec<String>,
+    special: SpecialTokens,
 }
 
 impl Vocabulary {
@@ -42,7 +44,24 @@ impl Vocabulary {
             .checked_sub(MIN_SIZE)
             .ok_or(CodecError::TooSmall { found: size, expected: MIN_SIZE })?;
         let merges = train::learn(counts, &byte_ids(), FIRST_MERGE_ID, num_merges, on_merge)?;
-        Ok(Self { tokens: spell_tokens(&merges), merges })
+        Ok(Self { tokens: spell_tokens(&merges), merges, special: SpecialTokens::default() })
+    }
+
+    /// The vocabulary with these special tokens at its end, in place of those it had there.
+    ///
+    /// # Errors
+    /// [`CodecError::SpecialToken`] when one is empty or a token already.
+    pub fn with_special_tokens(mut self, special: SpecialTokens) -> Result<Self, CodecError> {
+        special.validate()?;
+        self.tokens.truncate(self.tokens.len() - self.special.len());
+        for token in special.iter() {
+            if self.tokens.iter().any(|other| other == token) {
+                return Err(CodecError::SpecialToken { token: token.to_owned() });
+            }
+        }
+        self.tokens.extend(special.iter().map(str::to_owned));
+        self.special = special;
+        Ok(self)
     }
 
     /// Number of tokens.
@@ -53,6 +72,16 @@ impl Vocabulary {
     /// Tokens by id, spelt in the stand-in characters of byte-level vocabularies.
     pub fn tokens(&self) -> &[String] {
         &self.tokens
+    }
+
+    /// The id of a token.
+    pub(crate) fn id(&self, token: &str) -> Option<usize> {
+        self.tokens.iter().position(|other| other == token)
+    }
+
+    /// Special tokens beside the end of text.
+    pub fn special_tokens(&self) -> &SpecialTokens {
+        &self.special
     }
 
     /// Merges by rank, each as the spelling of its left and right token.
@@ -103,6 +132,33 @@ mod tests {
         assert_eq!(vocabulary.size(), MIN_SIZE);
         assert_eq!(vocabulary.tokens()[..3], ["<|endoftext|>", "!", "\""]);
         assert_eq!(vocabulary.tokens()[256], "\u{143}");
+    }
+
+    #[test]
+    fn special_tokens_stand_at_the_end() {
+        let some = |cls: &str, mask: &str| SpecialTokens {
+            cls: Some(cls.to_owned()),
+            sep: None,
+            mask: Some(mask.to_owned()),
+        };
+        let plain = train("aaaa aaaa", 258).unwrap();
+        let vocabulary = plain.clone().with_special_tokens(some("[CLS]", "[MASK]")).unwrap();
+        assert_eq!(vocabulary.tokens()[258..], ["[CLS]", "[MASK]"]);
+        let codec = crate::Codec::of(&vocabulary).unwrap();
+        assert_eq!((codec.cls(), codec.sep(), codec.mask()), (Some(258), None, Some(259)));
+        assert_eq!(codec.engine(), &crate::Engine::ByteLevelBpe);
+        assert!(codec.is_special(0) && codec.is_special(259) && !codec.is_special(257));
+        let text = "aa [MASK]";
+        let ids = codec.encode(text).unwrap();
+        assert_eq!(ids, crate::Codec::of(&plain).unwrap().encode(text).unwrap());
+        assert_eq!(codec.decode(&ids).unwrap(), text);
+        assert_eq!(vocabulary.with_special_tokens(SpecialTokens::default()).unwrap(), plain);
+        for (cls, mask) in
+            [("", "[MASK]"), ("[MASK]", "[MASK]"), ("aa", "b"), ("<|endoftext|>", "b")]
+        {
+            let refused = plain.clone().with_special_tokens(some(cls, mask));
+            assert!(matches!(refused, Err(CodecError::SpecialToken { .. })), "{cls:?} {mask:?}");
+        }
     }
 
     #[test]

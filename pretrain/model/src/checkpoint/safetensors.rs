@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io::{self, Write},
     path::Path,
 };
@@ -90,6 +90,8 @@ impl View for Stored<'_> {
 pub(crate) struct Tensors<'a> {
     file: &'a Path,
     tensors: SafeTensors<'a>,
+    /// What each tensor is called in the file, by what it is called here.
+    stored: BTreeMap<String, String>,
 }
 
 impl<'a> Tensors<'a> {
@@ -97,26 +99,32 @@ impl<'a> Tensors<'a> {
         let tensors = SafeTensors::deserialize(bytes).map_err(|source| {
             ModelError::Safetensors { file: file.to_owned(), source: Box::new(source) }
         })?;
-        Ok(Self { file, tensors })
+        let stored = tensors.names().into_iter().map(|name| (name.to_owned(), name.to_owned()));
+        Ok(Self { file, stored: stored.collect(), tensors })
     }
 
-    /// Refuses tensors that a model does not have. The rotary tables of old checkpoints are passed over: they are
-    /// computed, not learned.
+    /// The same tensors under other names, but for those that get none.
+    pub(crate) fn renamed(self, name: impl Fn(&str) -> Option<String>) -> Self {
+        let stored = self.stored.into_values();
+        let stored = stored.filter_map(|stored| Some((name(&stored)?, stored))).collect();
+        Self { stored, ..self }
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.stored.contains_key(name)
+    }
+
+    /// Refuses tensors that a model does not have.
     pub(crate) fn refuse_others<T>(
         &self,
         specification: &Parameters<T>,
-        architecture: &'static str,
+        architecture: &str,
     ) -> Result<()> {
-        let mut names = self.tensors.names();
-        names.sort_unstable();
-        let other = names.into_iter().find(|name| {
-            specification.get(name).is_none() && !name.ends_with("rotary_emb.inv_freq")
-        });
-        match other {
-            Some(name) => Err(ModelError::UnexpectedTensor {
+        match self.stored.iter().find(|(name, _)| specification.get(name).is_none()) {
+            Some((_, stored)) => Err(ModelError::UnexpectedTensor {
                 file: self.file.to_owned(),
-                tensor: name.to_owned(),
-                architecture,
+                tensor: stored.clone(),
+                architecture: architecture.to_owned(),
             }),
             None => Ok(()),
         }
@@ -161,7 +169,8 @@ impl<'a> Tensors<'a> {
 
     fn view(&self, name: &str, shape: &[usize]) -> Result<TensorView<'a>> {
         let tensor = name.to_owned();
-        let Ok(view) = self.tensors.tensor(name) else {
+        let stored = self.stored.get(name).map(|stored| self.tensors.tensor(stored));
+        let Some(Ok(view)) = stored else {
             let file = self.file.to_owned();
             return Err(ModelError::MissingTensor { file, tensor, expected: shape.to_vec() });
         };

@@ -1,4 +1,4 @@
-//! Causal attention over sequences laid end to end, a block of queries of one head at a time.
+//! Attention over sequences laid end to end, a block of queries of one head at a time.
 //!
 //! Only `[BLOCK, keys]` scores of a head exist at once on a thread; the backward pass makes them again from the
 //! logarithms of their sums.
@@ -15,7 +15,7 @@ use super::{
     simd::{dot, exp_sum, narrow, row_max, scale, simd},
     tensor::Tensor,
 };
-use crate::ops::{Heads, Write};
+use crate::ops::{Heads, Reach, Write};
 
 /// Queries whose scores exist at once.
 const BLOCK: usize = 64;
@@ -30,7 +30,7 @@ pub(super) fn forward(
     out.resize(q.rows(), q.cols());
     log_sums.resize(q.rows(), heads.query);
     let (q, k, v) = (q.view(), k.view(), v.view());
-    let blocks = query_blocks(offsets);
+    let blocks = query_blocks(offsets, heads.reach);
     let outs = split_rows(out.view_mut(), &blocks);
     let sums = split_rows(log_sums.view_mut(), &blocks);
     let tasks: Vec<_> = (blocks.iter().zip(outs).zip(sums))
@@ -76,38 +76,45 @@ pub(super) fn backward(
         .collect();
     let views = [q, k, v, out, log_sums, dout].map(Tensor::view);
     tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (sequence, shared, dqkv)| {
-        backward_group(sequence, shared, group, heads.dim, &views, dqkv, scratch);
+        backward_group(sequence, shared, heads, &views, dqkv, scratch);
     });
 }
 
 /// A run of queries of one sequence.
 struct Block {
-    /// Where their sequence begins.
-    start: usize,
+    sequence: Range<usize>,
     queries: Range<usize>,
+    reach: Reach,
 }
 
 impl Block {
-    /// The keys that the last of the queries sees; the others see a part of them.
+    /// The keys that the last of the queries sees; the others see them all, or a part of them.
     fn keys(&self) -> Range<usize> {
-        self.start..self.queries.end
+        match self.reach {
+            Reach::Causal => self.sequence.start..self.queries.end,
+            Reach::Bidirectional => self.sequence.clone(),
+        }
     }
 
     /// How many of the keys query `row` of the block sees.
     fn seen(&self, row: usize) -> usize {
-        self.queries.start - self.start + row + 1
+        match self.reach {
+            Reach::Causal => self.queries.start - self.sequence.start + row + 1,
+            Reach::Bidirectional => self.sequence.len(),
+        }
     }
 }
 
 /// Every query of every sequence, in order.
-fn query_blocks(offsets: &[usize]) -> Vec<Block> {
-    offsets.windows(2).flat_map(|bounds| sequence_blocks(bounds[0]..bounds[1])).collect()
+fn query_blocks(offsets: &[usize], reach: Reach) -> Vec<Block> {
+    offsets.windows(2).flat_map(|bounds| sequence_blocks(bounds[0]..bounds[1], reach)).collect()
 }
 
-fn sequence_blocks(sequence: Range<usize>) -> impl Iterator<Item = Block> {
+fn sequence_blocks(sequence: Range<usize>, reach: Reach) -> impl Iterator<Item = Block> {
     sequence.clone().step_by(BLOCK).map(move |first| Block {
-        start: sequence.start,
+        sequence: sequence.clone(),
         queries: first..(first + BLOCK).min(sequence.end),
+        reach,
     })
 }
 
@@ -144,25 +151,28 @@ struct Scratch {
 fn backward_group(
     sequence: &Range<usize>,
     shared: usize,
-    group: usize,
-    dim: usize,
+    heads: Heads,
     [q, k, v, out, log_sums, dout]: &[ArrayView2<f32>; 6],
     [mut dq, mut dk, mut dv]: [ArrayViewMut2<f32>; 3],
     scratch: &mut Scratch,
 ) {
     dk.fill(0.0);
     dv.fill(0.0);
+    let (group, dim) = (heads.query / heads.key_value, heads.dim);
     for within in 0..group {
         let head = shared * group + within;
-        for block in sequence_blocks(sequence.clone()) {
+        for block in sequence_blocks(sequence.clone(), heads.reach) {
             let queries = [q, out, dout].map(|x| part(x, &block.queries, head, dim));
             let keys = [k, v].map(|x| part(x, &block.keys(), shared, dim));
             let log_sums = log_sums.slice(s![block.queries.clone(), head]);
-            let (from, to) = (block.queries.start - block.start, block.queries.end - block.start);
+            let within_sequence = |token: usize| token - sequence.start;
+            let from = within_sequence(block.queries.start);
+            let to = within_sequence(block.queries.end);
+            let keys_to = within_sequence(block.keys().end);
             let dqkv = [
                 dq.slice_mut(s![from..to, within * dim..(within + 1) * dim]),
-                dk.slice_mut(s![..to, ..]),
-                dv.slice_mut(s![..to, ..]),
+                dk.slice_mut(s![..keys_to, ..]),
+                dv.slice_mut(s![..keys_to, ..]),
             ];
             backward_block(&block, queries, keys, log_sums.iter().copied(), dqkv, scratch);
         }

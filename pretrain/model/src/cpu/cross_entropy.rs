@@ -4,11 +4,11 @@ use ndarray::{ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
 use super::{
-    gemm,
+    bias, gemm,
     simd::{exp_sum, row_max, scale},
     tensor::{Tensor, rows_per_task},
 };
-use crate::ops::Write;
+use crate::ops::{Projection, Write};
 
 /// Tokens whose logits exist at once. The weight's gradient is summed block by block, so this is part of the
 /// arithmetic.
@@ -23,7 +23,7 @@ enum Keep {
 
 pub(super) fn forward(
     x: &Tensor,
-    w: &Tensor,
+    projection: Projection<&Tensor>,
     targets: &[Option<u32>],
     nats: &mut Vec<f64>,
     logits: &mut Vec<f32>,
@@ -32,27 +32,35 @@ pub(super) fn forward(
     nats.resize(x.rows(), 0.0);
     for start in (0..x.rows()).step_by(BLOCK) {
         let rows = start..(start + BLOCK).min(x.rows());
-        let logits = project(x.view().slice(s![rows.clone(), ..]), w, logits);
-        judge(logits, w.rows(), &targets[rows.clone()], &mut nats[rows], Keep::Loss);
+        let logits = project(x.view().slice(s![rows.clone(), ..]), projection, logits);
+        judge(
+            logits,
+            projection.weight.rows(),
+            &targets[rows.clone()],
+            &mut nats[rows],
+            Keep::Loss,
+        );
     }
 }
 
 pub(super) fn backward(
     x: &Tensor,
-    w: &Tensor,
+    projection: Projection<&Tensor>,
     targets: &[Option<u32>],
     nats: &mut Vec<f64>,
-    [dx, dw]: [&mut Tensor; 2],
+    dx: &mut Tensor,
+    mut dprojection: Projection<&mut Tensor>,
     logits: &mut Vec<f32>,
 ) {
     nats.clear();
     nats.resize(x.rows(), 0.0);
     dx.resize(x.rows(), x.cols());
+    let w = projection.weight;
     for start in (0..x.rows()).step_by(BLOCK) {
         let rows = start..(start + BLOCK).min(x.rows());
         let x = x.view();
         let x = x.slice(s![rows.clone(), ..]);
-        let logits = project(x, w, logits);
+        let logits = project(x, projection, logits);
         judge(
             logits,
             w.rows(),
@@ -63,16 +71,27 @@ pub(super) fn backward(
         let dlogits = ArrayView2::from_shape((rows.len(), w.rows()), &*logits)
             .expect("one row of logits for each token");
         gemm::threaded(dx.view_mut().slice_mut(s![rows, ..]), dlogits, w.view(), Write::Replace);
-        gemm::threaded(dw.view_mut(), dlogits.reversed_axes(), x, Write::Add);
+        let dw = dprojection.weight.view_mut();
+        gemm::threaded(dw, dlogits.reversed_axes(), x, Write::Add);
+        if let Some(dbias) = &mut dprojection.bias {
+            bias::backward(dlogits, dbias);
+        }
     }
 }
 
 /// The logits of a block of tokens, row by row, in the memory of `logits`.
-fn project<'a>(x: ArrayView2<f32>, w: &Tensor, logits: &'a mut Vec<f32>) -> &'a mut [f32] {
+fn project<'a>(
+    x: ArrayView2<f32>,
+    Projection { weight: w, bias }: Projection<&Tensor>,
+    logits: &'a mut Vec<f32>,
+) -> &'a mut [f32] {
     logits.resize(x.nrows() * w.rows(), 0.0);
-    let out = ArrayViewMut2::from_shape((x.nrows(), w.rows()), logits)
+    let out = ArrayViewMut2::from_shape((x.nrows(), w.rows()), &mut *logits)
         .expect("one row of logits for each token");
     gemm::threaded(out, x, w.view().reversed_axes(), Write::Replace);
+    if let Some(bias) = bias {
+        bias::forward(logits, bias);
+    }
     logits
 }
 

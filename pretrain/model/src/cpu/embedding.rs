@@ -1,4 +1,4 @@
-//! Rows picked by number: embeddings, and the last token of each sequence.
+//! Rows picked by number: embeddings, and some tokens of all.
 
 use ndarray::Axis;
 use rayon::prelude::*;
@@ -31,19 +31,19 @@ pub(super) fn backward(ids: &[u32], dout: &Tensor, dtable: &mut Tensor) {
     });
 }
 
-pub(super) fn last_token(x: &Tensor, offsets: &[usize], out: &mut Tensor) {
+pub(super) fn pick(x: &Tensor, rows: &[usize], out: &mut Tensor) {
     let cols = x.cols();
-    out.resize(offsets.len() - 1, cols);
-    for (row, end) in out.values_mut().chunks_exact_mut(cols).zip(&offsets[1..]) {
-        row.copy_from_slice(&x.values()[(end - 1) * cols..][..cols]);
+    out.resize(rows.len(), cols);
+    for (out, row) in out.values_mut().chunks_exact_mut(cols).zip(rows) {
+        out.copy_from_slice(&x.values()[row * cols..][..cols]);
     }
 }
 
-pub(super) fn last_token_backward(dout: &Tensor, offsets: &[usize], dx: &mut Tensor) {
+pub(super) fn pick_backward(dout: &Tensor, rows: &[usize], tokens: usize, dx: &mut Tensor) {
     let cols = dout.cols();
-    dx.resize(offsets.last().copied().unwrap_or(0), cols);
+    dx.resize(tokens, cols);
     dx.values_mut().fill(0.0);
-    for (row, end) in dout.values().chunks_exact(cols).zip(&offsets[1..]) {
-        dx.values_mut()[(end - 1) * cols..][..cols].copy_from_slice(row);
+    for (dout, row) in dout.values().chunks_exact(cols).zip(rows) {
+        dx.values_mut()[row * cols..][..cols].copy_from_slice(dout);
     }
 }

@@ -1,6 +1,7 @@
 """Makes the fixtures of `tests/reference.rs`: tiny random Llamas of transformers, their logits, gradients and training.
 
-Run from this folder: `python llama.py`. Made with transformers 5.15.1 and torch 2.15.0 on CPU.
+Run from this folder: `python llama.py`. Made with transformers 5.15.1 and torch 2.15.0 on CPU, `tokens` with
+transformers 5.24.0.
 
 Each folder holds a model directory as transformers saves it (`config.json`, `model.safetensors`) and `expected.safetensors`:
 `logits`, every gradient of the mean loss as `gradient.NAME`, and the losses before each of 20 AdamW steps.
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
+from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification, LlamaForTokenClassification
 
 HERE = Path(__file__).parent
 SHAPE = dict(
@@ -141,8 +142,47 @@ def classifier(name, seed):
     )
 
 
+def tokens(name, seed):
+    torch.manual_seed(seed)
+    labels = {0: "low", 1: "high", 2: "none"}
+    model = LlamaForTokenClassification(
+        LlamaConfig(**SHAPE, id2label=labels, label2id={label: idx for idx, label in labels.items()})
+    )
+    randomize_norms(model)
+    model.eval()
+    rows = [window[:-1] for window in sequences(seed)]
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.randint(0, len(labels), (sum(LENGTHS),), generator=generator)
+    targets = torch.where(torch.rand(targets.shape, generator=generator) < 0.5, targets, -100)
+
+    def logits_of(model):
+        return torch.cat([model(row[None]).logits[0] for row in rows])
+
+    def loss_of(model):
+        return torch.nn.functional.cross_entropy(logits_of(model), targets)
+
+    loss = loss_of(model)
+    loss.backward()
+    with torch.no_grad():
+        expected = {"logits": logits_of(model)}
+    folder = save(name, model, expected)
+    expected["losses"] = train(model, loss_of)
+    save_file(expected, folder / "expected.safetensors")
+    (folder / "inputs.json").write_text(
+        json.dumps(
+            {
+                "windows": [row.tolist() for row in rows],
+                "targets": [None if target == -100 else target for target in targets.tolist()],
+                "loss": loss.item(),
+                "optimizer": OPTIMIZER,
+            }
+        )
+    )
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     causal("untied", tied=False, seed=11)
     causal("tied", tied=True, seed=12)
     classifier("classifier", seed=13)
+    tokens("tokens", seed=14)

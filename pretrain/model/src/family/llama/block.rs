@@ -3,7 +3,7 @@
 use super::layout::Block;
 use crate::{
     config::LlamaConfig,
-    ops::{Heads, Ops, Write},
+    ops::{Heads, Ops, Reach, Write},
     param::Parameters,
 };
 
@@ -180,6 +180,7 @@ impl<T> Model<'_, T> {
             query: self.config.num_attention_heads,
             key_value: self.config.num_key_value_heads,
             dim: self.config.head_dim,
+            reach: Reach::Causal,
         }
     }
 }

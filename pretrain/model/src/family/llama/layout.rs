@@ -3,6 +3,7 @@
 use crate::{
     config::{Head, LlamaConfig},
     init::Init,
+    ops::Projection,
     param::{Parameter, Parameters},
 };
 
@@ -13,7 +14,7 @@ pub(super) struct Layout {
     pub(super) blocks: Vec<Block>,
     pub(super) norm: usize,
     /// The output projection or the classes; the embedding itself where they are tied.
-    pub(super) output: usize,
+    pub(super) output: Projection<usize>,
 }
 
 /// Places of one block's weights.
@@ -52,7 +53,9 @@ impl Layout {
             .collect();
         let norm = 1 + blocks.len() * BLOCK_WEIGHTS;
         let tied = config.tie_word_embeddings && config.head == Head::CausalLm;
-        Self { embedding: 0, blocks, norm, output: if tied { 0 } else { norm + 1 } }
+        let bias = matches!(config.head, Head::TokenClassification { .. }).then_some(norm + 2);
+        let output = Projection { weight: if tied { 0 } else { norm + 1 }, bias };
+        Self { embedding: 0, blocks, norm, output }
     }
 }
 
@@ -83,6 +86,12 @@ pub(crate) fn specification(config: &LlamaConfig) -> Parameters<Init> {
         Head::SequenceClassification { labels } => {
             weights.push(matrix(config, "score", [labels.len(), hidden]));
         }
+        Head::TokenClassification { labels } => {
+            weights.push(matrix(config, "score", [labels.len(), hidden]));
+            let (name, shape) = ("score.bias".to_owned(), vec![labels.len()]);
+            weights.push(Parameter { name, shape, value: Init::Zero });
+        }
+        Head::Body | Head::MaskedLm => unreachable!("a Llama's config has no such head"),
     }
     weights.into_iter().collect()
 }

@@ -1,0 +1,387 @@
+//! A model of any family: losses, gradients and logits of its head.
+
+use crate::{
+    checkpoint::Checkpoint,
+    config::{Head, ModelConfig},
+    cpu::{Cpu, simd::narrow},
+    error::{ModelError, Result},
+    family::{Family, Pass, family, specification},
+    ops::{Ops, Projection},
+    param::{Parameters, matrix_shape},
+    sequences::{LossSum, Sequences, TokenBatch},
+};
+
+/// A model on the CPU.
+pub type CpuModel = Model<Cpu>;
+
+/// A model over one implementation of the passes, with its weights and the memory of a step.
+///
+/// Heads are of two kinds. Those of tokens (the next token, masked tokens, classes of tokens) are trained on a
+/// [`TokenBatch`], that of sequences on a label for each. Memory of a call grows with its tokens: callers cut their data
+/// into micro-batches. Results of a sequence do not depend on which others are beside it.
+#[derive(Debug)]
+pub struct Model<O: Ops> {
+    config: ModelConfig,
+    weights: Parameters<O::Tensor>,
+    ops: O,
+    family: Box<dyn Family<O>>,
+    work: Work<O::Tensor>,
+}
+
+/// Buffers that every step uses again.
+#[derive(Debug)]
+struct Work<T> {
+    /// The hidden states of the tokens that the head reads, before and after the neck.
+    picked: T,
+    read: T,
+    dpicked: T,
+    dread: T,
+    /// Of each of them.
+    nats: Vec<f64>,
+    /// Of each token.
+    token_nats: Vec<f64>,
+}
+
+impl CpuModel {
+    /// The model of a checkpoint.
+    ///
+    /// # Errors
+    /// When the weights are not those that the config promises.
+    pub fn from_checkpoint(checkpoint: Checkpoint) -> Result<Self> {
+        Self::new(checkpoint, Cpu::new())
+    }
+
+    /// Config and weights as a checkpoint.
+    pub fn to_checkpoint(&self) -> Checkpoint {
+        let weights = self.weights.map(|entry| entry.value.values().to_vec());
+        Checkpoint { config: self.config.clone(), weights }
+    }
+}
+
+impl<O: Ops> Model<O> {
+    /// The model of a checkpoint over `ops`.
+    ///
+    /// # Errors
+    /// When the weights are not those that the config promises.
+    pub fn new(checkpoint: Checkpoint, ops: O) -> Result<Self> {
+        let Checkpoint { config, weights } = checkpoint;
+        config.validate()?;
+        specification(&config).check_same(&weights)?;
+        let weights = weights.map(|entry| {
+            let (rows, cols) = matrix_shape(&entry.shape);
+            ops.tensor(rows, cols, &entry.value)
+        });
+        let (family, work) = (family(&config, &ops), Work::new(&ops));
+        Ok(Self { config, weights, ops, family, work })
+    }
+
+    /// Its shape and constants.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Its weights, in order.
+    pub fn weights(&self) -> &Parameters<O::Tensor> {
+        &self.weights
+    }
+
+    /// Its weights, in order, to be changed.
+    pub fn weights_mut(&mut self) -> &mut Parameters<O::Tensor> {
+        &mut self.weights
+    }
+
+    /// Gradient buffers of zeros, one for each weight.
+    pub fn gradients(&self) -> Parameters<O::Tensor> {
+        self.weights.map(|entry| {
+            let (rows, cols) = matrix_shape(&entry.shape);
+            self.ops.zeros(rows, cols)
+        })
+    }
+
+    /// Adds the gradients of the *sum* of the batch's losses to `gradients`; returns that sum and the tokens counted.
+    ///
+    /// # Errors
+    /// When the batch does not fit the vocabulary, the context or the classes, the gradients not the weights, or when the
+    /// head is none of tokens.
+    pub fn accumulate_tokens(
+        &mut self,
+        batch: &TokenBatch,
+        gradients: &mut Parameters<O::Tensor>,
+    ) -> Result<LossSum> {
+        let projection = self.check_batch(batch)?;
+        let (rows, targets) = targeted(batch);
+        self.accumulate(projection, (batch.sequences(), &rows), &targets, gradients)
+    }
+
+    /// Loss over a batch, without gradients.
+    ///
+    /// # Errors
+    /// When the batch does not fit the vocabulary, the context or the classes, or when the head is none of tokens.
+    pub fn token_loss(&mut self, batch: &TokenBatch) -> Result<LossSum> {
+        let projection = self.check_batch(batch)?;
+        let (rows, targets) = targeted(batch);
+        Ok(self.loss(projection, (batch.sequences(), &rows), &targets))
+    }
+
+    /// Negative log-likelihood of each target, in nats; zero at tokens without target.
+    ///
+    /// # Errors
+    /// As [`Self::token_loss`].
+    pub fn token_nats(&mut self, batch: &TokenBatch) -> Result<&[f64]> {
+        let projection = self.check_batch(batch)?;
+        let (rows, targets) = targeted(batch);
+        self.loss(projection, (batch.sequences(), &rows), &targets);
+        let Work { nats, token_nats, .. } = &mut self.work;
+        token_nats.clear();
+        token_nats.resize(batch.targets().len(), 0.0);
+        for (row, nats) in rows.into_iter().zip(nats) {
+            token_nats[row] = *nats;
+        }
+        Ok(token_nats)
+    }
+
+    /// Loss of each sequence of a batch, in order.
+    ///
+    /// # Errors
+    /// As [`Self::token_loss`].
+    pub fn sequence_losses(&mut self, batch: &TokenBatch) -> Result<Vec<LossSum>> {
+        let nats = self.token_nats(batch)?;
+        let bounds = batch.sequences().offsets().windows(2);
+        Ok(bounds
+            .map(|bounds| LossSum {
+                nats: nats[bounds[0]..bounds[1]].iter().sum(),
+                counted: batch.targets()[bounds[0]..bounds[1]].iter().flatten().count(),
+            })
+            .collect())
+    }
+
+    /// Logits of every token, `[tokens, vocab]` or `[tokens, classes]`. Over a vocabulary that is for comparisons, since
+    /// losses never need them all at once.
+    ///
+    /// # Errors
+    /// When the sequences do not fit the vocabulary or the context, or when the head is none of tokens.
+    pub fn logits(&mut self, sequences: &Sequences) -> Result<Vec<f32>> {
+        let projection = self.require(Kind::Tokens)?;
+        self.config.check(sequences)?;
+        let all: Vec<usize> = (0..sequences.tokens().len()).collect();
+        Ok(self.project(projection, (sequences, &all)))
+    }
+
+    /// Adds the gradients of the *sum* of the losses of `labels`, one for each sequence, to `gradients`.
+    ///
+    /// # Errors
+    /// When the sequences do not fit the vocabulary or the context, the labels not the classes, the gradients not the
+    /// weights, or when the head is none of sequences.
+    pub fn accumulate_classes(
+        &mut self,
+        sequences: &Sequences,
+        labels: &[u32],
+        gradients: &mut Parameters<O::Tensor>,
+    ) -> Result<LossSum> {
+        let projection = self.check_labels(sequences, labels)?;
+        let targets: Vec<_> = labels.iter().copied().map(Some).collect();
+        let rows = self.pooled(sequences);
+        self.accumulate(projection, (sequences, &rows), &targets, gradients)
+    }
+
+    /// Loss of the labels, without gradients.
+    ///
+    /// # Errors
+    /// As [`Self::accumulate_classes`].
+    pub fn class_loss(&mut self, sequences: &Sequences, labels: &[u32]) -> Result<LossSum> {
+        let projection = self.check_labels(sequences, labels)?;
+        let targets: Vec<_> = labels.iter().copied().map(Some).collect();
+        let rows = self.pooled(sequences);
+        Ok(self.loss(projection, (sequences, &rows), &targets))
+    }
+
+    /// Logits of every class for each sequence.
+    ///
+    /// # Errors
+    /// When the sequences do not fit the vocabulary or the context, or when the head is none of sequences.
+    pub fn class_logits(&mut self, sequences: &Sequences) -> Result<Vec<Vec<f32>>> {
+        let projection = self.require(Kind::Sequences)?;
+        self.config.check(sequences)?;
+        let rows = self.pooled(sequences);
+        let logits = self.project(projection, (sequences, &rows));
+        Ok(logits.chunks_exact(self.num_outputs()).map(<[f32]>::to_vec).collect())
+    }
+
+    /// Probability of every class for each sequence.
+    ///
+    /// # Errors
+    /// As [`Self::class_logits`].
+    pub fn class_probabilities(&mut self, sequences: &Sequences) -> Result<Vec<Vec<f64>>> {
+        Ok(self.class_logits(sequences)?.iter().map(|logits| softmax(logits)).collect())
+    }
+
+    /// The last hidden states of every token, `[tokens, hidden]`, whatever the head.
+    ///
+    /// # Errors
+    /// When the sequences do not fit the vocabulary or the context.
+    pub fn hidden_states(&mut self, sequences: &Sequences) -> Result<Vec<f32>> {
+        self.config.check(sequences)?;
+        let Self { weights, ops, family, work, .. } = self;
+        family.forward(ops, weights, sequences, Pass::Forward);
+        family.last_hidden_states(ops, weights, &mut work.read);
+        Ok(ops.values(&work.read).into_iter().map(narrow).collect())
+    }
+
+    /// What the output projection reads for some tokens, into `work.read`.
+    fn read(&mut self, (sequences, rows): (&Sequences, &[usize]), pass: Pass) {
+        let Self { weights, ops, family, work, .. } = self;
+        family.forward(ops, weights, sequences, pass);
+        ops.pick(family.hidden(), rows, &mut work.picked);
+        family.neck(ops, weights, &work.picked, &mut work.read);
+    }
+
+    fn project(
+        &mut self,
+        projection: Projection<usize>,
+        tokens: (&Sequences, &[usize]),
+    ) -> Vec<f32> {
+        self.read(tokens, Pass::Forward);
+        let Self { weights, ops, work, .. } = self;
+        let mut logits = ops.zeros(0, 0);
+        ops.linear(&work.read, weights.value(projection.weight), &mut logits);
+        if let Some(bias) = projection.bias {
+            ops.bias(&mut logits, weights.value(bias));
+        }
+        ops.values(&logits).into_iter().map(narrow).collect()
+    }
+
+    fn loss(
+        &mut self,
+        projection: Projection<usize>,
+        tokens: (&Sequences, &[usize]),
+        targets: &[Option<u32>],
+    ) -> LossSum {
+        self.read(tokens, Pass::Forward);
+        let Self { weights, ops, work, .. } = self;
+        let projection = projection.map(|at| weights.value(at));
+        ops.cross_entropy(&work.read, projection, targets, &mut work.nats);
+        LossSum { nats: work.nats.iter().sum(), counted: targets.len() }
+    }
+
+    fn accumulate(
+        &mut self,
+        projection: Projection<usize>,
+        (sequences, rows): (&Sequences, &[usize]),
+        targets: &[Option<u32>],
+        gradients: &mut Parameters<O::Tensor>,
+    ) -> Result<LossSum> {
+        self.weights.check_same(gradients)?;
+        self.read((sequences, rows), Pass::ForwardAndBackward);
+        let Self { weights, ops, family, work, .. } = self;
+        ops.cross_entropy_backward(
+            &work.read,
+            projection.map(|at| weights.value(at)),
+            targets,
+            &mut work.nats,
+            &mut work.dread,
+            gradients.projection_mut(projection),
+        );
+        let read = (&work.picked, &work.dread);
+        family.neck_backward(ops, weights, read, &mut work.dpicked, gradients);
+        let tokens = sequences.tokens().len();
+        ops.pick_backward(&work.dpicked, rows, tokens, family.dhidden());
+        family.backward(ops, weights, sequences, gradients);
+        Ok(LossSum { nats: work.nats.iter().sum(), counted: targets.len() })
+    }
+
+    /// The token by which each sequence is classified.
+    fn pooled(&self, sequences: &Sequences) -> Vec<usize> {
+        let bounds = sequences.offsets().windows(2);
+        bounds.map(|bounds| self.family.pooled_token([bounds[0], bounds[1]])).collect()
+    }
+
+    /// Classes of the head, or tokens of the vocabulary.
+    fn num_outputs(&self) -> usize {
+        self.config.head().labels().map_or(self.config.vocab_size(), <[String]>::len)
+    }
+
+    fn check_batch(&self, batch: &TokenBatch) -> Result<Projection<usize>> {
+        let projection = self.require(Kind::Tokens)?;
+        self.config.check(batch.sequences())?;
+        let expected = self.num_outputs();
+        let outside = |target: &Option<u32>| target.is_some_and(|id| id as usize >= expected);
+        let Some(token) = batch.targets().iter().position(outside) else { return Ok(projection) };
+        let found = batch.targets()[token].unwrap_or_default();
+        Err(match self.config.head().labels() {
+            Some(_) => ModelError::UnknownTokenLabel { token, found, expected },
+            None => ModelError::UnknownToken { token, found, expected },
+        })
+    }
+
+    fn check_labels(&self, sequences: &Sequences, labels: &[u32]) -> Result<Projection<usize>> {
+        let projection = self.require(Kind::Sequences)?;
+        self.config.check(sequences)?;
+        let (found, expected) = (labels.len(), sequences.len());
+        if found != expected {
+            return Err(ModelError::WrongCount {
+                what: "labels",
+                each: "sequence",
+                found,
+                expected,
+            });
+        }
+        let expected = self.num_outputs();
+        match labels.iter().position(|&label| label as usize >= expected) {
+            Some(row) => Err(ModelError::UnknownLabel { row, found: labels[row], expected }),
+            None => Ok(projection),
+        }
+    }
+
+    /// The output projection; refuses a model with a head of another kind.
+    fn require(&self, kind: Kind) -> Result<Projection<usize>> {
+        let found = match self.config.head() {
+            Head::SequenceClassification { .. } => Kind::Sequences,
+            _ => Kind::Tokens,
+        };
+        let wanted = match kind {
+            Kind::Sequences => Head::SequenceClassification { labels: Vec::new() },
+            Kind::Tokens => self.config.language_head(),
+        };
+        match self.family.projection() {
+            Some(projection) if found == kind => Ok(projection),
+            _ => Err(ModelError::WrongHead {
+                found: self.config.architecture(),
+                expected: self.config.architecture_with(&wanted),
+            }),
+        }
+    }
+}
+
+/// What a head says something about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Tokens,
+    Sequences,
+}
+
+impl<T> Work<T> {
+    fn new<O: Ops<Tensor = T>>(ops: &O) -> Self {
+        let empty = || ops.zeros(0, 0);
+        Self {
+            picked: empty(),
+            read: empty(),
+            dpicked: empty(),
+            dread: empty(),
+            nats: Vec::new(),
+            token_nats: Vec::new(),
+        }
+    }
+}
+
+/// The tokens of a batch that have targets, and those targets.
+fn targeted(batch: &TokenBatch) -> (Vec<usize>, Vec<Option<u32>>) {
+    let tokens = batch.targets().iter().enumerate();
+    tokens.filter(|(_, target)| target.is_some()).unzip()
+}
+
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weights: Vec<f64> = logits.iter().map(|&logit| libm::exp(f64::from(logit - max))).collect();
+    let sum: f64 = weights.iter().sum();
+    weights.iter().map(|weight| weight / sum).collect()
+}
