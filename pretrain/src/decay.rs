@@ -80,7 +80,7 @@ impl Phase for Finish {
         out: &mut TaskOutput,
         ctx: &Context,
     ) -> Result<(), TaskError> {
-        let mut trainer = Trainer::new(&self.recipe, inputs)?;
+        let mut trainer = Trainer::new(&self.recipe, inputs, ctx.memory())?;
         let state = inputs.one(STATE)?.map()?;
         trainer.load(&state, state.path(), self.from)?;
         let lr = |step| self.decay.lr(self.recipe.peak_lr, self.from, self.to, step);

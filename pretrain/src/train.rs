@@ -68,7 +68,7 @@ impl Phase for Train {
         out: &mut TaskOutput,
         ctx: &Context,
     ) -> Result<(), TaskError> {
-        let mut trainer = Trainer::new(&self.recipe, inputs)?;
+        let mut trainer = Trainer::new(&self.recipe, inputs, ctx.memory())?;
         let lr = |step| schedule::warm_up(self.recipe.peak_lr, self.warmup_steps, step);
         trainer.run(
             &Stretch { to: self.steps, is_end: false, lr, save_every: self.save_every },

@@ -51,16 +51,23 @@ pub struct Stretch<F> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A fresh model over the shards that the task reads.
+    /// A fresh model over the shards that the task reads, in `memory` bytes.
     ///
     /// # Errors
-    /// When the shards cannot be read or do not fit the recipe, or this machine lacks the numeric profile.
-    pub fn new(recipe: &'a Recipe, inputs: &TaskInputs) -> Result<Self, TaskError> {
+    /// When the shards cannot be read or do not fit the recipe, the model does not fit into memory, or this machine lacks the
+    /// numeric profile.
+    pub fn new(
+        recipe: &'a Recipe,
+        inputs: &TaskInputs,
+        memory: Option<u64>,
+    ) -> Result<Self, TaskError> {
         recipe.numeric_profile.require()?;
         let codec: Codec = data::codec(inputs)?;
         let stream = data::training(inputs, recipe.text_len(), codec.vocab_size())?;
         let validation = data::validation(inputs, recipe.text_len(), codec.vocab_size())?;
-        let fresh = Checkpoint::fresh(recipe.model_config(&codec), recipe.seed)?;
+        let config = recipe.model_config(&codec);
+        model::require_memory(&config, memory)?;
+        let fresh = Checkpoint::fresh(config, recipe.seed)?;
         let model = CpuModel::from_checkpoint(fresh)?;
         let reading = Reading { recipe, codec };
         let optimizer = AdamW::new(recipe.optimizer.clone(), model.weights())?;

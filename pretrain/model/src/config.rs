@@ -170,6 +170,23 @@ impl ModelConfig {
         }
     }
 
+    /// Number of layers.
+    pub fn num_hidden_layers(&self) -> usize {
+        match self {
+            Self::Llama(config) => config.num_hidden_layers,
+            Self::Bert(config) => config.num_hidden_layers,
+        }
+    }
+
+    /// The same with so many layers.
+    pub(crate) fn with_layers(mut self, layers: usize) -> Self {
+        match &mut self {
+            Self::Llama(config) => config.num_hidden_layers = layers,
+            Self::Bert(config) => config.num_hidden_layers = layers,
+        }
+        self
+    }
+
     /// Width of the last hidden states.
     pub fn hidden_size(&self) -> usize {
         match self {
