@@ -11,7 +11,6 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
 };
-use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use pipelines::input::TaskInput;
 use pipelines::key::canonical;
@@ -69,23 +68,23 @@ impl ParquetFile {
         let failed = |source| Error::Io { file: name.clone(), source };
         let mut file = File::open(unit.path()).map_err(failed)?;
         let parsed = match unit.footer() {
-            None => ParquetMetaDataReader::new().parse_and_finish(&file),
+            None => guarded(|| ParquetMetaDataReader::new().parse_and_finish(&file)),
             Some(footer) => {
                 let mut bytes = Vec::new();
                 file.seek(SeekFrom::Start(footer.offset)).map_err(failed)?;
                 (&file).take(footer.bytes).read_to_end(&mut bytes).map_err(failed)?;
                 let end = bytes.len().saturating_sub(TAIL_BYTES);
-                ParquetMetaDataReader::decode_metadata(&bytes[..end])
+                guarded(|| ParquetMetaDataReader::decode_metadata(&bytes[..end]))
             }
         };
-        let bad =
-            |error: ParquetError| Error::Parquet { file: name.clone(), message: error.to_string() };
+        let bad = |message| Error::Parquet { file: name.clone(), message };
         // What the Arrow schema beside it says, such as dictionaries, only changes how the same values come out.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let parsed = parsed.map_err(bad)?;
         let range = unit.footer().map(|_| Stretch { offset: unit.offset(), bytes: unit.bytes() });
         let groups = groups(&parsed, range);
-        let metadata = ArrowReaderMetadata::try_new(Arc::new(parsed), options).map_err(bad)?;
+        let metadata = guarded(|| ArrowReaderMetadata::try_new(Arc::new(parsed), options));
+        let metadata = metadata.map_err(bad)?;
         Ok(Self { file, name, metadata, groups })
     }
 
@@ -206,8 +205,11 @@ impl Batches {
 
 /// The rest of a row group, of which `done` rows were read.
 fn lost(group: Group, done: u64, message: String) -> Batch {
-    let problem =
-        Unreadable::DamagedRowGroup { row_group: group.at, rows: group.num_rows - done, message };
+    let problem = Unreadable::DamagedRowGroup {
+        row_group: group.at,
+        rows: group.num_rows.saturating_sub(done),
+        message,
+    };
     Batch { first_row: group.first_row + done + 1, rows: Err(problem) }
 }
 
