@@ -74,7 +74,10 @@ mod tests {
         require_memory(&config, Some(bytes)).unwrap();
         require_memory(&config, None).unwrap();
         let error = require_memory(&config, Some(bytes - 1)).unwrap_err().to_string();
-        assert!(error.contains(&format!("{listed} parameters take at least {bytes} bytes")), "{error}");
+        assert!(
+            error.contains(&format!("{listed} parameters take at least {bytes} bytes")),
+            "{error}"
+        );
     }
 
     #[test]
