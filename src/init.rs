@@ -39,7 +39,7 @@ impl Command {
             self.manifest.display()
         );
         let base = base_of(&self.manifest);
-        let corpus = Corpus::look(&self.data)?;
+        let corpus = Corpus::look(&self.data, self.labels.as_deref())?;
         let labels = self.labels.as_deref().map(Labels::look).transpose()?;
         let text = manifest(&corpus, labels.as_ref(), &base)?;
         // What is written is a manifest that this program takes.
@@ -312,6 +312,32 @@ mod tests {
         let error = made(dir.path(), None).unwrap_err().to_string();
         assert!(error.contains("is there already"), "{error}");
         assert_eq!(fs::read_to_string(dir.path().join("pipeline.toml")).unwrap(), "mine");
+    }
+
+    #[test]
+    fn results_and_hidden_folders_are_no_data_and_labels_must_not_be() {
+        let dir = project();
+        for folder in ["notes/.git", "notes/out/.seedbed", "notes/[1]"] {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        for file in ["notes/.git/a.txt", "notes/out/b.txt"] {
+            fs::write(dir.path().join(file), "no data").unwrap();
+        }
+        assert!(!made(dir.path(), None).unwrap().contains("txt"));
+        fs::remove_file(dir.path().join("pipeline.toml")).unwrap();
+        fs::rename(dir.path().join("triage.csv"), dir.path().join("notes/triage.csv")).unwrap();
+        let error = made(dir.path(), Some("notes/triage.csv")).unwrap_err().to_string();
+        assert!(error.contains("found the labelled file among the raw text"), "{error}");
+    }
+
+    #[test]
+    fn letters_that_globs_are_made_of_are_escaped() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("in [1]")).unwrap();
+        fs::write(dir.path().join("in [1]/a.txt"), "text").unwrap();
+        let corpus = Corpus::look(&[dir.path().join("in [1]")], None).unwrap();
+        let glob = corpus.globs[0].to_str().unwrap();
+        assert!(glob.ends_with("in [[]1[]]/**/*.txt"), "{glob}");
     }
 
     #[test]

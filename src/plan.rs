@@ -55,7 +55,7 @@ impl Command {
 /// The plan of the manifest at `place`, and its results.
 pub fn load(place: &Place) -> anyhow::Result<(Plan, OutDir)> {
     let manifest = Manifest::<Stage>::read(&place.manifest)?;
-    let out = OutDir::open(&place.out.for_manifest(&place.manifest))?;
+    let out = OutDir::at(&place.out.for_manifest(&place.manifest));
     let plan = Run { manifest: &manifest, base: &base_of(&place.manifest), out: &out }.plan()?;
     Ok((plan, out))
 }
@@ -156,7 +156,7 @@ fn reasons(phase: &PlannedPhase, last: Option<&LastRun>) -> Vec<String> {
 }
 
 /// From which optimizer step training goes on, and how many are left.
-fn training_line(step: &PlannedStep, store: &Store) -> anyhow::Result<Option<String>> {
+pub fn training_line(step: &PlannedStep, store: &Store) -> anyhow::Result<Option<String>> {
     let mut left = 0;
     let mut start = None;
     let mut end = 0;

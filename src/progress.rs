@@ -23,6 +23,8 @@ pub struct Progress {
     phases: BTreeMap<String, PhaseProgress>,
     /// What each group is at: the phase, and how far its task is.
     groups: BTreeMap<usize, TaskProgress>,
+    /// Whether a task has failed.
+    has_failed: bool,
 }
 
 enum Form {
@@ -61,7 +63,7 @@ impl Progress {
             _ if io::stderr().is_terminal() => Form::Bars(MultiProgress::new()),
             _ => Form::Lines,
         };
-        Self { form, phases: BTreeMap::new(), groups: BTreeMap::new() }
+        Self { form, phases: BTreeMap::new(), groups: BTreeMap::new(), has_failed: false }
     }
 
     /// Clears the bars.
@@ -120,8 +122,11 @@ impl Progress {
                 }
             }
             Event::Finished { task, .. } => self.finished(group, task),
+            // The first message is the run's own, said at its end.
             Event::Failed { task, message, cancelled: false } => {
-                self.line(&format!("{task} failed: {message}"))
+                let said = if self.has_failed { format!(": {message}") } else { String::new() };
+                self.has_failed = true;
+                self.line(&format!("{task} failed{said}"));
             }
             Event::Failed { .. } => {}
         }

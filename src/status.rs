@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pipelines::plan::PlannedStep;
+use pipelines::store::Store;
 use pipelines::task::Event;
 use serde::Serialize;
 use serde_json::json;
@@ -31,10 +32,12 @@ struct StepStatus<'a> {
     state: &'static str,
     done: usize,
     left: usize,
+    /// Where training goes on.
+    training: Option<String>,
 }
 
 impl<'a> StepStatus<'a> {
-    fn of(step: &'a PlannedStep) -> Self {
+    fn of(step: &'a PlannedStep, store: &Store) -> anyhow::Result<Self> {
         let tally = Tally::of(step.tasks().map(|(_, task)| task));
         let left = tally.ready + tally.waits;
         let state = match (step.pin, tally.done, left) {
@@ -43,7 +46,8 @@ impl<'a> StepStatus<'a> {
             (None, 0, _) => "not-started",
             (None, ..) => "started",
         };
-        Self { step: &step.name, stage: step.stage, state, done: tally.done, left }
+        let training = plan::training_line(step, store)?;
+        Ok(Self { step: &step.name, stage: step.stage, state, done: tally.done, left, training })
     }
 
     fn say(&self) -> anyhow::Result<()> {
@@ -54,14 +58,19 @@ impl<'a> StepStatus<'a> {
             "not-started" => format!("not started, {}", show::tasks(self.left)),
             state => state.to_owned(),
         };
-        show::line(format!("{:<20} {:<12} {state}", self.step, self.stage))
+        let training = self.training.iter().map(|line| format!("; {line}")).collect::<String>();
+        show::line(format!("{:<20} {:<12} {state}{training}", self.step, self.stage))
     }
 }
 
 impl Command {
     pub fn run(self) -> anyhow::Result<()> {
         let (plan, out) = plan::load(&self.place)?;
-        let steps: Vec<StepStatus<'_>> = plan.steps.iter().map(StepStatus::of).collect();
+        let steps: Vec<StepStatus<'_>> = plan
+            .steps
+            .iter()
+            .map(|step| StepStatus::of(step, &out.store))
+            .collect::<anyhow::Result<_>>()?;
         let log = LastLog::newest(&out.store.root().join("runs"));
         if self.json {
             let last_run = log.as_ref().map(LastLog::describe);

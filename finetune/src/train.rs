@@ -83,7 +83,7 @@ impl Phase for Train {
         self.numeric_profile.require()?;
         let seed = seed(inputs)?;
         let shape = data::shape(inputs)?;
-        model::require_memory(&shape, ctx.memory())?;
+        model::require_memory(&shape, self.batch_size.get() as u64, ctx.memory())?;
         let (codec, form) = data::codec(inputs, &shape)?;
         let context = shape.max_position_embeddings();
         let max_length = self.max_length.map_or(context, NonZeroUsize::get);

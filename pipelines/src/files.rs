@@ -194,6 +194,12 @@ fn expand(base: &Path, globs: &[String]) -> Result<Vec<PathBuf>, String> {
             let path = found.map_err(|error| format!("`{pattern}`: {error}"))?;
             if path.is_file() {
                 files.push(path);
+            } else if !path.is_dir() {
+                let link = if path.is_symlink() { "a link to nothing" } else { "no regular file" };
+                return Err(format!(
+                    "`{pattern}` matches {}, found {link}, expected a file",
+                    path.display()
+                ));
             }
         }
         if files.len() == before {

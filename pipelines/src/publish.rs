@@ -45,6 +45,11 @@ impl OutDir {
         Ok(Self { root: root.to_owned(), store: Store::open(&inner)? })
     }
 
+    /// Results at `root` as they are, to look at: nothing is made, and where there are none everything is still to do.
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned(), store: Store::at(root.join(".seedbed")) }
+    }
+
     /// Publishes all artifacts of a step that is done, and adds their identities to `known`.
     ///
     /// # Errors
@@ -104,10 +109,14 @@ impl OutDir {
         let bytes = artifact.to_bytes();
         let identity = self.store.put(&bytes)?;
         let dir = self.dir_of(&identity);
-        if dir.join(Artifact::FILE).exists() {
-            return Ok(identity);
-        }
         let attempt = self.store.attempt()?;
+        if dir.exists() {
+            if is_whole(&dir, artifact, &bytes) {
+                return Ok(identity);
+            }
+            let aside = attempt.dir().join("damaged");
+            fs::rename(&dir, &aside).at("move", &dir)?;
+        }
         let made = attempt.dir().join("artifact");
         for part in &artifact.parts {
             let path = made.join(&part.path);
@@ -220,6 +229,15 @@ impl OutDir {
         file.sync_all().at("write", &copy)?;
         self.store.adopt(&copy, &found)
     }
+}
+
+/// Whether the artifact's files stand in `dir` with their lengths. `verify` looks at their bytes.
+fn is_whole(dir: &Path, artifact: &Artifact, bytes: &[u8]) -> bool {
+    let has = |path: &str, bytes: u64| {
+        fs::metadata(dir.join(path)).is_ok_and(|found| found.is_file() && found.len() == bytes)
+    };
+    has(Artifact::FILE, bytes.len() as u64)
+        && artifact.parts.iter().all(|part| has(&part.path, part.bytes))
 }
 
 /// Reflink, hard link or copy, whichever works first.

@@ -10,7 +10,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);
 
-const UNITS: [(&str, u64); 7] = [
+const UNITS: [(&str, u64); 8] = [
     ("GiB", 1 << 30),
     ("GB", 1_000_000_000),
     ("MiB", 1 << 20),
@@ -18,6 +18,7 @@ const UNITS: [(&str, u64); 7] = [
     ("KiB", 1 << 10),
     ("kB", 1_000),
     ("B", 1),
+    ("", 1),
 ];
 
 impl fmt::Display for ByteSize {
@@ -93,7 +94,7 @@ mod tests {
             assert_eq!(parse(text), Some(ByteSize(bytes)));
             assert_eq!(ByteSize(bytes).to_string(), text);
         }
-        assert_eq!(parse("1mb"), Some(ByteSize(1_000_000)));
+        assert_eq!((parse("1mb"), parse("17")), (Some(ByteSize(1_000_000)), Some(ByteSize(17))));
         assert_eq!(serde_json::from_str::<ByteSize>("1024").unwrap().to_string(), "1 KiB");
     }
 

@@ -50,6 +50,11 @@ impl Store {
         Ok(Self { root })
     }
 
+    /// The store at `root`, to look at: it may not be there.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
     /// The store's directory.
     pub fn root(&self) -> &Path {
         &self.root

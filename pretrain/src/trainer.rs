@@ -66,7 +66,9 @@ impl<'a> Trainer<'a> {
         let stream = data::training(inputs, recipe.text_len(), codec.vocab_size())?;
         let validation = data::validation(inputs, recipe.text_len(), codec.vocab_size())?;
         let config = recipe.model_config(&codec);
-        model::require_memory(&config, memory)?;
+        let sequences = u64::from(recipe.micro_batch_size.get());
+        let tokens = sequences.saturating_mul(recipe.seq_len.get() as u64);
+        model::require_memory(&config, tokens, memory)?;
         let fresh = Checkpoint::fresh(config, recipe.seed)?;
         let model = CpuModel::from_checkpoint(fresh)?;
         let reading = Reading { recipe, codec };

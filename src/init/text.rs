@@ -33,7 +33,9 @@ pub struct Corpus {
 
 impl Corpus {
     /// Looks at files, and at folders to any depth.
-    pub fn look(data: &[PathBuf]) -> anyhow::Result<Self> {
+    ///
+    /// `labels` must not be among them: no model is to be pre-trained on rows that it is judged by.
+    pub fn look(data: &[PathBuf], labels: Option<&Path>) -> anyhow::Result<Self> {
         let mut corpus = Self { globs: Vec::new(), files: 0, text_bytes: 0, text_field: None };
         let mut lengths = BTreeMap::new();
         for path in data {
@@ -43,21 +45,26 @@ impl Corpus {
                 if !is_readable(path) {
                     bail!("{}: its name tells no format; expected one of {KNOWN}", path.display());
                 }
-                corpus.globs.push(path.clone());
+                refuse_labels(path, labels)?;
+                corpus.globs.push(escaped(path));
                 corpus.add(path, &mut lengths)?;
                 continue;
             }
             let mut endings = BTreeSet::new();
             for file in files_below(path)? {
+                refuse_labels(&file, labels)?;
                 endings.insert(ending(&file));
                 corpus.add(&file, &mut lengths)?;
             }
             if endings.is_empty() {
                 bail!("{}: found no file of text; expected one of {KNOWN}", path.display());
             }
-            corpus
-                .globs
-                .extend(endings.iter().map(|ending| path.join("**").join(format!("*{ending}"))));
+            corpus.globs.extend(
+                endings.iter().map(|ending| escaped(path).join("**").join(format!("*{ending}"))),
+            );
+        }
+        if corpus.text_bytes == 0 {
+            bail!("found {} files without a byte, expected text", corpus.files);
         }
         // The longest field; of equal ones the first by name.
         corpus.text_field = lengths
@@ -84,7 +91,32 @@ impl Corpus {
     }
 }
 
-/// Files below `dir` whose names tell a known format, by path. Links to folders are not followed.
+fn refuse_labels(file: &Path, labels: Option<&Path>) -> anyhow::Result<()> {
+    let same = |labels: &Path| Some(fs::canonicalize(labels).ok()? == fs::canonicalize(file).ok()?);
+    match labels {
+        Some(labels) if same(labels) == Some(true) => bail!(
+            "{}: found the labelled file among the raw text, expected it elsewhere: models would be pre-trained on the rows \
+             that they are judged by",
+            labels.display()
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// `path` as a glob that matches nothing else.
+fn escaped(path: &Path) -> PathBuf {
+    let mut text = String::new();
+    for letter in path.to_string_lossy().chars() {
+        match letter {
+            '[' | ']' | '*' | '?' => text.extend(['[', letter, ']']),
+            plain => text.push(plain),
+        }
+    }
+    text.into()
+}
+
+/// Files below `dir` whose names tell a known format, by path. Links to folders are not followed, hidden folders and the results
+/// of runs are left out.
 fn files_below(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let (mut open, mut files) = (vec![dir.to_owned()], Vec::new());
     while let Some(dir) = open.pop() {
@@ -93,7 +125,10 @@ fn files_below(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
             let entry = entry.with_context(failed)?;
             let kind = entry.file_type().with_context(failed)?;
             if kind.is_dir() {
-                open.push(entry.path());
+                let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
+                if !is_hidden && !entry.path().join(".seedbed").exists() {
+                    open.push(entry.path());
+                }
             } else if is_readable(&entry.path()) && entry.path().is_file() {
                 files.push(entry.path());
             }

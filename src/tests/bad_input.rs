@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::project::{Project, documents, labelled};
+use crate::training;
 
 const MANIFEST: &str = r#"
 name = "bad"
@@ -241,4 +242,58 @@ fn an_artifact_of_a_newer_format_is_refused() {
     let settings = ["tokenize", "train.documents=./newer", "train.size=300", "--out", "alone"];
     let error = project.refused(&settings);
     assert!(error.contains("newer/artifact.json") && error.contains("version 9"), "{error}");
+}
+
+#[test]
+fn a_link_to_nothing_that_a_glob_matches_is_named() {
+    let project = Project::new(MANIFEST);
+    project.write("data/a.jsonl", documents(0, 5).as_bytes());
+    std::os::unix::fs::symlink("nowhere", project.path("data/b.jsonl")).unwrap();
+    let error = project.refused(&["run", "--quiet"]);
+    assert!(error.contains("b.jsonl, found a link to nothing, expected a file"), "{error}");
+}
+
+#[test]
+fn a_model_that_no_memory_holds_is_refused_at_once() {
+    let project = training::project(10, 2);
+    let manifest = fs::read_to_string(project.path("pipeline.toml")).unwrap();
+    for (field, absurd) in [
+        ("hidden_size = 32", "hidden_size = 1000000000"),
+        ("num_hidden_layers = 2", "num_hidden_layers = 1000000000"),
+        ("micro_batch_size = 4", "micro_batch_size = 4000000000"),
+    ] {
+        project.write("pipeline.toml", manifest.replace(field, absurd).as_bytes());
+        let error = project.refused(&["run", "--quiet", "--memory", "2 GB"]);
+        assert!(error.contains("bytes of memory") && error.contains("at most the"), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn looking_at_results_that_are_not_there_makes_nothing() {
+    let project = Project::new(MANIFEST);
+    project.write("data/a.jsonl", documents(0, 5).as_bytes());
+    assert!(project.seedbed(&["status"]).contains("not started"));
+    assert!(project.seedbed(&["plan"]).contains("will run"));
+    project.seedbed(&["explain", "clean"]);
+    assert!(!project.path("out").exists());
+}
+
+#[test]
+fn a_published_file_that_is_gone_or_cut_is_made_anew() {
+    let project = Project::new(MANIFEST);
+    project.write("data/a.jsonl", documents(0, 30).as_bytes());
+    project.seedbed(&["run", "--quiet"]);
+    let whole = project.artifacts("out");
+    let path = project.path("out/clean/documents/artifact.json");
+    fs::remove_file(&path).unwrap();
+    project.seedbed(&["run", "--quiet"]);
+    assert!(project.artifacts("out") == whole);
+    let part = fs::read_dir(path.parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|ending| ending == "parquet"));
+    fs::remove_file(part.unwrap()).unwrap();
+    project.seedbed(&["run", "--quiet"]);
+    assert!(project.artifacts("out") == whole);
 }

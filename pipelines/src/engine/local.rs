@@ -109,7 +109,7 @@ impl<S> Engine<S> for Local {
                     if status.success() || worker.failed || stopping.is_some() {
                         continue;
                     }
-                    if status.signal().is_some() && worker.restarts < RESTARTS {
+                    if status.signal().is_some_and(is_from_outside) && worker.restarts < RESTARTS {
                         let line = format!("a worker ended with {status}; its tasks start again");
                         hear(index, Event::Note { line });
                         waiting.push_front((index, worker.restarts + 1));
@@ -129,6 +129,16 @@ impl<S> Engine<S> for Local {
             }
         }
     }
+}
+
+/// Whether a signal that ended a worker came from outside: a kill, or want of memory. What a process does to itself, such as an
+/// abort, it would do again.
+fn is_from_outside(signal: i32) -> bool {
+    const SIGHUP: i32 = 1;
+    const SIGINT: i32 = 2;
+    const SIGKILL: i32 = 9;
+    const SIGTERM: i32 = 15;
+    [SIGHUP, SIGINT, SIGKILL, SIGTERM].contains(&signal)
 }
 
 fn next(receive: &Receiver<(usize, Said)>) -> Option<(usize, Said)> {

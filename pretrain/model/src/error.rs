@@ -55,10 +55,10 @@ pub enum ModelError {
     #[error("the gradient norm of step {step} is {found}; expected a finite number")]
     Diverged { step: u64, found: f64 },
     #[error(
-        "the model's {parameters} parameters take at least {found} bytes to train (weights, gradients and both moments \
-         of AdamW), expected at most the {expected} bytes of memory that the task may take"
+        "training a model of {parameters} parameters with {tokens} tokens at once takes at least {found} bytes of memory \
+         (weights, gradients, both moments of AdamW, hidden states), expected at most the {expected} that the task may take"
     )]
-    Memory { parameters: u128, found: u128, expected: u64 },
+    Memory { parameters: u128, tokens: u64, found: u128, expected: u64 },
     #[error("{file}: found {found}, expected a training state")]
     NotAState { file: PathBuf, found: &'static str },
     #[error(

@@ -7,17 +7,21 @@ use crate::family::specification;
 /// Bytes that a parameter takes in training: itself, its gradient and both moments of AdamW, four bytes each.
 const BYTES_PER_PARAMETER: u128 = 16;
 
-/// Checks that weights, gradients and moments of a model of this shape fit into `memory` bytes. Activations come on top: they
-/// grow with the batch.
+/// Checks that a model of this shape can be trained with `tokens` tokens at once in `memory` bytes.
+///
+/// Counted are weights, gradients and moments, and of the activations one hidden state for each token and layer. A step takes
+/// more than that, so this refuses what cannot be, and promises nothing.
 ///
 /// # Errors
-/// [`ModelError::Memory`] with both numbers.
-pub fn require_memory(config: &ModelConfig, memory: Option<u64>) -> Result<()> {
+/// [`ModelError::Memory`] with what is needed and what there is.
+pub fn require_memory(config: &ModelConfig, tokens: u64, memory: Option<u64>) -> Result<()> {
     let parameters = num_parameters(config);
-    let found = parameters.saturating_mul(BYTES_PER_PARAMETER);
+    let hidden = (config.hidden_size() as u128).saturating_mul(config.num_hidden_layers() as u128);
+    let activations = hidden.saturating_mul(u128::from(tokens)).saturating_mul(4);
+    let found = parameters.saturating_mul(BYTES_PER_PARAMETER).saturating_add(activations);
     match memory {
         Some(expected) if found > u128::from(expected) => {
-            Err(ModelError::Memory { parameters, found, expected })
+            Err(ModelError::Memory { parameters, tokens, found, expected })
         }
         _ => Ok(()),
     }
@@ -70,19 +74,19 @@ mod tests {
         let config = config(8, 5);
         let listed = specification(&config).num_values() as u128;
         assert_eq!(num_parameters(&config), listed);
-        let bytes = u64::try_from(listed * 16).unwrap();
-        require_memory(&config, Some(bytes)).unwrap();
-        require_memory(&config, None).unwrap();
-        let error = require_memory(&config, Some(bytes - 1)).unwrap_err().to_string();
-        assert!(
-            error.contains(&format!("{listed} parameters take at least {bytes} bytes")),
-            "{error}"
-        );
+        let bytes = u64::try_from(listed * 16 + 3 * 8 * 5 * 4).unwrap();
+        require_memory(&config, 3, Some(bytes)).unwrap();
+        require_memory(&config, 3, None).unwrap();
+        let error = require_memory(&config, 3, Some(bytes - 1)).unwrap_err().to_string();
+        let words =
+            format!("of {listed} parameters with 3 tokens at once takes at least {bytes} bytes");
+        assert!(error.contains(&words), "{error}");
     }
 
     #[test]
     fn absurd_models_are_refused_without_trying() {
         let huge = config(2_000_000_000, 2_000_000_000);
-        assert!(require_memory(&huge, Some(u64::MAX)).is_err());
+        assert!(require_memory(&huge, 1, Some(u64::MAX)).is_err());
+        assert!(require_memory(&config(8, 1), u64::MAX, Some(u64::MAX)).is_err());
     }
 }
