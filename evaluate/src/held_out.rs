@@ -75,6 +75,16 @@ impl HeldOut {
         }
     }
 
+    /// Its tokens and their tags.
+    pub(crate) fn tagged(&self) -> Result<(&[String], &[String])> {
+        let Example { tokens, tags, .. } = &self.example;
+        if !tokens.is_empty() && tokens.len() == tags.len() {
+            return Ok((tokens, tags));
+        }
+        let (place, tokens, tags) = (self.place.clone(), tokens.len(), tags.len());
+        Err(EvaluateError::NotTagged { place, tokens, tags })
+    }
+
     /// Its text or texts.
     pub(crate) fn texts(&self) -> (&str, Option<&str>) {
         (&self.example.text, self.example.text_pair.as_deref())
