@@ -132,6 +132,41 @@ def open_entities(name, directory):
                     largest = max(largest, abs(seed[average][score] - theirs))
     assert largest <= 1e-12, f"{name}: scores of entities differ by {largest}"
     print(f"ok  {name}: scores of {entities['entities']} entities differ from seqeval by at most {largest:.1e}")
+    if entities["decoding"] == "argmax":
+        tables = sorted((directory.parent.parent / entities["examples"] / "examples").glob("*.parquet"))
+        examples = {(row["unit"], row["record"]): row["tokens"] for path in tables for row in pq.read_table(path).to_pylist()}
+        for model in entities["models"]:
+            for seed in model["seeds"]:
+                said = [row for row in rows if (row["model"], row["seed"]) == (model["model"], seed["seed"])]
+                checkpoint = directory.parent.parent / model["model"] / "checkpoint" / f"seed-{seed['seed']}"
+                tag_anew(f"{name}: {model['model']}, seed {seed['seed']}", checkpoint, said, examples)
+
+
+def tag_anew(name, checkpoint, said, examples):
+    """Tags the sentences that fit one window as `transformers` does, by the best tag of each word's first token."""
+    import torch
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    model = AutoModelForTokenClassification.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    is_byte_level = json.loads((checkpoint / "tokenizer.json").read_text())["pre_tokenizer"]["type"] == "ByteLevel"
+    found, expected = [], []
+    for row in said:
+        words = examples[row["unit"], row["record"]]
+        # Our byte-level vocabularies were fed every word with the space before it.
+        encoded = tokenizer([f" {word}" for word in words] if is_byte_level else words, is_split_into_words=True)
+        if len(encoded["input_ids"]) >= model.config.max_position_embeddings:
+            continue
+        with torch.no_grad():
+            best = model(torch.tensor([encoded["input_ids"]])).logits[0].argmax(-1).tolist()
+        tags = ["O"] * len(words)
+        for word, tag in reversed(list(zip(encoded.word_ids(), best))):
+            if word is not None:
+                tags[word] = model.config.id2label[tag]
+        expected.extend(tags)
+        found.extend(row["predicted"])
+    differing = sum(ours != theirs for ours, theirs in zip(found, expected, strict=True))
+    check(f"{name}: of {len(found)} words tagged otherwise (transformers)", differing, 0)
 
 
 def open_step(out, step, program):
