@@ -32,7 +32,7 @@ pub(crate) const MODELS: &str = "models";
 pub const PREDICTIONS: &str = "predictions";
 
 /// Most tokens that go through the model together; memory grows with them.
-const BATCH_TOKENS: usize = 4096;
+pub(crate) const BATCH_TOKENS: usize = 4096;
 
 /// Asks a classifier for the rows of a split.
 #[derive(Clone, Debug, Serialize)]
@@ -61,16 +61,7 @@ impl Phase for Classify {
     }
 
     fn tasks(&self, view: &View) -> Result<Vec<Task>, TaskError> {
-        let examples = held_out::inputs(view)?;
-        let mut tasks = Vec::new();
-        for artifact in view.artifacts(MODELS) {
-            for (seed, dir) in model_files::seeds(artifact)? {
-                let inputs = model_files::inputs(artifact, &dir, seed)?;
-                let name = format!("{}.seed-{seed}", artifact.name);
-                tasks.push(Task::new(name, [inputs, examples.clone()].concat()));
-            }
-        }
-        Ok(tasks)
+        Ok(tasks(view)?)
     }
 
     fn run(
@@ -109,6 +100,20 @@ impl Phase for Classify {
         out.count("rows", rows.len() as u64);
         Ok(table.finish(out)?)
     }
+}
+
+/// One task for each model and seed, over all examples.
+pub(crate) fn tasks(view: &View) -> Result<Vec<Task>> {
+    let examples = held_out::inputs(view)?;
+    let mut tasks = Vec::new();
+    for artifact in view.artifacts(MODELS) {
+        for (seed, dir) in model_files::seeds(artifact)? {
+            let inputs = model_files::inputs(artifact, &dir, seed)?;
+            let name = format!("{}.seed-{seed}", artifact.name);
+            tasks.push(Task::new(name, [inputs, examples.clone()].concat()));
+        }
+    }
+    Ok(tasks)
 }
 
 impl Classify {

@@ -1,6 +1,6 @@
 //! Phase `compare`: scores, intervals and differences from what all models said; one task.
 
-use metrics::{Bootstrap, unigram_entropy};
+use metrics::{Bootstrap, Decoding, unigram_entropy};
 use pipelines::{
     context::Context,
     error::TaskError,
@@ -10,6 +10,7 @@ use pipelines::{
     stage::{Input, Phase, Task, View},
     table::{
         TableWriter, examples::Split, likelihoods::Likelihood, predictions::Prediction, read_all,
+        tag_predictions::TagPrediction,
     },
 };
 use serde::Serialize;
@@ -17,12 +18,16 @@ use serde::Serialize;
 use crate::{
     baseline,
     classify::{self, PREDICTIONS},
-    config::Resampling,
+    config::{EntityMode, Resampling},
     error::{EvaluateError, Result},
     held_out,
     likelihood::{self, LIKELIHOODS},
-    results::{self, Classification, Language, LanguageScores, Measured, Origin, Results, Unit},
+    results::{
+        self, Classification, Entities, Language, LanguageScores, Measured, Origin, Results, Unit,
+    },
     scores::{Answers, Contest, of},
+    tag::{self, TAG_PREDICTIONS},
+    tagger_scores::TaggerContest,
 };
 
 /// Name of the phase, and of its task.
@@ -42,6 +47,12 @@ pub struct Compare {
     pub bootstrap: Resampling,
     /// Seed of resamples and swaps.
     pub seed: u64,
+    /// Which tags are an entity, if models tag words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity_mode: Option<EntityMode>,
+    /// How scores became tags, if models tag words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decoding: Option<Decoding>,
 }
 
 impl Phase for Compare {
@@ -66,9 +77,11 @@ impl Phase for Compare {
         };
         let mut inputs: Vec<Input> = of_phase(classify::NAME, PREDICTIONS)
             .chain(of_phase(baseline::NAME, PREDICTIONS))
+            .chain(of_phase(tag::NAME, TAG_PREDICTIONS))
             .chain(of_phase(likelihood::NAME, LIKELIHOODS))
             .collect();
-        if inputs.iter().any(|input| input.role == PREDICTIONS) {
+        if inputs.iter().any(|input| [PREDICTIONS, TAG_PREDICTIONS].contains(&input.role.as_str()))
+        {
             inputs.push(held_out::labels_input(view)?);
         }
         if inputs.iter().any(|input| input.role == LIKELIHOODS) {
@@ -84,6 +97,7 @@ impl Phase for Compare {
         ctx: &Context,
     ) -> Result<(), TaskError> {
         let answers = answers(inputs)?;
+        let tagged = tagged(inputs)?;
         let likelihoods = likelihoods(inputs)?;
         ctx.check_cancelled()?;
         let results = Results {
@@ -93,6 +107,10 @@ impl Phase for Compare {
             classification: match answers.is_empty() {
                 true => None,
                 false => Some(self.classification(inputs, &answers)?),
+            },
+            entities: match tagged.is_empty() {
+                true => None,
+                false => Some(self.entities(inputs, &tagged)?),
             },
             language: match likelihoods.is_empty() {
                 true => None,
@@ -107,6 +125,11 @@ impl Phase for Compare {
                 .into_iter()
                 .flat_map(|answers| answers.rows)
                 .try_for_each(|row| table.push(row))?;
+            table.finish(out)?;
+        }
+        if !tagged.is_empty() {
+            let mut table = TableWriter::<TagPrediction>::create(out, TAG_PREDICTIONS)?;
+            tagged.into_iter().flatten().try_for_each(|row| table.push(row))?;
             table.finish(out)?;
         }
         if !likelihoods.is_empty() {
@@ -139,6 +162,25 @@ impl Compare {
             models: contest.scores(&bootstrap)?,
             comparisons: contest.compare(&self.pairs, &bootstrap)?,
             labels: contest.labels,
+        })
+    }
+
+    fn entities(&self, inputs: &TaskInputs, answers: &[Vec<TagPrediction>]) -> Result<Entities> {
+        let (examples, _) = held_out::labels(inputs)?;
+        let mode = self.entity_mode.unwrap_or_default();
+        let contest = TaggerContest::new(answers, mode)?;
+        let bootstrap = self.bootstrap();
+        Ok(Entities {
+            examples,
+            split: self.split,
+            rows: answers[0].len() as u64,
+            words: contest.num_words,
+            entities: contest.num_entities(),
+            units: contest.sentences.units().len() as u64,
+            mode,
+            decoding: self.decoding.unwrap_or_default(),
+            models: contest.scores(&bootstrap)?,
+            comparisons: contest.compare(&self.pairs, &bootstrap)?,
         })
     }
 
@@ -207,6 +249,10 @@ fn answers(inputs: &TaskInputs) -> Result<Vec<Answers>> {
         Ok(Answers { name, origin, rows })
     };
     inputs.all(PREDICTIONS).map(read).collect()
+}
+
+fn tagged(inputs: &TaskInputs) -> Result<Vec<Vec<TagPrediction>>> {
+    inputs.all(TAG_PREDICTIONS).map(|input| Ok(read_all(&input.map()?)?)).collect()
 }
 
 fn likelihoods(inputs: &TaskInputs) -> Result<Vec<Vec<Likelihood>>> {

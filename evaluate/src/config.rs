@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
+use metrics::{Decoding, Scheme};
 use pipelines::table::examples::Split;
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +11,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Steps or artifacts whose sequence classifiers are measured, every seed of them.
+    /// Steps or artifacts whose classifiers are measured, every seed of them.
     pub models: Vec<String>,
+    /// What they were taught.
+    #[serde(skip_serializing_if = "TaskKind::is_default")]
+    pub task: TaskKind,
+    /// Which tags are an entity; of token classification only. `None` is `default`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity_mode: Option<EntityMode>,
+    /// How a model's scores become tags; of token classification only. `None` is `legal`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decoding: Option<Decoding>,
     /// Baselines that are fitted on the train split and measured beside the models.
     pub baselines: Vec<Baseline>,
     /// The step or artifact whose examples they are measured on.
@@ -23,8 +33,9 @@ pub struct Config {
     /// `None`, and anything above it, is the model's context.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_length: Option<NonZeroUsize>,
-    /// What happens to a text with more tokens than that.
-    pub too_long: TooLong,
+    /// What happens to a text with more tokens than that. `None` is `refuse`, and `windows` for token classification.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub too_long: Option<TooLong>,
     /// Which two of `models` and `baselines` are compared. `None` compares every two, the earlier with the later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compare: Option<Vec<[String; 2]>>,
@@ -57,6 +68,43 @@ impl Baseline {
     }
 }
 
+/// What classifiers were taught.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// One label of the whole text.
+    #[default]
+    SequenceClassification,
+    /// A tag of each word: entities.
+    TokenClassification,
+}
+
+impl TaskKind {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Which tags are an entity. The modes differ on illegal sequences only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntityMode {
+    /// Those that conlleval sees: an `I-PER` behind an `O` begins one. The mode of most published numbers.
+    #[default]
+    Default,
+    /// Those that are well-formed IOB2.
+    Strict,
+}
+
+impl From<EntityMode> for metrics::EntityMode {
+    fn from(mode: EntityMode) -> Self {
+        match mode {
+            EntityMode::Default => Self::Lenient,
+            EntityMode::Strict => Self::Strict(Scheme::Iob2),
+        }
+    }
+}
+
 /// What happens to a text with more tokens than a classifier's context.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -66,6 +114,8 @@ pub enum TooLong {
     Refuse,
     /// Its first tokens are read and ended, as many as the context holds.
     Truncate,
+    /// It is read in windows, as it is learnt from; of token classification only.
+    Windows,
 }
 
 /// How intervals are found: the percentile bootstrap.
@@ -88,11 +138,14 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             models: Vec::new(),
+            task: TaskKind::default(),
+            entity_mode: None,
+            decoding: None,
             baselines: Vec::new(),
             examples: None,
             split: Split::Test,
             max_length: None,
-            too_long: TooLong::default(),
+            too_long: None,
             compare: None,
             language_models: Vec::new(),
             shards: None,
@@ -130,11 +183,62 @@ impl Config {
                     .into(),
             );
         }
+        match self.task {
+            TaskKind::SequenceClassification => self.validate_whole_texts()?,
+            TaskKind::TokenClassification => self.validate_tags()?,
+        }
         let level = self.bootstrap.level;
         if !(level > 0.0 && level < 1.0) {
             return Err(format!("`bootstrap.level` is {level}, expected above 0 and below 1"));
         }
         self.compare.iter().flatten().try_for_each(|pair| self.check_pair(pair))
+    }
+
+    /// Refuses what only tags of words can have.
+    fn validate_whole_texts(&self) -> Result<(), String> {
+        for (field, is_given) in [
+            ("`entity_mode` is given", self.entity_mode.is_some()),
+            ("`decoding` is given", self.decoding.is_some()),
+            ("`too_long` is `windows`", self.too_long == Some(TooLong::Windows)),
+        ] {
+            if is_given {
+                return Err(format!(
+                    "{field}, expected it for `task = \"token-classification\"` alone"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses what tags of words cannot have.
+    fn validate_tags(&self) -> Result<(), String> {
+        match self.baselines.first() {
+            Some(baseline) => Err(format!(
+                "`baselines` has `{}`, expected none for `task = \"token-classification\"`: it knows whole texts alone",
+                baseline.name()
+            )),
+            None if self.models.is_empty() => {
+                Err("`task` is `token-classification`, expected `models` beside it".into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The same with what follows from other fields filled in.
+    pub(crate) fn resolved(&self) -> Self {
+        let (too_long, entity_mode, decoding) = match self.task {
+            TaskKind::SequenceClassification => (TooLong::Refuse, None, None),
+            TaskKind::TokenClassification => {
+                (TooLong::Windows, Some(EntityMode::Default), Some(Decoding::Legal))
+            }
+        };
+        Self {
+            compare: Some(self.pairs()),
+            too_long: self.too_long.or(Some(too_long)),
+            entity_mode: self.entity_mode.or(entity_mode),
+            decoding: self.decoding.or(decoding),
+            ..self.clone()
+        }
     }
 
     fn check_pair(&self, [model, other]: &[String; 2]) -> Result<(), String> {
@@ -230,6 +334,27 @@ mod tests {
         check(
             r#"{"models":["a","b"],"examples":"e","compare":[["a","a"]]}"#,
             "`compare` names `a` twice, expected two different ones",
+        );
+        let only = |found: &str| {
+            format!("{found}, expected it for `task = \"token-classification\"` alone")
+        };
+        check(
+            r#"{"models":["a"],"examples":"e","entity_mode":"strict"}"#,
+            &only("`entity_mode` is given"),
+        );
+        check(
+            r#"{"models":["a"],"examples":"e","too_long":"windows"}"#,
+            &only("`too_long` is `windows`"),
+        );
+        let tags = r#"{"task":"token-classification","#;
+        check(&format!(r#"{tags}"models":["a"],"examples":"e","decoding":"argmax"}}"#), "");
+        check(
+            &format!(r#"{tags}"models":["a"],"baselines":["tfidf"],"examples":"e"}}"#),
+            "`baselines` has `tfidf`, expected none for `task = \"token-classification\"`: it knows whole texts alone",
+        );
+        check(
+            &format!(r#"{tags}"language_models":["b"],"shards":"s"}}"#),
+            "`task` is `token-classification`, expected `models` beside it",
         );
         let nothing: Config = serde_json::from_str("{}").unwrap();
         assert!(nothing.validate().unwrap_err().starts_with("nothing to measure"));

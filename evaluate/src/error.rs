@@ -95,6 +95,57 @@ pub enum EvaluateError {
         /// Tokens that the context holds.
         expected: usize,
     },
+    /// A sentence does not fit the context.
+    #[error(
+        "{place}: {found} tokens, but the context of {model} holds {expected} \
+         (`too_long = \"windows\"` reads them in windows)"
+    )]
+    TooLongSentence {
+        /// Where the example is.
+        place: String,
+        /// The model.
+        model: String,
+        /// Its tokens.
+        found: usize,
+        /// Tokens that the context holds.
+        expected: usize,
+    },
+    /// A context holds special tokens at most.
+    #[error(
+        "{model} reads {found} tokens at most, expected at least {expected}: the special ones and one of the text"
+    )]
+    NoRoom {
+        /// The model.
+        model: String,
+        /// Tokens that it reads: `max_length`, or its context.
+        found: usize,
+        /// Fewest that are of use.
+        expected: usize,
+    },
+    /// A row has not one tag for each token.
+    #[error(
+        "{place}: {tokens} tokens and {tags} tags, expected at least one token and a tag for each"
+    )]
+    NotTagged {
+        /// Where the example is.
+        place: String,
+        /// Its tokens.
+        tokens: usize,
+        /// Its tags.
+        tags: usize,
+    },
+    /// A row has entities of a type that the model never learnt.
+    #[error("{place}: {model} does not know entities of the tag `{tag}`, expected tags of {known}")]
+    UnknownTag {
+        /// Where the example is.
+        place: String,
+        /// The model.
+        model: String,
+        /// The tag.
+        tag: String,
+        /// The model's types of entities.
+        known: String,
+    },
     /// A row has a label that the model never learnt.
     #[error("{place}: {model} does not know the label `{label}`, expected one of {known}")]
     UnknownLabel {

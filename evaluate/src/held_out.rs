@@ -75,6 +75,16 @@ impl HeldOut {
         }
     }
 
+    /// Its tokens and their tags.
+    pub(crate) fn tagged(&self) -> Result<(&[String], &[String])> {
+        let Example { tokens, tags, .. } = &self.example;
+        if !tokens.is_empty() && tokens.len() == tags.len() {
+            return Ok((tokens, tags));
+        }
+        let (place, tokens, tags) = (self.place.clone(), tokens.len(), tags.len());
+        Err(EvaluateError::NotTagged { place, tokens, tags })
+    }
+
     /// Its text or texts.
     pub(crate) fn texts(&self) -> (&str, Option<&str>) {
         (&self.example.text, self.example.text_pair.as_deref())
@@ -127,7 +137,10 @@ pub(crate) fn rows(inputs: &TaskInputs, split: Split) -> Result<Vec<HeldOut>> {
 }
 
 fn place(table: &str, example: &Example) -> String {
-    let own = example.source_id.as_ref().map(|id| format!(" (`{id}`)")).unwrap_or_default();
+    let own = match &example.source_id {
+        Some(id) => format!(" (`{id}`)"),
+        None => " (sources.parquet of the step that made it names the unit's file)".to_owned(),
+    };
     format!(
         "{table}: {} row {} of unit {}{own}",
         example.split, example.key.record, example.key.unit

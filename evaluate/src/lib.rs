@@ -1,7 +1,7 @@
 //! Measures models on held-out data.
 //!
-//! Phase [`classify`] asks fine-tuned classifiers for the labels of a split of `examples`, phase [`baseline`] fits
-//! [`tfidf`] on the train split and asks it for the same rows, phase [`likelihood`] asks language models for the
+//! Phase [`classify`] asks fine-tuned classifiers for the labels of a split of `examples`, phase [`tag`] token classifiers
+//! for the tags of its words, phase [`baseline`] fits [`tfidf`] on the train split and asks it for the same rows, phase [`likelihood`] asks language models for the
 //! documents of the validation split of `token-shards`. Phase [`compare`] makes `results` of what they said: scores with
 //! intervals, and differences with paired tests on the same rows. [`results`] is the format of `results.json`, [`report`]
 //! its table for people.
@@ -14,6 +14,7 @@ pub mod baseline;
 pub mod classify;
 pub mod compare;
 pub mod likelihood;
+pub mod tag;
 
 pub mod report;
 pub mod results;
@@ -25,6 +26,7 @@ mod held_out;
 mod model_files;
 mod scores;
 mod sequence;
+mod tagger_scores;
 
 pub use config::Config;
 pub use error::EvaluateError;

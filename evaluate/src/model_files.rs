@@ -108,6 +108,17 @@ impl Loaded {
         }
     }
 
+    /// The tags of a token classifier.
+    pub(crate) fn tags(&self) -> Result<Vec<String>> {
+        match self.model.config().head() {
+            Head::TokenClassification { labels } => Ok(labels.clone()),
+            _ => {
+                let wanted = Head::TokenClassification { labels: Vec::new() };
+                Err(self.wrong_head(self.model.config().architecture_with(&wanted), "models"))
+            }
+        }
+    }
+
     /// Refuses anything but a language model.
     pub(crate) fn require_language_model(&self) -> Result<()> {
         match self.model.config().head() {

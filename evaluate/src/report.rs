@@ -1,17 +1,22 @@
 //! Results as a table for people.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
-use metrics::{Estimate, Metric};
+use metrics::{EntityMetric, Estimate, Metric};
 
-use crate::results::{Classification, Comparison, Language, Results};
+use crate::results::{Classification, Comparison, Entities, Language, Results, TaggerSeed};
 
 /// The results as lines of plain text: one a model, one a comparison. Ends with a newline.
 pub fn table(results: &Results) -> String {
     let mut text = String::new();
     if let Some(classification) = &results.classification {
         classifiers(&mut text, classification);
-        comparisons(&mut text, &classification.comparisons);
+        comparisons(&mut text, &classification.comparisons, metric);
+    }
+    if let Some(entities) = &results.entities {
+        taggers(&mut text, entities);
+        types(&mut text, entities);
+        comparisons(&mut text, &entities.comparisons, entity_metric);
     }
     if let Some(language) = &results.language {
         language_models(&mut text, language);
@@ -19,12 +24,12 @@ pub fn table(results: &Results) -> String {
     text
 }
 
+fn groups(units: u64, rows: u64) -> String {
+    if units == rows { String::new() } else { format!(" in {units} groups") }
+}
+
 fn classifiers(text: &mut String, found: &Classification) {
-    let units = if found.units == found.rows {
-        String::new()
-    } else {
-        format!(" in {} groups", found.units)
-    };
+    let units = groups(found.units, found.rows);
     line(
         text,
         &format!(
@@ -50,7 +55,52 @@ fn classifiers(text: &mut String, found: &Classification) {
     columns(text, std::iter::once(header).chain(rows).collect());
 }
 
-fn comparisons(text: &mut String, found: &[Comparison]) {
+fn taggers(text: &mut String, found: &Entities) {
+    let Entities { examples, split, rows, words, entities, units, .. } = found;
+    let groups = groups(*units, *rows);
+    line(
+        text,
+        &format!("{examples}, {split}: {rows} rows{groups}, {words} words, {entities} entities"),
+    );
+    let header =
+        ["model", "entity F1", "precision", "recall", "macro F1", "seeds", "sd"].map(String::from);
+    let rows = found.models.iter().map(|scores| {
+        [
+            scores.model.clone(),
+            interval(&scores.micro_f1.estimate),
+            interval(&scores.precision.estimate),
+            interval(&scores.recall.estimate),
+            interval(&scores.macro_f1.estimate),
+            scores.seeds.len().to_string(),
+            scores.micro_f1_sd.map_or_else(|| "-".to_owned(), |sd| format!("{sd:.4}")),
+        ]
+    });
+    columns(text, std::iter::once(header).chain(rows).collect());
+}
+
+/// F1 of each type of entity, means over seeds.
+fn types(text: &mut String, found: &Entities) {
+    let mut types: BTreeMap<&str, u64> = BTreeMap::new();
+    let scores = found.models.iter().flat_map(|model| &model.seeds).flat_map(|seed| &seed.types);
+    scores.for_each(|scores| _ = types.insert(&scores.name, scores.support));
+    line(text, "");
+    let header = ["type", "entities", "model", "F1"].map(String::from);
+    let rows = types.iter().flat_map(|(name, support)| {
+        found.models.iter().map(|model| {
+            let of_type = |seed: &TaggerSeed| {
+                seed.types
+                    .iter()
+                    .find(|scores| scores.name == *name)
+                    .map_or(0.0, |scores| scores.f1)
+            };
+            let f1 = model.seeds.iter().map(of_type).sum::<f64>() / model.seeds.len() as f64;
+            [(*name).to_owned(), support.to_string(), model.model.clone(), format!("{f1:.4}")]
+        })
+    });
+    columns(text, std::iter::once(header).chain(rows).collect());
+}
+
+fn comparisons<M: Copy>(text: &mut String, found: &[Comparison<M>], metric: fn(M) -> &'static str) {
     if found.is_empty() {
         return;
     }
@@ -66,6 +116,9 @@ fn comparisons(text: &mut String, found: &[Comparison]) {
         ]
     });
     columns(text, std::iter::once(header).chain(rows).collect());
+    let corrected =
+        "p is corrected for all comparisons here; a verdict goes by the interval of its own alone";
+    line(text, corrected);
 }
 
 fn language_models(text: &mut String, found: &Language) {
@@ -97,6 +150,17 @@ fn metric(metric: Metric) -> &'static str {
     match metric {
         Metric::Accuracy => "accuracy",
         Metric::MacroF1 => "macro F1",
+    }
+}
+
+fn entity_metric(metric: EntityMetric) -> &'static str {
+    match metric {
+        EntityMetric::Precision => "precision",
+        EntityMetric::Recall => "recall",
+        EntityMetric::MicroF1 => "entity F1",
+        EntityMetric::MacroPrecision => "macro precision",
+        EntityMetric::MacroRecall => "macro recall",
+        EntityMetric::MacroF1 => "macro F1",
     }
 }
 

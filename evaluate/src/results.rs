@@ -3,12 +3,15 @@
 //! Version 1. Every number that has an interval stands with it, its unit, and how the interval was found. Readers refuse
 //! newer versions and ignore keys that they do not know.
 
-use metrics::{ClassScores, Confusion, Estimate, Metric, Test};
+use metrics::{
+    ClassScores, Confusion, Decoding, EntityAverage, EntityMetric, EntityScores, Estimate, Metric,
+    Test,
+};
 use pipelines::table::examples::Split;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::Resampling,
+    config::{EntityMode, Resampling},
     error::{EvaluateError, Result},
 };
 
@@ -27,6 +30,9 @@ pub struct Results {
     /// Classifiers on examples, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classification: Option<Classification>,
+    /// Token classifiers on examples, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entities: Option<Entities>,
     /// Language models on documents, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
@@ -123,15 +129,74 @@ pub struct SeedScores {
     pub confusion: Confusion,
 }
 
+/// Token classifiers on the rows of one split, by the entities that they find.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entities {
+    /// The step or path of the examples.
+    pub examples: String,
+    /// The split.
+    pub split: Split,
+    /// Rows.
+    pub rows: u64,
+    /// Tokens of the examples, which are words to the models.
+    pub words: u64,
+    /// Entities in the rows.
+    pub entities: u64,
+    /// Independent units: groups (documents) where rows have one, else rows.
+    pub units: u64,
+    /// Which tags are an entity.
+    pub mode: EntityMode,
+    /// How scores became tags.
+    pub decoding: Decoding,
+    /// Models.
+    pub models: Vec<TaggerScores>,
+    /// Two models each, on the same rows.
+    pub comparisons: Vec<Comparison<EntityMetric>>,
+}
+
+/// Scores of one token classifier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaggerScores {
+    /// The step or path that it comes from.
+    pub model: String,
+    /// F1 over all entities, mean over seeds.
+    pub micro_f1: Measured,
+    /// Share of the predicted entities that is true, mean over seeds.
+    pub precision: Measured,
+    /// Share of the true entities that is predicted, mean over seeds.
+    pub recall: Measured,
+    /// Mean over types of F1, mean over seeds.
+    pub macro_f1: Measured,
+    /// Sample standard deviation over seeds of micro F1; none for a single seed.
+    pub micro_f1_sd: Option<f64>,
+    /// Sample standard deviation over seeds of macro F1; none for a single seed.
+    pub macro_f1_sd: Option<f64>,
+    /// Each seed.
+    pub seeds: Vec<TaggerSeed>,
+}
+
+/// Scores of one seed of a token classifier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaggerSeed {
+    /// The seed.
+    pub seed: u64,
+    /// Over all entities.
+    pub micro: EntityAverage,
+    /// Means over `types`.
+    pub r#macro: EntityAverage,
+    /// Each type that occurs in truth or prediction.
+    pub types: Vec<EntityScores>,
+}
+
 /// By how much `model` is above `other`, on the same rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Comparison {
+pub struct Comparison<M = Metric> {
     /// The one.
     pub model: String,
     /// The other.
     pub other: String,
     /// The score.
-    pub metric: Metric,
+    pub metric: M,
     /// `model` less `other`, means over seeds; units are drawn together.
     pub difference: Measured,
     /// Could it be chance?

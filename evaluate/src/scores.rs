@@ -39,7 +39,7 @@ pub(crate) struct Contest {
 
 /// What a row depends on no row outside of.
 #[derive(PartialEq, Eq, Hash)]
-enum Independent<'a> {
+pub(crate) enum Independent<'a> {
     Group(&'a str),
     Row(usize),
 }
@@ -139,11 +139,7 @@ impl Contest {
                 self.pair(*metric, self.named(model)?, self.named(other)?, bootstrap)
             })
             .collect::<Result<Vec<_>>>()?;
-        for family in comparisons.chunks_mut(pairs.len().max(1)) {
-            let p: Vec<f64> = family.iter().map(|comparison| comparison.test.p).collect();
-            let adjusted = holm(&p).map_err(of("comparisons"))?;
-            family.iter_mut().zip(adjusted).for_each(|(comparison, p)| comparison.p_adjusted = p);
-        }
+        adjust(&mut comparisons, pairs.len())?;
         Ok(comparisons)
     }
 
@@ -241,15 +237,25 @@ fn numbers<'a>(names: impl Iterator<Item = &'a String>, labels: &[String]) -> Re
     names.map(number).collect()
 }
 
+/// Adjusts the p-values of comparisons, of which each score has as many as there are pairs.
+pub(crate) fn adjust<M>(comparisons: &mut [Comparison<M>], num_pairs: usize) -> Result<()> {
+    for family in comparisons.chunks_mut(num_pairs.max(1)) {
+        let p: Vec<f64> = family.iter().map(|comparison| comparison.test.p).collect();
+        let adjusted = holm(&p).map_err(of("comparisons"))?;
+        family.iter_mut().zip(adjusted).for_each(|(comparison, p)| comparison.p_adjusted = p);
+    }
+    Ok(())
+}
+
 /// Sample standard deviation; none of fewer than two numbers.
-fn deviation(values: &[f64]) -> Option<f64> {
+pub(crate) fn deviation(values: &[f64]) -> Option<f64> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt())
 }
 
-fn common_multiple(a: usize, b: usize) -> usize {
+pub(crate) fn common_multiple(a: usize, b: usize) -> usize {
     let (mut divisor, mut rest) = (a, b);
     while rest > 0 {
         (divisor, rest) = (rest, divisor % rest);

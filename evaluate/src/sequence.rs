@@ -18,7 +18,10 @@ pub(crate) fn fit(
     too_long: TooLong,
 ) -> Result<Sequence, usize> {
     match too_long {
-        TooLong::Refuse if sequence.tokens.len() > context => Err(sequence.tokens.len()),
+        // Windows are of words, whose sequences are made elsewhere.
+        TooLong::Refuse | TooLong::Windows if sequence.tokens.len() > context => {
+            Err(sequence.tokens.len())
+        }
         _ => Ok(form.cut(sequence, context)),
     }
 }

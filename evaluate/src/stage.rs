@@ -11,9 +11,10 @@ use crate::{
     baseline::FitBaseline,
     classify::{Classify, MODELS, PREDICTIONS},
     compare::{self, Compare, RESULTS},
-    config::Config,
+    config::{Config, TaskKind},
     held_out::EXAMPLES,
     likelihood::{LANGUAGE_MODELS, LIKELIHOODS, SHARDS, Score},
+    tag::{TAG_PREDICTIONS, Tag},
 };
 
 /// Name of the stage in manifests.
@@ -29,8 +30,8 @@ impl Stage for Config {
     }
 
     fn config(&self) -> serde_json::Value {
-        let resolved = Config { compare: Some(self.pairs()), ..self.clone() };
-        serde_json::to_value(resolved).expect("the config has string keys and finite numbers only")
+        serde_json::to_value(self.resolved())
+            .expect("the config has string keys and finite numbers only")
     }
 
     fn inputs(&self) -> Vec<InputField> {
@@ -56,9 +57,16 @@ impl Stage for Config {
     fn phases(&self, seed: u64) -> Vec<Box<dyn Phase>> {
         let numeric_profile = NumericProfile::resolve();
         let mut phases: Vec<Box<dyn Phase>> = Vec::new();
+        let Self { too_long, entity_mode, decoding, .. } = self.resolved();
+        let (split, max_length) = (self.split, self.max_length);
+        let too_long = too_long.unwrap_or_default();
         if !self.models.is_empty() {
-            let (split, max_length, too_long) = (self.split, self.max_length, self.too_long);
-            phases.push(Box::new(Classify { split, max_length, too_long, numeric_profile }));
+            phases.push(match decoding {
+                None => Box::new(Classify { split, max_length, too_long, numeric_profile }),
+                Some(decoding) => {
+                    Box::new(Tag { split, max_length, too_long, decoding, numeric_profile })
+                }
+            });
         }
         for &baseline in &self.baselines {
             phases.push(Box::new(FitBaseline { baseline, split: self.split }));
@@ -66,9 +74,9 @@ impl Stage for Config {
         if !self.language_models.is_empty() {
             phases.push(Box::new(Score { numeric_profile }));
         }
-        let (split, pairs, bootstrap) = (self.split, self.pairs(), self.bootstrap);
+        let (pairs, bootstrap) = (self.pairs(), self.bootstrap);
         let seed = self.seed.unwrap_or(seed);
-        phases.push(Box::new(Compare { split, pairs, bootstrap, seed }));
+        phases.push(Box::new(Compare { split, pairs, bootstrap, seed, entity_mode, decoding }));
         phases
     }
 
@@ -79,7 +87,9 @@ impl Stage for Config {
             source: view.output(compare::NAME, compare::NAME, output),
         };
         let mut files = vec![file("results.json", RESULTS)];
-        if !self.classifiers().is_empty() {
+        if self.task == TaskKind::TokenClassification {
+            files.push(file("tag_predictions.parquet", TAG_PREDICTIONS));
+        } else if !self.classifiers().is_empty() {
             files.push(file("predictions.parquet", PREDICTIONS));
         }
         if !self.language_models.is_empty() {

@@ -5,21 +5,24 @@ use std::fs;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use evaluate::config::Resampling;
+use evaluate::config::{EntityMode, Resampling};
 use evaluate::results::{
-    Classification, Comparison, Language, LanguageScores, Measured, ModelScores, Origin,
-    SeedScores, Unit, Verdict,
+    Classification, Comparison, Entities, Language, LanguageScores, Measured, ModelScores, Origin,
+    SeedScores, TaggerScores, TaggerSeed, Unit, Verdict,
 };
 use evaluate::{EvaluateError, Metric, Results};
-use metrics::{Confusion, Estimate, IntervalMethod, Test, TestMethod};
+use metrics::{
+    Confusion, Decoding, EntityAverage, EntityMetric, EntityScores, Estimate, IntervalMethod, Test,
+    TestMethod,
+};
 use pipelines::table::examples::Split;
 
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/results.json")
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1").join(name)
 }
 
 fn good() -> String {
-    fs::read_to_string(golden()).unwrap()
+    fs::read_to_string(golden("results.json")).unwrap()
 }
 
 fn measured(unit: Unit, value: f64, method: IntervalMethod) -> Measured {
@@ -108,14 +111,72 @@ fn meant() -> Results {
         seed: 7,
         bootstrap: Resampling { resamples: NonZeroU32::new(200).unwrap(), level: 0.95 },
         classification: Some(classification()),
+        entities: None,
         language: Some(language()),
     }
+}
+
+fn entities() -> Entities {
+    let average = |f1| EntityAverage { precision: 1.0, recall: 0.5, f1 };
+    let types = |name: &str| EntityScores {
+        name: name.into(),
+        precision: 1.0,
+        recall: 0.5,
+        f1: 0.625,
+        support: 2,
+    };
+    let seed = |seed| TaggerSeed {
+        seed,
+        micro: average(0.625),
+        r#macro: average(0.5),
+        types: vec![types("LOC"), types("PER")],
+    };
+    let model = |name: &str, sd, seeds| TaggerScores {
+        model: name.to_owned(),
+        micro_f1: share(0.625),
+        precision: share(1.0),
+        recall: share(0.5),
+        macro_f1: share(0.5),
+        micro_f1_sd: sd,
+        macro_f1_sd: sd,
+        seeds,
+    };
+    let comparison = |metric| Comparison {
+        model: "tagger".into(),
+        other: "scratch".into(),
+        metric,
+        difference: measured(Unit::Share, 0.25, IntervalMethod::PairedBootstrap),
+        test: Test { p: 0.03125, units: 3, method: TestMethod::ExactRandomisation },
+        p_adjusted: 0.0625,
+        verdict: Verdict::Better,
+    };
+    Entities {
+        examples: "sentences".into(),
+        split: Split::Validation,
+        rows: 4,
+        words: 17,
+        entities: 4,
+        units: 3,
+        mode: EntityMode::Strict,
+        decoding: Decoding::Argmax,
+        models: vec![
+            model("tagger", Some(0.1), vec![seed(1), seed(2)]),
+            model("scratch", None, vec![seed(0)]),
+        ],
+        comparisons: vec![comparison(EntityMetric::MicroF1), comparison(EntityMetric::MacroF1)],
+    }
+}
+
+/// What the file of entities means.
+fn tagged() -> Results {
+    Results { classification: None, language: None, entities: Some(entities()), ..meant() }
 }
 
 #[test]
 #[ignore = "writes the golden file anew, which is right only before a version is released"]
 fn write_golden() {
-    fs::write(golden(), meant().to_json()).unwrap();
+    fs::write(golden("results.json"), meant().to_json()).unwrap();
+    fs::write(golden("entities.json"), tagged().to_json()).unwrap();
 }
 
 #[test]
@@ -123,6 +184,16 @@ fn results_are_read_as_they_were_meant_and_written_the_same() {
     assert_eq!(Results::from_json(good().as_bytes()).unwrap(), meant());
     let written = String::from_utf8(meant().to_json()).unwrap();
     assert!(written == good(), "results are written with other bytes: raise their version");
+}
+
+#[test]
+fn entities_are_read_as_they_were_meant_and_written_the_same() {
+    let good = fs::read(golden("entities.json")).unwrap();
+    assert_eq!(Results::from_json(&good).unwrap(), tagged());
+    assert!(
+        tagged().to_json() == good,
+        "results are written with other bytes: raise their version"
+    );
 }
 
 #[test]

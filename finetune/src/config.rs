@@ -20,12 +20,16 @@ pub struct Config {
     /// What is learnt.
     #[serde(default)]
     pub task: TaskKind,
-    /// Most tokens of a text, with the end-of-text token behind it; at most the model's context. `None` is the context.
+    /// Which tokens of a word learn its tag; of token classification only. `None` is `first`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labelled_tokens: Option<LabelledTokens>,
+    /// Most tokens of a text, with the special tokens around it; at most the model's context. `None` is the context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_length: Option<NonZeroUsize>,
-    /// What happens to a text of more than `max_length` tokens.
-    #[serde(default)]
-    pub too_long: TooLong,
+    /// What happens to a text of more than `max_length` tokens. `None` is `refuse`, and `windows` for token classification:
+    /// there nothing is lost, since every word is learnt and judged once, whichever window it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub too_long: Option<TooLong>,
     /// Times that every training row is seen.
     #[serde(default = "default_epochs")]
     pub epochs: NonZeroU32,
@@ -73,6 +77,19 @@ pub enum TaskKind {
     /// One label of the whole text.
     #[default]
     SequenceClassification,
+    /// A tag of each word: entities.
+    TokenClassification,
+}
+
+/// Which tokens of a word learn its tag. A word is always judged by its first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LabelledTokens {
+    /// The first one: words of many tokens do not count more.
+    #[default]
+    First,
+    /// All.
+    All,
 }
 
 /// What happens to a text that is too long.
@@ -84,6 +101,8 @@ pub enum TooLong {
     Refuse,
     /// Its end is cut off; how many were cut is counted.
     Truncate,
+    /// It is read in windows, each beginning with the last quarter of the one before; of token classification only.
+    Windows,
 }
 
 fn default_epochs() -> NonZeroU32 {
@@ -141,6 +160,9 @@ impl Config {
                 return Err(format!("`{field}` is {found}, expected {expected}"));
             }
         }
+        if self.task == TaskKind::SequenceClassification {
+            self.validate_whole_texts()?;
+        }
         if self.seeds.is_empty() {
             return Err("`seeds` is empty, expected at least one".into());
         }
@@ -148,6 +170,32 @@ impl Config {
         match self.seeds.iter().find(|seed| !seen.insert(**seed)) {
             Some(seed) => Err(format!("`seeds` has {seed} twice, expected different seeds")),
             None => Ok(()),
+        }
+    }
+
+    /// Refuses what only tags of words can have.
+    fn validate_whole_texts(&self) -> Result<(), String> {
+        let only = "expected it for `task = \"token-classification\"` alone";
+        if self.labelled_tokens.is_some() {
+            return Err(format!("`labelled_tokens` is given, {only}"));
+        }
+        match self.too_long {
+            Some(TooLong::Windows) => Err(format!("`too_long` is `windows`, {only}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same with what follows from the task filled in.
+    #[must_use]
+    pub fn resolved(&self) -> Self {
+        let (too_long, labelled_tokens) = match self.task {
+            TaskKind::SequenceClassification => (TooLong::Refuse, None),
+            TaskKind::TokenClassification => (TooLong::Windows, Some(LabelledTokens::First)),
+        };
+        Self {
+            too_long: self.too_long.or(Some(too_long)),
+            labelled_tokens: self.labelled_tokens.or(labelled_tokens),
+            ..self.clone()
         }
     }
 
@@ -175,6 +223,15 @@ mod tests {
         check(r#","warmup_ratio":1.1"#, Err("`warmup_ratio` is 1.1, expected 0 to 1"));
         check(r#","peak_lr":0"#, Err("`peak_lr` is 0, expected a positive number"));
         check(r#","seeds":[]"#, Err("`seeds` is empty, expected at least one"));
+        check(
+            r#","task":"token-classification","labelled_tokens":"all","too_long":"windows""#,
+            Ok(()),
+        );
+        let only = |found: &str| {
+            format!("{found}, expected it for `task = \"token-classification\"` alone")
+        };
+        check(r#","labelled_tokens":"all""#, Err(&only("`labelled_tokens` is given")));
+        check(r#","too_long":"windows""#, Err(&only("`too_long` is `windows`")));
         check(r#","seeds":[1,2,1]"#, Err("`seeds` has 1 twice, expected different seeds"));
     }
 

@@ -7,8 +7,9 @@ use pipelines::error::TaskError;
 use pipelines::input::{TaskInput, TaskInputs};
 use pipelines::stage::{ArtifactView, Input, View};
 
-use crate::config::Init;
+use crate::config::{Init, TaskKind};
 use crate::error::FinetuneError;
+use crate::train::Train;
 
 /// The field, and the role, of examples.
 pub const EXAMPLES: &str = "examples";
@@ -76,11 +77,11 @@ pub fn shape(inputs: &TaskInputs) -> Result<ModelConfig, TaskError> {
 /// When the checkpoint cannot be read, or has classes already.
 pub fn classifier(
     inputs: &TaskInputs,
-    init: Init,
+    phase: &Train,
     labels: &[String],
     seed: u64,
 ) -> Result<Checkpoint, TaskError> {
-    let body = match init {
+    let body = match phase.init {
         Init::Scratch => Checkpoint::fresh(shape(inputs)?, seed)?,
         Init::Pretrained => {
             let (config, config_path) = mapped(inputs.one(CONFIG_FILE)?)?;
@@ -88,7 +89,11 @@ pub fn classifier(
             Checkpoint::from_bytes((&config, &config_path), (&weights, &weights_path))?
         }
     };
-    Ok(body.into_classifier(labels.to_vec(), seed)?)
+    let labels = labels.to_vec();
+    Ok(match phase.task {
+        TaskKind::SequenceClassification => body.into_classifier(labels, seed)?,
+        TaskKind::TokenClassification => body.into_token_classifier(labels, seed)?,
+    })
 }
 
 /// The bytes of an input, and what errors call it.

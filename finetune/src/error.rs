@@ -26,6 +26,27 @@ pub enum FinetuneError {
          `too_long = \"truncate\"` would cut it off, and a model of a longer context read it"
     )]
     TooLong { name: String, row: String, found: usize, expected: usize },
+    #[error(
+        "{name}: row {row} has {found} tokens with special ones, expected at most {expected}; \
+         `too_long = \"windows\"` would read it in windows"
+    )]
+    TooLongSentence { name: String, row: String, found: usize, expected: usize },
+    #[error(
+        "`max_length` is {found} tokens, expected at least {expected}: the special ones and one of the text"
+    )]
+    NoRoom { found: usize, expected: usize },
+    #[error(
+        "{name}: row {row} has {tokens} tokens and {tags} tags, expected at least one token and a tag for each"
+    )]
+    NotTagged { name: String, row: String, tokens: usize, tags: usize },
+    #[error(
+        "{name}: the tag `{tag}` of row {row} is in {split} and on no token of train; found in train: {known}"
+    )]
+    UnseenTag { name: String, row: String, split: &'static str, tag: String, known: String },
+    #[error(
+        "the train split has no tag of an entity, expected at least one: tags are `O`, `B-TYPE` and `I-TYPE`"
+    )]
+    NoEntity,
     #[error("{name}: row {row} has {found} labels, expected one")]
     Labels { name: String, row: String, found: usize },
     #[error("{name}: row {row} has a second text, expected one text a row; pairs cannot be learnt")]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use codec::Codec;
+use codec::{Codec, WordPlace};
 use model::SequenceForm;
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
@@ -15,18 +15,56 @@ use crate::data::EXAMPLES;
 use crate::error::FinetuneError;
 
 /// Rows of one split.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rows {
     /// Token ids, special ones included.
     pub sequences: Vec<Vec<u32>>,
-    /// Places of their labels in the label list.
-    pub labels: Vec<u32>,
+    /// What is learnt of them.
+    pub targets: Targets,
+}
+
+/// What is learnt of sequences, as places in the label list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// The label of each sequence.
+    Labels(Vec<u32>),
+    /// The tags of sentences.
+    Tags(Tags),
+}
+
+/// The tags of sentences that were cut into sequences.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// Of each sequence, the tag of each token; `None` where it is not learnt.
+    pub tokens: Vec<Vec<Option<u32>>>,
+    /// The sentences.
+    pub sentences: Vec<Sentence>,
+}
+
+/// A tagged sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sentence {
+    /// The tag of each word.
+    pub tags: Vec<u32>,
+    /// Where the answer for each word stands, by sequence of the split; `None` where there is none.
+    pub places: Vec<Option<WordPlace>>,
+}
+
+impl Rows {
+    /// Number of rows of the examples.
+    pub fn num_rows(&self) -> u64 {
+        let rows = match &self.targets {
+            Targets::Labels(labels) => labels.len(),
+            Targets::Tags(tags) => tags.sentences.len(),
+        };
+        rows as u64
+    }
 }
 
 /// Everything that a task learns from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
-    /// The labels of the train split, sorted.
+    /// The labels of the train split, sorted; of tags `O` first.
     pub labels: Vec<String>,
     /// The train split.
     pub train: Rows,
@@ -49,16 +87,19 @@ pub struct Encoder<'a> {
 }
 
 /// A row with what messages call it.
-struct Named {
-    file: String,
-    example: Example,
+pub(crate) struct Named {
+    pub(crate) file: String,
+    pub(crate) example: Example,
 }
 
 impl Named {
-    fn row(&self) -> String {
+    pub(crate) fn row(&self) -> String {
         match &self.example.source_id {
             Some(name) => format!("`{name}`"),
-            None => format!("{} of unit {}", self.example.key.record, self.example.key.unit),
+            None => format!(
+                "{} of unit {} (sources.parquet of the step that made it names the unit's file)",
+                self.example.key.record, self.example.key.unit
+            ),
         }
     }
 
@@ -83,40 +124,38 @@ impl Dataset {
     pub fn read(inputs: &TaskInputs, encoder: &Encoder<'_>) -> Result<Self, TaskError> {
         let rows = named(inputs)?;
         let labels = labels(&rows)?;
-        let mut dataset =
-            Self { labels, train: Rows::default(), validation: Rows::default(), num_truncated: 0 };
         let encoded: Vec<Encoded> =
             rows.par_iter().map(|row| encoder.encode(row)).collect::<Result<_, FinetuneError>>()?;
+        let num_truncated = encoded.iter().filter(|row| row.is_truncated).count() as u64;
+        let [mut train, mut validation] = [(Vec::new(), Vec::new()), (Vec::new(), Vec::new())];
         for (row, encoded) in rows.iter().zip(encoded) {
-            let label = dataset.place(row)?;
-            dataset.num_truncated += u64::from(encoded.is_truncated);
+            let label = place(&labels, row)?;
             let split = match row.example.split {
-                Split::Train => &mut dataset.train,
-                _ => &mut dataset.validation,
+                Split::Train => &mut train,
+                _ => &mut validation,
             };
-            split.sequences.push(encoded.sequence);
-            split.labels.push(label);
+            split.0.push(encoded.sequence);
+            split.1.push(label);
         }
-        Ok(dataset)
-    }
-
-    /// The place of the row's label in the list.
-    fn place(&self, row: &Named) -> Result<u32, FinetuneError> {
-        let label = row.label()?;
-        let place = self.labels.binary_search_by(|known| known.as_str().cmp(label)).ok();
-        place.and_then(|place| u32::try_from(place).ok()).ok_or_else(|| {
-            FinetuneError::UnseenLabel {
-                name: row.file.clone(),
-                row: row.row(),
-                split: row.example.split.name(),
-                label: label.to_owned(),
-                known: quoted(&self.labels),
-            }
-        })
+        let rows = |(sequences, labels)| Rows { sequences, targets: Targets::Labels(labels) };
+        Ok(Self { labels, train: rows(train), validation: rows(validation), num_truncated })
     }
 }
 
-fn named(inputs: &TaskInputs) -> Result<Vec<Named>, TaskError> {
+/// The place of the row's label in the list.
+fn place(labels: &[String], row: &Named) -> Result<u32, FinetuneError> {
+    let label = row.label()?;
+    let place = labels.binary_search_by(|known| known.as_str().cmp(label)).ok();
+    place.and_then(|place| u32::try_from(place).ok()).ok_or_else(|| FinetuneError::UnseenLabel {
+        name: row.file.clone(),
+        row: row.row(),
+        split: row.example.split.name(),
+        label: label.to_owned(),
+        known: quoted(labels),
+    })
+}
+
+pub(crate) fn named(inputs: &TaskInputs) -> Result<Vec<Named>, TaskError> {
     let mut rows = Vec::new();
     for input in inputs.all(EXAMPLES) {
         for batch in TableReader::<Example>::open(&input.map()?)? {
@@ -138,7 +177,7 @@ fn labels(rows: &[Named]) -> Result<Vec<String>, FinetuneError> {
     Ok(labels)
 }
 
-fn quoted(labels: &[String]) -> String {
+pub(crate) fn quoted(labels: &[String]) -> String {
     labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ")
 }
 

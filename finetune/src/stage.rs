@@ -21,7 +21,8 @@ impl Stage for Config {
     }
 
     fn config(&self) -> serde_json::Value {
-        serde_json::to_value(self).expect("the config has string keys and finite numbers only")
+        serde_json::to_value(self.resolved())
+            .expect("the config has string keys and finite numbers only")
     }
 
     fn inputs(&self) -> Vec<InputField> {
@@ -40,11 +41,13 @@ impl Stage for Config {
     }
 
     fn phases(&self, _: u64) -> Vec<Box<dyn Phase>> {
+        let Self { labelled_tokens, too_long, .. } = self.resolved();
         vec![Box::new(Train {
             init: self.init,
             task: self.task,
+            labelled_tokens,
             max_length: self.max_length,
-            too_long: self.too_long,
+            too_long: too_long.unwrap_or_default(),
             epochs: self.epochs,
             batch_size: self.batch_size,
             peak_lr: self.peak_lr,

@@ -13,10 +13,11 @@ use pipelines::stage::{Phase, Task, Training, View};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::config::{Init, TaskKind, TooLong};
+use crate::config::{Init, LabelledTokens, TaskKind, TooLong};
 use crate::data;
 use crate::error::FinetuneError;
 use crate::rows::{Dataset, Encoder};
+use crate::tagged;
 use crate::trainer::Trainer;
 
 /// Name of the phase.
@@ -32,6 +33,8 @@ pub const FILES: [&str; 3] = [CONFIG_FILE, METRICS_FILE, WEIGHTS_FILE];
 pub struct Train {
     pub init: Init,
     pub task: TaskKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labelled_tokens: Option<LabelledTokens>,
     pub max_length: Option<NonZeroUsize>,
     pub too_long: TooLong,
     pub epochs: NonZeroU32,
@@ -91,17 +94,26 @@ impl Phase for Train {
             return Err(FinetuneError::MaxLength { found: max_length, expected: context }.into());
         }
         let encoder = Encoder { codec: &codec, form, max_length, too_long: self.too_long };
-        let dataset = Dataset::read(inputs, &encoder)?;
-        let classifier = data::classifier(inputs, self.init, &dataset.labels, seed)?;
+        let dataset = match self.task {
+            TaskKind::SequenceClassification => Dataset::read(inputs, &encoder)?,
+            TaskKind::TokenClassification => {
+                tagged::read(inputs, &encoder, self.labelled_tokens.unwrap_or_default())?
+            }
+        };
+        let classifier = data::classifier(inputs, self, &dataset.labels, seed)?;
         let (classifier, metrics) = Trainer::new(self, &dataset, seed, classifier)?.run(ctx)?;
         out.write(CONFIG_FILE, classifier.config.to_json().as_bytes())?;
         out.write(METRICS_FILE, &metrics)?;
         let mut weights = out.create(WEIGHTS_FILE)?;
         classifier.write_weights(&mut weights)?;
         out.finish(weights, Size::Bytes)?;
-        out.count("train_rows", dataset.train.labels.len() as u64);
-        out.count("validation_rows", dataset.validation.labels.len() as u64);
+        out.count("train_rows", dataset.train.num_rows());
+        out.count("validation_rows", dataset.validation.num_rows());
         out.count("truncated_rows", dataset.num_truncated);
+        if self.task == TaskKind::TokenClassification {
+            out.count("train_windows", dataset.train.sequences.len() as u64);
+            out.count("validation_windows", dataset.validation.sequences.len() as u64);
+        }
         out.details(json!({
             "architecture": classifier.config.architecture(),
             "labels": dataset.labels,

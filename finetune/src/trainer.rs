@@ -3,16 +3,18 @@
 use std::path::Path;
 
 use model::{
-    AdamW, AdamWConfig, Checkpoint, CpuModel, LossSum, Parameters, Sequences, cpu::Tensor,
+    AdamW, AdamWConfig, Checkpoint, CpuModel, LossSum, Parameters, Sequences, TokenBatch,
+    cpu::Tensor,
 };
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
 use pipelines::seed::{Permutation, Seed};
 
+use crate::config::TaskKind;
 use crate::error::FinetuneError;
 use crate::notes::Notes;
-use crate::rows::{Dataset, Rows};
-use crate::score::{EpochLine, Validation};
+use crate::rows::{Dataset, Rows, Tags, Targets};
+use crate::score::{EntityValidation, EpochLine, LabelValidation, Validation};
 use crate::train::Train;
 
 /// Where the order of rows comes from.
@@ -67,9 +69,9 @@ impl<'a> Trainer<'a> {
             ctx.advance(step);
         }
         let start = self.optimizer.steps();
-        let labels = self.training_labels();
+        let targets = self.training_targets();
         for epoch in self.notes.epochs() + 1..=epochs {
-            if self.epoch(epoch, &labels, ctx)?.is_none() {
+            if self.epoch(epoch, &targets, ctx)?.is_none() {
                 // The state at the start is stored already.
                 if self.optimizer.steps() > start {
                     self.save(ctx)?;
@@ -104,32 +106,41 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    fn num_rows(&self) -> u64 {
-        self.dataset.train.sequences.len() as u64
-    }
-
     fn steps_per_epoch(&self) -> u64 {
-        self.num_rows().div_ceil(self.phase.batch_size.get() as u64)
+        let sequences = self.dataset.train.sequences.len() as u64;
+        sequences.div_ceil(self.phase.batch_size.get() as u64)
     }
 
     fn total_steps(&self) -> u64 {
         self.steps_per_epoch() * u64::from(self.phase.epochs.get())
     }
 
-    /// The labels of the training rows, dealt anew where that is asked for.
-    fn training_labels(&self) -> Vec<u32> {
-        let labels = &self.dataset.train.labels;
-        if !self.phase.shuffle_labels {
-            return labels.clone();
+    /// What is learnt of the training rows, dealt anew where that is asked for: labels among rows, tags among the tokens
+    /// that carry one.
+    fn training_targets(&self) -> Targets {
+        let mut targets = self.dataset.train.targets.clone();
+        if self.phase.shuffle_labels {
+            match &mut targets {
+                Targets::Labels(labels) => self.deal(labels.iter_mut().collect()),
+                Targets::Tags(tags) => {
+                    self.deal(tags.tokens.iter_mut().flatten().flatten().collect())
+                }
+            }
         }
-        order(Seed::new(self.seed, LABELS), 0, labels.len()).map(|row| labels[row]).collect()
+        targets
+    }
+
+    fn deal(&self, mut labels: Vec<&mut u32>) {
+        let order = order(Seed::new(self.seed, LABELS), 0, labels.len());
+        let dealt: Vec<u32> = order.map(|row| *labels[row]).collect();
+        labels.iter_mut().zip(dealt).for_each(|(label, dealt)| **label = dealt);
     }
 
     /// Takes the steps of an epoch that are left and validates; `None` if the run is told to stop meanwhile.
     fn epoch(
         &mut self,
         epoch: u32,
-        labels: &[u32],
+        targets: &Targets,
         ctx: &Context,
     ) -> Result<Option<()>, TaskError> {
         let train = &self.dataset.train.sequences;
@@ -142,28 +153,24 @@ impl<'a> Trainer<'a> {
             if ctx.is_cancelled() {
                 return Ok(None);
             }
-            let sequences: Sequences = batch.iter().map(|row| &train[*row]).collect();
-            let labels: Vec<u32> = batch.iter().map(|row| labels[*row]).collect();
-            let loss = self.step(&sequences, &labels)?;
+            let loss = self.step(batch, targets)?;
             self.notes.add(loss);
             ctx.advance(1);
         }
         let Some(validation) = self.validate(ctx)? else { return Ok(None) };
         let (step, train_loss) = (self.optimizer.steps(), self.notes.loss().mean().unwrap_or(0.0));
         let line = EpochLine { epoch, step, train_loss, validation };
-        ctx.note(&note(self.seed, &line));
+        ctx.note(&note(self.phase.task, self.seed, &line));
         self.notes.end_epoch(&line);
         Ok(Some(()))
     }
 
-    fn step(&mut self, sequences: &Sequences, labels: &[u32]) -> Result<LossSum, TaskError> {
+    /// Takes a step over some of the training sequences.
+    fn step(&mut self, batch: &[usize], targets: &Targets) -> Result<LossSum, TaskError> {
         let (done, step) = (self.optimizer.steps(), self.optimizer.steps() + 1);
         let failed = |source| FinetuneError::Step { step, source: Box::new(source) };
         self.gradients.clear();
-        let loss = self
-            .model
-            .accumulate_classes(sequences, labels, &mut self.gradients)
-            .map_err(failed)?;
+        let loss = self.accumulate(batch, targets).map_err(failed)?;
         let found = loss.mean().unwrap_or(f64::NAN);
         if !found.is_finite() {
             return Err(FinetuneError::LossDiverged { step, found }.into());
@@ -178,21 +185,57 @@ impl<'a> Trainer<'a> {
         Ok(loss)
     }
 
+    /// Adds up the gradients of the sum of the losses of some of the training sequences.
+    fn accumulate(&mut self, batch: &[usize], targets: &Targets) -> model::Result<LossSum> {
+        let train = &self.dataset.train.sequences;
+        match targets {
+            Targets::Labels(labels) => {
+                let sequences: Sequences = batch.iter().map(|row| &train[*row]).collect();
+                let labels: Vec<u32> = batch.iter().map(|row| labels[*row]).collect();
+                self.model.accumulate_classes(&sequences, &labels, &mut self.gradients)
+            }
+            Targets::Tags(Tags { tokens, .. }) => {
+                let mut tagged = TokenBatch::new();
+                batch.iter().try_for_each(|row| tagged.push(&train[*row], &tokens[*row]))?;
+                self.model.accumulate_tokens(&tagged, &mut self.gradients)
+            }
+        }
+    }
+
     /// How the validation rows are judged, if there are any; `None` if the run is told to stop meanwhile.
     fn validate(&mut self, ctx: &Context) -> Result<Option<Option<Validation>>, TaskError> {
-        let Rows { sequences, labels } = &self.dataset.validation;
-        if labels.is_empty() {
+        let Rows { sequences, targets } = &self.dataset.validation;
+        if self.dataset.validation.num_rows() == 0 {
             return Ok(Some(None));
         }
-        let mut logits = Vec::with_capacity(labels.len());
+        let mut logits = Vec::with_capacity(sequences.len());
         for batch in sequences.chunks(self.phase.batch_size.get()) {
             if ctx.is_cancelled() {
                 return Ok(None);
             }
-            logits.extend(self.model.class_logits(&batch.iter().collect())?);
+            let batch: Sequences = batch.iter().collect();
+            match targets {
+                Targets::Labels(_) => logits.extend(self.model.class_logits(&batch)?),
+                Targets::Tags(_) => logits.extend(self.tag_logits(&batch)?),
+            }
         }
-        let num_labels = u32::try_from(self.dataset.labels.len()).expect("labels have u32 places");
-        Ok(Some(Some(Validation::of(&logits, labels, num_labels)?)))
+        let labels = &self.dataset.labels;
+        Ok(Some(Some(match targets {
+            Targets::Labels(truth) => {
+                let num_labels = u32::try_from(labels.len()).expect("labels have u32 places");
+                Validation::Labels(LabelValidation::of(&logits, truth, num_labels)?)
+            }
+            Targets::Tags(tags) => {
+                Validation::Entities(EntityValidation::of(&logits, tags, labels)?)
+            }
+        })))
+    }
+
+    /// Logits of every tag for each token of each sequence, `[sequences][tokens, tags]`.
+    fn tag_logits(&mut self, batch: &Sequences) -> model::Result<Vec<Vec<f32>>> {
+        let (logits, num_tags) = (self.model.logits(batch)?, self.dataset.labels.len());
+        let bounds = batch.offsets().windows(2);
+        Ok(bounds.map(|at| logits[at[0] * num_tags..at[1] * num_tags].to_vec()).collect())
     }
 }
 
@@ -214,11 +257,21 @@ fn lr(peak_lr: f64, warmup_ratio: f64, total: u64, step: u64) -> f64 {
     }
 }
 
-fn note(seed: u64, line: &EpochLine) -> String {
-    let head = format!("seed {seed}, epoch {}: loss {:.4} nats/row", line.epoch, line.train_loss);
+fn note(task: TaskKind, seed: u64, line: &EpochLine) -> String {
+    let each = match task {
+        TaskKind::SequenceClassification => "row",
+        TaskKind::TokenClassification => "tag",
+    };
+    let head =
+        format!("seed {seed}, epoch {}: loss {:.4} nats/{each}", line.epoch, line.train_loss);
     match &line.validation {
         None => head,
-        Some(found) => format!("{head}, validation accuracy {:.3}", found.validation_accuracy),
+        Some(Validation::Labels(found)) => {
+            format!("{head}, validation accuracy {:.3}", found.validation_accuracy)
+        }
+        Some(Validation::Entities(found)) => {
+            format!("{head}, validation F1 {:.3}", found.validation_f1)
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod likelihoods;
 pub mod predictions;
 pub mod signals;
 pub mod sources;
+pub mod tag_predictions;
 
 use std::path::{Path, PathBuf};
 

@@ -16,6 +16,7 @@ use pipelines::table::examples::Example;
 use pipelines::table::likelihoods::Likelihood;
 use pipelines::table::predictions::Prediction;
 use pipelines::table::sources::SourceRow;
+use pipelines::table::tag_predictions::TagPrediction;
 use pipelines::table::{Row, read_all, signals};
 
 #[path = "golden/samples.rs"]
@@ -119,6 +120,7 @@ fn tables_are_read_and_strange_ones_refused() {
     check_table::<Document>("documents.parquet", &samples::documents());
     check_table::<Example>("v2/examples.parquet", &samples::tagged_examples());
     check_table::<Prediction>("predictions.parquet", &samples::predictions());
+    check_table::<TagPrediction>("tag_predictions.parquet", &samples::tag_predictions());
     check_table::<Likelihood>("likelihoods.parquet", &samples::likelihoods());
     check_table::<SourceRow>("sources.parquet", &samples::sources());
     check_table::<ShardDocument>("narrow.docs.parquet", &samples::shard_documents());

@@ -9,4 +9,5 @@ mod chaos;
 mod kills;
 mod project;
 mod store;
+mod tagging;
 mod training;

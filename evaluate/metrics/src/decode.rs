@@ -3,7 +3,20 @@
 //! Here, and not with the model: fine-tuning validates with it, evaluation measures with it, prediction answers with
 //! it, all from plain numbers; and what a legal sequence is, [`TagSet`] knows.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{MetricsError, TagSet, tags::Tag};
+
+/// How the scores of words become tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decoding {
+    /// The best legal sequence: [`TagSet::decode`].
+    #[default]
+    Legal,
+    /// The best tag of every word alone, legal or not: [`argmax`].
+    Argmax,
+}
 
 /// The best tag of every token alone; of equally good ones the first.
 ///
@@ -21,6 +34,37 @@ pub fn argmax<S: Copy + Into<f64>>(
 }
 
 impl TagSet {
+    /// The tags of the words of a sentence, from the scores of each; a word without scores is outside of entities.
+    ///
+    /// # Shapes
+    /// - `words`: `[words][tags]`
+    /// - returns `[words]`
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), and if a word has no scores and no tag is an `O`.
+    pub fn tag_words<S: Copy + Into<f64>>(
+        &self,
+        words: &[Option<&[S]>],
+        decoding: Decoding,
+    ) -> Result<Vec<u32>, MetricsError> {
+        let outside = self.tags.iter().position(|tag| tag.prefix == 'O');
+        let mut scores: Vec<f64> = Vec::with_capacity(words.len() * self.tags.len());
+        for word in words {
+            if let Some(row) = word {
+                MetricsError::check_length("scores of tags", row.len(), self.tags.len())?;
+                scores.extend(row.iter().map(|&score| score.into()));
+            } else {
+                let outside = outside.ok_or(MetricsError::Empty { what: "tags O" })?;
+                let only = |tag| if tag == outside { 0.0 } else { f64::NEG_INFINITY };
+                scores.extend((0..self.tags.len()).map(only));
+            }
+        }
+        match decoding {
+            Decoding::Legal => self.decode(&scores),
+            Decoding::Argmax => argmax(&scores, self.tags.len()),
+        }
+    }
+
     /// The legal IOB2 sequence with the largest sum of scores: an `I` comes only behind a `B` or an `I` of its type.
     ///
     /// Of equally good sequences it takes the one whose last tag has the lowest index, of those the one whose last but

@@ -36,7 +36,7 @@ mod wilson;
 
 pub use bootstrap::Bootstrap;
 pub use confusion::{ClassScores, Confusion};
-pub use decode::argmax;
+pub use decode::{Decoding, argmax};
 pub use entities::{
     EntityAverage, EntityCounts, EntityMetric, EntityReport, EntityRuns, EntityScores, Sentences,
 };

@@ -1,7 +1,7 @@
 //! Legal decoding against every legal sequence.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use metrics::{EntityMode, MetricsError, Scheme, TagSet, argmax};
+use metrics::{Decoding, EntityMode, MetricsError, Scheme, TagSet, argmax};
 use proptest::prelude::*;
 
 const NAMES: [&str; 5] = ["I-A", "O", "B-B", "I-B", "B-A"];
@@ -91,4 +91,18 @@ fn what_cannot_be_decoded_is_named() {
     let inside = TagSet::new(&["I-A", "I-B"], EntityMode::Lenient).unwrap();
     assert_eq!(message(inside.decode(&[0.0, 0.0])), "no tags O or B to measure");
     assert_eq!(message(argmax::<f32>(&[], 0)), "no tags to measure");
+}
+
+#[test]
+fn words_without_scores_are_outside() {
+    let row = [9.0, 0.0, 1.0, 5.0, 2.0];
+    let tag = |words: &[Option<&[f64]>], decoding| tags().tag_words(words, decoding).unwrap();
+    assert_eq!(tag(&[Some(&row), None, Some(&row)], Decoding::Argmax), [0, 1, 0]);
+    assert_eq!(tag(&[None, Some(&row), Some(&row)], Decoding::Legal), [1, 4, 0]);
+    assert_eq!(tag(&[], Decoding::Legal), [0; 0]);
+    let short = tags().tag_words(&[Some(&row[..4])], Decoding::Legal);
+    assert!(matches!(short, Err(MetricsError::Length { found: 4, expected: 5, .. })), "{short:?}");
+    let no_outside = TagSet::new(&["B-A"], EntityMode::Lenient).unwrap();
+    let refused = no_outside.tag_words::<f64>(&[None], Decoding::Legal);
+    assert_eq!(refused, Err(MetricsError::Empty { what: "tags O" }));
 }

@@ -71,6 +71,76 @@ pub fn classifier(seeds: &[u64]) -> Step {
     }))
 }
 
+/// Token classifiers of these tags, one a seed.
+pub fn tagger(seeds: &[u64], tags: &[&str]) -> Step {
+    let of = |seed: &u64| MODEL_FILES.map(|name| format!("seed-{seed}/{name}"));
+    let files = seeds.iter().flat_map(of);
+    let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    let made_of = (seeds.to_vec(), tags);
+    Step::new(Given::new(Kind::Checkpoint, files, made_of, |(seeds, tags), out| {
+        seeds.iter().try_for_each(|&seed| {
+            let model = checkpoint(seed).into_token_classifier(tags.clone(), seed)?;
+            write_model(&model, &format!("seed-{seed}/"), out)
+        })
+    }))
+}
+
+/// Sentences of words, each with its tag, and their documents.
+pub type Tagged = (String, Option<String>);
+
+/// Tagged test rows as an artifact.
+pub fn sentences(rows: Vec<Tagged>) -> Step {
+    let files = ["rows.parquet", "labels.json"];
+    Step::new(Given::new(Kind::Examples, files, rows, |rows, out| {
+        let mut table = TableWriter::create(out, "rows.parquet")?;
+        for (record, (words, group)) in (0..).zip(rows) {
+            let pairs = words.split(' ').filter_map(|word| word.split_once('/'));
+            let (tokens, tags): (Vec<String>, Vec<String>) =
+                pairs.map(|(word, tag)| (word.to_owned(), tag.to_owned())).unzip();
+            table.push(Example {
+                id: text_id(&tokens.join(" ")),
+                key: RowKey { unit: text_id("unit"), record },
+                source_id: Some(format!("row-{record}")),
+                split: Split::Test,
+                group: group.clone(),
+                text: tokens.join(" "),
+                text_pair: None,
+                labels: Vec::new(),
+                tokens,
+                tags,
+            })?;
+        }
+        table.finish(out)?;
+        let list = br#"{"task":"token-classification","labels":["O","B-PER","I-PER"]}"#;
+        Ok(out.write("labels.json", list)?)
+    }))
+}
+
+/// Sentences of which two each are of one document, the last longer than the context.
+pub fn tagged_examples() -> Vec<Tagged> {
+    let words = |at: usize| {
+        let name = ["good/B-PER", "bad/B-PER poor/I-PER", "fine/B-LOC"][at % 3];
+        format!("the/O {name} was/O {at}/O")
+    };
+    let mut rows: Vec<_> = (0..24).map(|at| (words(at), Some((at / 2).to_string()))).collect();
+    rows.push(("the/O good/B-PER was/O ".repeat(12), None));
+    rows
+}
+
+/// Two fine-tuned steps that tag, and sentences.
+pub fn tagging_steps() -> Steps {
+    let tags = ["O", "B-LOC", "B-PER", "I-PER"];
+    Steps::from([
+        ("ner", tagger(&[1, 2], &tags)),
+        ("scratch", tagger(&[3], &tags)),
+        ("sentences", sentences(tagged_examples())),
+    ])
+}
+
+/// An evaluation of them.
+pub const TAGGING: &str = r#"{"task":"token-classification","models":["ner","scratch"],
+    "examples":"sentences","bootstrap":{"resamples":200}}"#;
+
 /// A language model.
 pub fn language_model(seed: u64) -> Step {
     Step::new(Given::new(Kind::Checkpoint, MODEL_FILES, seed, |seed, out| {

@@ -3,6 +3,7 @@
 
 mod golden;
 mod lab;
+mod tagging;
 
 use std::fs;
 

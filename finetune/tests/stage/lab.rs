@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use codec::{Codec, PretokenCounts, Vocabulary};
+use codec::{Codec, PretokenCounts, SpecialTokens, Vocabulary};
 use laboratory::{Fate, Given, Laboratory, Ran, Step, Steps};
-use model::{Checkpoint, Head, LlamaConfig};
+use model::{BertConfig, Checkpoint, Head, LlamaConfig, ModelConfig};
 use pipelines::digest::{Digest, text_id};
 use pipelines::error::TaskError;
 use pipelines::kind::Kind;
@@ -25,11 +25,53 @@ pub struct TestRow {
     pub text: String,
     pub text_pair: Option<String>,
     pub labels: Vec<String>,
+    pub tokens: Vec<String>,
+    pub tags: Vec<String>,
 }
 
 /// A row of one label.
 pub fn row(split: Split, text: &str, label: &str) -> TestRow {
-    TestRow { split, text: text.to_owned(), text_pair: None, labels: vec![label.to_owned()] }
+    let (text, labels) = (text.to_owned(), vec![label.to_owned()]);
+    TestRow { split, text, text_pair: None, labels, tokens: Vec::new(), tags: Vec::new() }
+}
+
+/// A row of words, each with its tag: `Ada/B-PER met/O`.
+pub fn tagged(split: Split, words: &str) -> TestRow {
+    let pairs = words.split(' ').filter_map(|word| word.split_once('/'));
+    let (tokens, tags): (Vec<String>, Vec<String>) =
+        pairs.map(|(word, tag)| (word.to_owned(), tag.to_owned())).unzip();
+    TestRow { split, text: tokens.join(" "), text_pair: None, labels: Vec::new(), tokens, tags }
+}
+
+/// Rows with people and places in them.
+pub fn tagged_rows() -> Vec<TestRow> {
+    let people = ["Ada/B-PER", "Bob/B-PER Byron/I-PER", "Eve/B-PER", "Ada/B-PER Byron/I-PER"];
+    let (verbs, places) = (["met/O", "saw/O"], ["Rome/B-LOC", "the/O", "Oslo/B-LOC"]);
+    let words = |at: usize| {
+        let (person, verb, place) = (people[at % 4], verbs[at / 4 % 2], places[at % 3]);
+        if at.is_multiple_of(5) {
+            format!("{place} {person} {verb}")
+        } else {
+            format!("{person} {verb} {place}")
+        }
+    };
+    let split = |at: usize| if at < 60 { Split::Train } else { Split::Validation };
+    (0..80).map(|at| tagged(split(at), &words(at))).collect()
+}
+
+/// The words of [`tagged_rows`], so that each becomes one token.
+const TAGGED_WORDS: &str =
+    " Ada Ada Bob Bob Byron Byron Eve Eve Rome Rome Oslo Oslo met met saw saw the the";
+
+/// The checkpoint that is learnt from.
+#[derive(Clone, Copy, PartialEq, Serialize)]
+pub enum Base {
+    /// A Llama for labels of texts, with this seed.
+    Llama(u64),
+    /// A Llama for tags of words.
+    TaggingLlama,
+    /// A BERT for tags of words.
+    TaggingBert,
 }
 
 /// Rows whose label is in their text, beside words that say nothing.
@@ -46,16 +88,48 @@ pub fn rows() -> Vec<TestRow> {
 const MODEL_FILES: [&str; 4] =
     ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
 
-fn write_checkpoint(seed: &u64, out: &mut TaskOutput) -> Result<(), TaskError> {
+fn vocabulary(base: Base) -> Result<Vocabulary, codec::CodecError> {
+    let (text, size) = match base {
+        Base::Llama(_) => ("good good bad bad the the of of and and", 270),
+        _ => (TAGGED_WORDS, 285),
+    };
     let mut counts = PretokenCounts::default();
-    counts.count("good good bad bad the the of of and and")?;
-    let vocabulary = Vocabulary::train(&counts, 270, |_| Ok::<_, codec::CodecError>(()))?;
-    for file in vocabulary.files() {
-        out.write(file.name, &file.bytes)?;
+    counts.count(text)?;
+    let vocabulary = Vocabulary::train(&counts, size, |_| Ok::<_, codec::CodecError>(()))?;
+    if base != Base::TaggingBert {
+        return Ok(vocabulary);
     }
-    let codec = Codec::of(&vocabulary)?;
+    let name = |token: &str| Some(token.to_owned());
+    vocabulary.with_special_tokens(SpecialTokens {
+        cls: name("[CLS]"),
+        sep: name("[SEP]"),
+        mask: name("[MASK]"),
+    })
+}
+
+fn shape(base: Base, codec: &Codec) -> ModelConfig {
+    let vocab_size = codec.vocab_size();
+    if base == Base::TaggingBert {
+        let config = BertConfig {
+            vocab_size,
+            hidden_size: 16,
+            intermediate_size: 32,
+            num_hidden_layers: 2,
+            num_attention_heads: 2,
+            max_position_embeddings: 24,
+            type_vocab_size: 2,
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.02,
+            hidden_dropout_prob: 0.1,
+            attention_probs_dropout_prob: 0.1,
+            pad_token_id: codec.pad(),
+            pooler: false,
+            head: Head::MaskedLm,
+        };
+        return config.into();
+    }
     let config = LlamaConfig {
-        vocab_size: codec.vocab_size(),
+        vocab_size,
         hidden_size: 16,
         intermediate_size: 32,
         num_hidden_layers: 2,
@@ -72,7 +146,16 @@ fn write_checkpoint(seed: &u64, out: &mut TaskOutput) -> Result<(), TaskError> {
         pad_token_id: codec.pad(),
         head: Head::CausalLm,
     };
-    let checkpoint = Checkpoint::fresh(config, *seed)?;
+    config.into()
+}
+
+fn write_checkpoint(base: &Base, out: &mut TaskOutput) -> Result<(), TaskError> {
+    let vocabulary = vocabulary(*base)?;
+    for file in vocabulary.files() {
+        out.write(file.name, &file.bytes)?;
+    }
+    let seed = if let Base::Llama(seed) = base { *seed } else { 1 };
+    let checkpoint = Checkpoint::fresh(shape(*base, &Codec::of(&vocabulary)?), seed)?;
     out.write("config.json", checkpoint.config.to_json().as_bytes())?;
     let mut weights = out.create("model.safetensors")?;
     checkpoint.write_weights(&mut weights)?;
@@ -91,8 +174,8 @@ fn write_examples(rows: &[TestRow], out: &mut TaskOutput) -> Result<(), TaskErro
             text: row.text.clone(),
             text_pair: row.text_pair.clone(),
             labels: row.labels.clone(),
-            tokens: Vec::new(),
-            tags: Vec::new(),
+            tokens: row.tokens.clone(),
+            tags: row.tags.clone(),
         })?;
     }
     Ok(table.finish(out)?)
@@ -102,13 +185,17 @@ fn write_examples(rows: &[TestRow], out: &mut TaskOutput) -> Result<(), TaskErro
 pub struct Lab {
     laboratory: Laboratory,
     pub rows: Vec<TestRow>,
-    /// Seed of the checkpoint's weights.
-    pub base: u64,
+    pub base: Base,
 }
 
 impl Lab {
     pub fn new() -> Self {
-        Self { laboratory: Laboratory::default(), rows: rows(), base: 1 }
+        Self { laboratory: Laboratory::default(), rows: rows(), base: Base::Llama(1) }
+    }
+
+    /// With tagged rows.
+    pub fn tagging(base: Base) -> Self {
+        Self { laboratory: Laboratory::default(), rows: tagged_rows(), base }
     }
 
     fn steps(&self, fields: Value) -> Steps {

@@ -1,6 +1,6 @@
 //! Classifiers learn what is in their rows, and depend on nothing else.
 
-use crate::lab::Lab;
+use crate::lab::{Base, Lab};
 use laboratory::Fate;
 use model::{Checkpoint, Head, ModelConfig};
 use serde_json::{Value, json};
@@ -75,11 +75,11 @@ fn a_further_seed_runs_alone() {
 fn a_model_from_scratch_does_not_depend_on_the_weights() {
     let scratch = json!({ "epochs": 1, "init": "scratch" });
     let mut lab = finished(scratch.clone());
-    lab.base = 2;
+    lab.base = Base::Llama(2);
     let trained = |lab: &Lab, fields: &Value| lab.run(fields.clone()).unwrap().tasks("task").len();
     assert_eq!(trained(&lab, &scratch), 0);
     assert_eq!(trained(&lab, &json!({ "epochs": 1 })), 2);
-    lab.base = 1;
+    lab.base = Base::Llama(1);
     assert_eq!(trained(&lab, &json!({ "epochs": 1 })), 2);
 }
 

@@ -5,3 +5,4 @@ mod errors;
 mod golden;
 mod lab;
 mod learning;
+mod tagging;

@@ -18,6 +18,7 @@ use pipelines::table::likelihoods::Likelihood;
 use pipelines::table::predictions::Prediction;
 use pipelines::table::signals::{Signals, SignalsWriter};
 use pipelines::table::sources::SourceRow;
+use pipelines::table::tag_predictions::TagPrediction;
 use pipelines::table::{Row, TableWriter};
 use serde_json::json;
 
@@ -157,6 +158,23 @@ pub fn predictions() -> Vec<Prediction> {
     vec![prediction(0, None), prediction(1, Some("patient 7".into()))]
 }
 
+/// A tagged row with and one without a group.
+pub fn tag_predictions() -> Vec<TagPrediction> {
+    let prediction = |record, group, predicted: &[&str]| TagPrediction {
+        model: "tagger".into(),
+        seed: 2,
+        id: text_id("Ada Lovelace writes"),
+        key: key(record),
+        group,
+        tags: ["B-PER", "I-PER", "O"].map(String::from).to_vec(),
+        predicted: predicted.iter().copied().map(String::from).collect(),
+    };
+    vec![
+        prediction(0, None, &["B-PER", "I-PER", "O"]),
+        prediction(1, Some("letter 7".into()), &["O", "B-LOC", "O"]),
+    ]
+}
+
 /// One model on two documents.
 pub fn likelihoods() -> Vec<Likelihood> {
     [(0, 4, 21, 13.5), (1, 1, 0, 0.1)]
@@ -264,6 +282,12 @@ pub fn write(dir: &Path, scratch: &Path) -> Result<TaskRecord> {
     write_table(&mut out, "examples.parquet", tagged_examples())?;
     let examples = out.commit(Digest::of(b"examples"))?.outputs;
     place("v2", "examples.parquet", &store.get(&examples["examples.parquet"].digest)?);
+    // Apart, since the golden record lists the outputs of the first task.
+    let mut out = TaskOutput::new(&store)?;
+    write_table(&mut out, "tag_predictions.parquet", tag_predictions())?;
+    let tags = out.commit(Digest::of(b"tags"))?.outputs;
+    let name = "tag_predictions.parquet";
+    place("v1", name, &store.get(&tags[name].digest)?);
     let hex = task_key().hex();
     let stored = scratch.join("tasks").join(&hex[..2]).join(format!("{}.json", &hex[2..]));
     place("v2", "task.json", &fs::read(stored).expect("a finished task has a record"));

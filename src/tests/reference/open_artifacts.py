@@ -4,10 +4,12 @@
 
 Tables are opened with pyarrow and DuckDB and their rows compared with `artifact.json`; token shards with megatron-core's
 `IndexedDataset`, every value compared with a plain reading of `.bin` and `.idx` and with `.docs.parquet`; checkpoints
-with `AutoTokenizer` and the class that `config.json` names. PROGRAM is the example `logits` of the crate `model`: its logits may differ from
+with `AutoTokenizer` and the class that `config.json` names, of token classification with `AutoModelForTokenClassification`;
+the entity scores of every model and seed in `results.json` are taken anew by seqeval. PROGRAM is the example `logits` of the crate `model`: its logits may differ from
 those of transformers by at most 1e-5. Prints a line a check; fails at the first that does not hold.
 
-Versions that it was written against: pyarrow 26, duckdb 2.0, megatron-core 0.16.1, transformers 5.15, torch 2.15, numpy 2.4.
+Versions that it was written against: pyarrow 26, duckdb 2.0, megatron-core 0.16.1, transformers 5.15, torch 2.15, numpy 2.4,
+seqeval 1.2.2.
 """
 
 import argparse
@@ -85,10 +87,14 @@ def open_checkpoint(name, directory, program):
 
     tokenizer = AutoTokenizer.from_pretrained(directory)
     architecture = json.loads((directory / "config.json").read_text())["architectures"][0]
-    loader = getattr(transformers, architecture)
+    is_tagger = architecture.endswith("ForTokenClassification")
+    loader = transformers.AutoModelForTokenClassification if is_tagger else getattr(transformers, architecture)
     model, loading = loader.from_pretrained(directory, output_loading_info=True, dtype=torch.float32)
     for keys in ["missing_keys", "unexpected_keys", "mismatched_keys"]:
         check(f"{name}: {keys} (transformers, {architecture})", len(loading[keys]), 0)
+    check(f"{name}: class (transformers)", type(model).__name__, architecture)
+    if is_tagger:
+        check(f"{name}: first tag", model.config.id2label[0], "O")
     if not program:
         return
     ids = tokenizer("A small measured model of a few plain words.")["input_ids"]
@@ -105,6 +111,64 @@ def open_checkpoint(name, directory, program):
     print(f"ok  {name}: logits of {len(ids)} tokens differ by at most {difference:.1e}")
 
 
+def open_entities(name, directory):
+    from seqeval.metrics import f1_score, precision_score, recall_score
+    from seqeval.scheme import IOB2
+
+    entities = json.loads((directory / "results.json").read_text()).get("entities")
+    if not entities:
+        return
+    how = {"mode": "strict", "scheme": IOB2} if entities["mode"] == "strict" else {}
+    rows = pq.read_table(directory / "tag_predictions.parquet").to_pylist()
+    largest = 0.0
+    for model in entities["models"]:
+        for seed in model["seeds"]:
+            said = [row for row in rows if (row["model"], row["seed"]) == (model["model"], seed["seed"])]
+            truth, predicted = [row["tags"] for row in said], [row["predicted"] for row in said]
+            scores = {"f1": f1_score, "precision": precision_score, "recall": recall_score}
+            for average in ["micro", "macro"]:
+                for score, function in scores.items():
+                    theirs = function(truth, predicted, average=average, zero_division=0, **how)
+                    largest = max(largest, abs(seed[average][score] - theirs))
+    assert largest <= 1e-12, f"{name}: scores of entities differ by {largest}"
+    print(f"ok  {name}: scores of {entities['entities']} entities differ from seqeval by at most {largest:.1e}")
+    if entities["decoding"] == "argmax":
+        tables = sorted((directory.parent.parent / entities["examples"] / "examples").glob("*.parquet"))
+        examples = {(row["unit"], row["record"]): row["tokens"] for path in tables for row in pq.read_table(path).to_pylist()}
+        for model in entities["models"]:
+            for seed in model["seeds"]:
+                said = [row for row in rows if (row["model"], row["seed"]) == (model["model"], seed["seed"])]
+                checkpoint = directory.parent.parent / model["model"] / "checkpoint" / f"seed-{seed['seed']}"
+                tag_anew(f"{name}: {model['model']}, seed {seed['seed']}", checkpoint, said, examples)
+
+
+def tag_anew(name, checkpoint, said, examples):
+    """Tags the sentences that fit one window as `transformers` does, by the best tag of each word's first token."""
+    import torch
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    model = AutoModelForTokenClassification.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    is_byte_level = json.loads((checkpoint / "tokenizer.json").read_text())["pre_tokenizer"]["type"] == "ByteLevel"
+    found, expected = [], []
+    for row in said:
+        words = examples[row["unit"], row["record"]]
+        # Our byte-level vocabularies were fed every word with the space before it.
+        encoded = tokenizer([f" {word}" for word in words] if is_byte_level else words, is_split_into_words=True)
+        if len(encoded["input_ids"]) >= model.config.max_position_embeddings:
+            continue
+        with torch.no_grad():
+            best = model(torch.tensor([encoded["input_ids"]])).logits[0].argmax(-1).tolist()
+        tags = ["O"] * len(words)
+        for word, tag in reversed(list(zip(encoded.word_ids(), best))):
+            if word is not None:
+                tags[word] = model.config.id2label[tag]
+        expected.extend(tags)
+        found.extend(row["predicted"])
+    differing = sum(ours != theirs for ours, theirs in zip(found, expected, strict=True))
+    check(f"{name}: of {len(found)} words tagged otherwise (transformers)", differing, 0)
+
+
 def open_step(out, step, program):
     for directory in sorted(path for path in (out / step).iterdir() if path.is_dir()):
         name = f"{step}/{directory.name}"
@@ -114,6 +178,8 @@ def open_step(out, step, program):
         check(f"{name}: bytes of {len(sizes)} files", sum(sizes), sum(part["bytes"] for part in artifact["parts"]))
         if artifact["kind"] in TABLES:
             open_tables(name, directory, artifact["parts"])
+        if artifact["kind"] == "results":
+            open_entities(name, directory)
         if artifact["kind"] == "token-shards":
             open_shards(name, directory, artifact["parts"])
         if artifact["kind"] == "checkpoint":

@@ -52,5 +52,5 @@ pub use special::SpecialTokens;
 pub use split::{Pretokens, pretokens};
 pub use vocab_txt::{VOCAB_TXT, tokenizer_json_of_vocab_txt};
 pub use vocabulary::{END_OF_TEXT, MIN_SIZE, Vocabulary};
-pub use windows::{Window, windows};
-pub use words::{LabelledTokens, WordTokens};
+pub use windows::{Window, first_window, overlapping_windows, windows};
+pub use words::{LabelledTokens, WordPlace, WordTokens};

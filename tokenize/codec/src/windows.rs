@@ -41,3 +41,19 @@ pub fn windows(num_tokens: usize, max_tokens: NonZeroUsize, overlap: usize) -> O
     }
     Some(windows)
 }
+
+/// Share of a window, as one part of so many, that the next one shows again.
+const OVERLAP_PARTS: usize = 4;
+
+/// As many windows as `num_tokens` tokens need, each beginning with the last quarter of the one before: what is learnt from
+/// a text in windows, and what is asked of it.
+pub fn overlapping_windows(num_tokens: usize, max_tokens: NonZeroUsize) -> Vec<Window> {
+    windows(num_tokens, max_tokens, max_tokens.get() / OVERLAP_PARTS)
+        .expect("a quarter is below the whole")
+}
+
+/// The first `max_tokens` tokens alone; of no tokens, no window.
+pub fn first_window(num_tokens: usize, max_tokens: NonZeroUsize) -> Vec<Window> {
+    let shown = 0..num_tokens.min(max_tokens.get());
+    if shown.is_empty() { Vec::new() } else { vec![Window { tokens: shown.clone(), kept: shown }] }
+}

@@ -1,6 +1,6 @@
 //! Tokens of text that comes in words, and labels of words.
 
-use crate::CodecError;
+use crate::{CodecError, Window};
 
 /// Tokens of a list of words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,38 @@ pub enum LabelledTokens {
     All,
 }
 
+/// Where the answer for a word stands: at its first token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WordPlace {
+    /// Index of the window that keeps the token.
+    pub window: usize,
+    /// Index of the token in that window.
+    pub token: usize,
+}
+
 impl WordTokens {
+    /// Where the answer for every word stands; `None` for a word without a token, and for one whose first token no window
+    /// keeps.
+    ///
+    /// ```
+    /// use codec::{WordPlace, WordTokens, first_window, overlapping_windows};
+    ///
+    /// let words = WordTokens { ids: vec![5, 6, 7], word_idx: vec![0, 0, 2], num_words: 3 };
+    /// let place = |window, token| Some(WordPlace { window, token });
+    /// let two = 2.try_into()?;
+    /// assert_eq!(words.places(&overlapping_windows(3, two)), [place(0, 0), None, place(1, 0)]);
+    /// assert_eq!(words.places(&first_window(3, two)), [place(0, 0), None, None]);
+    /// # Ok::<_, std::num::TryFromIntError>(())
+    /// ```
+    pub fn places(&self, windows: &[Window]) -> Vec<Option<WordPlace>> {
+        let place = |token: usize| {
+            let window = windows.partition_point(|window| window.kept.end <= token);
+            let found = windows.get(window)?;
+            Some(WordPlace { window, token: token - found.tokens.start })
+        };
+        self.first_tokens().into_iter().map(|first| first.and_then(place)).collect()
+    }
+
     /// Index of the first token of every word; `None` for a word without one.
     pub fn first_tokens(&self) -> Vec<Option<usize>> {
         let mut firsts = vec![None; self.num_words];
