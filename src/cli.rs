@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use pipelines::publish::OutDir;
 
 use crate::{alone, explain, gc, import, init, plan, quickstart, run, status, verify, worker};
 
@@ -80,6 +81,22 @@ pub struct Place {
     pub manifest: PathBuf,
     #[command(flatten)]
     pub out: Out,
+}
+
+impl Place {
+    /// The results of earlier runs.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn results(&self) -> anyhow::Result<OutDir> {
+        let root = self.out.for_manifest(&self.manifest);
+        anyhow::ensure!(
+            root.join(".seedbed").is_dir(),
+            "{}: found no store, expected the results of a run (--out)",
+            root.display()
+        );
+        Ok(OutDir::open(&root)?)
+    }
 }
 
 /// Where results go.

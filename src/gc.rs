@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use clap::Args;
 use pipelines::gc::{Garbage, Policy, collect};
-use pipelines::publish::OutDir;
 
 use crate::cli::Place;
 use crate::show;
@@ -30,14 +29,9 @@ pub struct Command {
 
 impl Command {
     pub fn run(self) -> anyhow::Result<()> {
-        let root = self.place.out.for_manifest(&self.place.manifest);
-        anyhow::ensure!(
-            root.join(".seedbed").is_dir(),
-            "{}: found no store, expected the results of a run (--out)",
-            root.display()
-        );
+        let out = self.place.results()?;
         let policy = Policy { runs: self.keep_runs, min_age: self.min_age };
-        let garbage = collect(&OutDir::open(&root)?, policy, self.delete)?;
+        let garbage = collect(&out, policy, self.delete)?;
         if self.json {
             return show::line(serde_json::to_string(&garbage)?);
         }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use clap::Args;
 use pipelines::manifest::Manifest;
-use pipelines::publish::OutDir;
 use pipelines::run::Run;
 use pipelines::task::Report;
 use pipelines::verify::check;
@@ -31,14 +30,8 @@ pub struct Command {
 
 impl Command {
     pub fn run(self) -> anyhow::Result<()> {
-        let root = self.place.out.for_manifest(&self.place.manifest);
-        anyhow::ensure!(
-            root.join(".seedbed").is_dir(),
-            "{}: found no store, expected the results of a run (--out)",
-            root.display()
-        );
         let cancel = stop_on_signals()?;
-        let out = OutDir::open(&root)?;
+        let out = self.place.results()?;
         let checked = check(&out, &cancel)?;
         let recomputed = match self.recompute {
             Some(count) => {
