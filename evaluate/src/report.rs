@@ -117,7 +117,7 @@ fn comparisons<M: Copy>(text: &mut String, found: &[Comparison<M>], metric: fn(M
     });
     columns(text, std::iter::once(header).chain(rows).collect());
     let corrected =
-        "p is corrected for all comparisons here; a verdict goes by the interval of its own alone";
+        "p is corrected for the comparisons of one score; a verdict goes by its own interval alone";
     line(text, corrected);
 }
 
