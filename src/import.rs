@@ -1,4 +1,4 @@
-//! `seedbed import`: brings a published artifact into a store, so that a manifest can pin it.
+//! `seedbed import`: brings an artifact into a store, so that a manifest can pin it.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::show;
 
 #[derive(Args)]
 pub struct Command {
-    /// A directory with an `artifact.json`
+    /// A directory with an `artifact.json`, or a model or tokenizer as Hugging Face's libraries write it
     dir: PathBuf,
     /// The results whose store takes it
     #[arg(long, default_value = "out")]

@@ -40,8 +40,14 @@ pub fn inputs(view: &View, init: Init) -> Result<Vec<Input>, FinetuneError> {
     let model = artifact(view, MODEL)?;
     let weights = (init == Init::Pretrained).then_some(WEIGHTS_FILE);
     for name in VOCABULARY_FILES.into_iter().chain([CONFIG_FILE]).chain(weights) {
-        let missing = || FinetuneError::MissingFile { name: model.name.clone(), file: name };
-        inputs.push(Input::new(name, model.file(name).ok_or_else(missing)?.source.clone()));
+        match model.file(name) {
+            Some(file) => inputs.push(Input::new(name, file.source.clone())),
+            // Not every published tokenizer has one.
+            None if name == TOKENIZER_CONFIG_JSON => {}
+            None => {
+                return Err(FinetuneError::MissingFile { name: model.name.clone(), file: name });
+            }
+        }
     }
     Ok(inputs)
 }
@@ -52,9 +58,9 @@ pub fn inputs(view: &View, init: Init) -> Result<Vec<Input>, FinetuneError> {
 /// When it cannot be read, or lacks a special token that such sequences have.
 pub fn codec(inputs: &TaskInputs, shape: &ModelConfig) -> Result<(Codec, SequenceForm), TaskError> {
     let tokenizer = inputs.one(TOKENIZER_JSON)?;
-    let config = inputs.one(TOKENIZER_CONFIG_JSON)?.map()?;
+    let config = inputs.all(TOKENIZER_CONFIG_JSON).next().map(TaskInput::map).transpose()?;
     let name = || tokenizer.name().to_owned();
-    let codec = Codec::load(&tokenizer.map()?, Some(&config))
+    let codec = Codec::load(&tokenizer.map()?, config.as_deref())
         .map_err(|source| FinetuneError::Vocabulary { name: name(), source })?;
     let special = SpecialIds { eos: codec.eos(), cls: codec.cls(), sep: codec.sep() };
     let form = SequenceForm::of(shape, special)

@@ -7,7 +7,7 @@
 pub enum FinetuneError {
     #[error("`{field}` names no artifact")]
     MissingInput { field: &'static str },
-    #[error("{name}: it holds no {file}, expected a checkpoint of `pretrain`")]
+    #[error("{name}: it holds no {file}, expected a model that `transformers` loads")]
     MissingFile { name: String, file: &'static str },
     #[error("{name}: the vocabulary cannot be loaded")]
     Vocabulary { name: String, source: codec::CodecError },

@@ -94,6 +94,17 @@ impl DigestCache {
         Ok(())
     }
 
+    /// BLAKE3 of the file at `path`, and its length in bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn digest(&mut self, path: &Path) -> Result<(Digest, u64)> {
+        let entry = self.entry(path, Cut::Whole, 0)?;
+        let found = (entry.digest, entry.stamp.bytes);
+        self.remember(path.to_owned(), entry);
+        Ok(found)
+    }
+
     /// The files that `set` names, dealt into parts. Paths in units start with `base`.
     ///
     /// # Errors

@@ -43,6 +43,15 @@ impl Kind {
             Kind::Results => "results",
         }
     }
+
+    /// The file that shows a directory of others to be of this kind; `None` for kinds that only seedbed writes.
+    pub(crate) fn sign(self) -> Option<&'static str> {
+        match self {
+            Kind::Checkpoint => Some("config.json"),
+            Kind::Vocabulary => Some("tokenizer.json"),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Kind {

@@ -29,6 +29,7 @@ pub mod engine;
 pub mod explain;
 mod files;
 pub mod gc;
+mod given;
 mod graph;
 pub mod manifest;
 pub mod plan;

@@ -1,25 +1,23 @@
 //! The plan: every task of every step, and whether it is done, ready, or waits for something.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use crate::digest::Digest;
-use crate::error::{At, Error, Result, chain};
+use crate::error::{Error, Result, chain};
 use crate::files::DigestCache;
+use crate::given;
 use crate::graph::{self, Reference};
 use crate::input::{Located, Place};
 use crate::key::{Ingredients, KeyedInput, PhaseKey};
 use crate::kind::Kind;
 use crate::manifest::Manifest;
 use crate::part::Part;
-use crate::record::{Artifact, TaskRecord};
-use crate::stage::{
-    ArtifactFile, ArtifactView, Assembly, Phase, Source, Stage, Task, View, Wanted,
-};
+use crate::record::TaskRecord;
+use crate::stage::{ArtifactView, Assembly, FileSet, Phase, Source, Stage, Task, View, Wanted};
 use crate::store::Store;
 use crate::task::Assignment;
 
@@ -97,8 +95,18 @@ pub struct PlannedPhase {
     pub tasks: Vec<PlannedTask>,
 }
 
-/// Artifacts that a step reads: field, then step or path, then kind.
-pub type Reads = Vec<(String, String, Kind)>;
+/// An artifact that a step reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// The field of the config that names it.
+    pub field: String,
+    /// The step that makes it, or its path.
+    pub name: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its identity, if it is named by its path.
+    pub given: Option<Digest>,
+}
 
 /// A step with its phases.
 #[derive(Clone, Debug)]
@@ -118,7 +126,7 @@ pub struct PlannedStep {
     /// Raw files by field.
     pub files: BTreeMap<String, Vec<Part>>,
     /// Artifacts that it reads.
-    pub reads: Reads,
+    pub reads: Vec<Read>,
 }
 
 impl PlannedStep {
@@ -154,6 +162,7 @@ pub struct Planner<'a, S> {
     store: Store,
     order: Vec<String>,
     files: HashMap<(String, &'static str), Vec<Part>>,
+    given: HashMap<(String, Kind), (ArtifactView, Digest)>,
     records: HashMap<Digest, Arc<TaskRecord>>,
 }
 
@@ -166,33 +175,65 @@ enum Outcome {
 }
 
 impl<'a, S: Stage> Planner<'a, S> {
-    /// A planner for `manifest`, whose paths are relative to `base`. Raw files are hashed now, and once.
+    /// A planner for `manifest`, whose paths are relative to `base`. Raw files and artifacts named by their paths are read
+    /// now, and once.
     ///
     /// # Errors
-    /// When steps do not fit together, or a raw file cannot be read.
+    /// When steps do not fit together, or a raw file or an artifact cannot be read.
     pub fn new(manifest: &'a Manifest<S>, base: &Path, store: &Store) -> Result<Self> {
         let order = graph::order(manifest)?;
         let mut cache = DigestCache::open(store);
-        let mut files = HashMap::new();
+        let (base, store) = (base.to_owned(), store.clone());
+        let (files, given, records) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut planner = Self { manifest, base, store, order, files, given, records };
         for (step, stage) in &manifest.steps {
             for input in stage.inputs() {
-                let Wanted::Files(set) = &input.wanted else { continue };
-                let parts = match cache.parts(base, set) {
-                    Ok(parts) => parts,
-                    // What a pin holds is not made from files.
-                    Err(_) if manifest.pins.contains_key(step) => Vec::new(),
-                    Err(message) => {
-                        let message = format!("`{}`: {message}", input.field);
-                        return Err(Error::Step { step: step.clone(), message });
+                match &input.wanted {
+                    Wanted::Files(set) => planner.find_files(step, input.field, set, &mut cache)?,
+                    Wanted::Artifacts { kind, references } => {
+                        planner.find_given(*kind, references, &mut cache)?;
                     }
-                };
-                files.insert((step.clone(), input.field), parts);
+                }
             }
         }
         // Whoever may only look at a store, or looks where none is, plans without a cache.
-        let _ = cache.save(store);
-        let (base, store) = (base.to_owned(), store.clone());
-        Ok(Self { manifest, base, store, order, files, records: HashMap::new() })
+        let _ = cache.save(&planner.store);
+        Ok(planner)
+    }
+
+    fn find_files(
+        &mut self,
+        step: &str,
+        field: &'static str,
+        set: &FileSet,
+        cache: &mut DigestCache,
+    ) -> Result<()> {
+        let parts = match cache.parts(&self.base, set) {
+            Ok(parts) => parts,
+            // What a pin holds is not made from files.
+            Err(_) if self.manifest.pins.contains_key(step) => Vec::new(),
+            Err(message) => {
+                let message = format!("`{field}`: {message}");
+                return Err(Error::Step { step: step.to_owned(), message });
+            }
+        };
+        self.files.insert((step.to_owned(), field), parts);
+        Ok(())
+    }
+
+    fn find_given(
+        &mut self,
+        kind: Kind,
+        references: &[String],
+        cache: &mut DigestCache,
+    ) -> Result<()> {
+        for reference in references {
+            if let Reference::Path(path) = Reference::of(reference) {
+                let found = given::at_path(&self.base.join(path), path, kind, cache)?;
+                self.given.insert((path.to_owned(), kind), found);
+            }
+        }
+        Ok(())
     }
 
     /// The plan as the store stands now.
@@ -236,7 +277,7 @@ impl<'a, S: Stage> Planner<'a, S> {
         let details =
             assemblies.iter().filter_map(|made| Some((made.kind, made.details.clone()?))).collect();
         let artifacts = match pin {
-            Some(digest) => vec![self.pinned(name, digest)?],
+            Some(digest) => vec![given::pinned(&self.store, name, digest)?],
             None => assemblies.into_iter().map(|made| assembled(name, made)).collect(),
         };
         let stage = stage.name();
@@ -252,9 +293,9 @@ impl<'a, S: Stage> Planner<'a, S> {
         })
     }
 
-    fn view(&self, name: &str, stage: &S, before: &[PlannedStep]) -> Result<(View, Reads)> {
+    fn view(&self, name: &str, stage: &S, before: &[PlannedStep]) -> Result<(View, Vec<Read>)> {
         let mut view = View { step: name.to_owned(), ..View::default() };
-        let mut reads = Reads::new();
+        let mut reads = Vec::new();
         for input in stage.inputs() {
             match input.wanted {
                 Wanted::Files(_) => {
@@ -268,8 +309,10 @@ impl<'a, S: Stage> Planner<'a, S> {
                 Wanted::Artifacts { kind, references } => {
                     let mut artifacts = Vec::new();
                     for reference in &references {
-                        artifacts.push(self.artifact(name, reference, kind, before)?);
-                        reads.push((input.field.to_owned(), reference.clone(), kind));
+                        let (artifact, given) = self.artifact(name, reference, kind, before)?;
+                        artifacts.push(artifact);
+                        let (field, name) = (input.field.to_owned(), reference.clone());
+                        reads.push(Read { field, name, kind, given });
                     }
                     view.artifacts.insert(input.field.to_owned(), artifacts);
                 }
@@ -284,14 +327,18 @@ impl<'a, S: Stage> Planner<'a, S> {
         reference: &str,
         kind: Kind,
         before: &[PlannedStep],
-    ) -> Result<ArtifactView> {
+    ) -> Result<(ArtifactView, Option<Digest>)> {
         match Reference::of(reference) {
-            Reference::Path(path) => published(&self.base.join(path), reference, kind),
+            Reference::Path(path) => {
+                let (artifact, identity) = &self.given[&(path.to_owned(), kind)];
+                Ok((artifact.clone(), Some(*identity)))
+            }
             Reference::Step(upstream) => {
                 let made = before.iter().find(|planned| planned.name == upstream);
                 let artifact = made
                     .and_then(|made| made.artifacts.iter().find(|artifact| artifact.kind == kind));
-                artifact.cloned().ok_or_else(|| Error::Step {
+                let artifact = artifact.cloned().map(|artifact| (artifact, None));
+                artifact.ok_or_else(|| Error::Step {
                     step: step.to_owned(),
                     message: format!(
                         "step `{upstream}` is pinned to an artifact that is not {kind}"
@@ -299,40 +346,6 @@ impl<'a, S: Stage> Planner<'a, S> {
                 })
             }
         }
-    }
-
-    fn pinned(&self, step: &str, digest: Digest) -> Result<ArtifactView> {
-        let path = self.store.object_path(&digest);
-        if !path.exists() {
-            let message = format!(
-                "`[pins]` holds it at {digest}, which is not in the store; `seedbed import DIR` brings it"
-            );
-            return Err(Error::Step { step: step.to_owned(), message });
-        }
-        let artifact = Artifact::read(&path, &self.store.get(&digest)?)?;
-        if let Some(part) =
-            artifact.parts.iter().find(|part| !self.store.has_object(&part.blake3, part.bytes))
-        {
-            let message = format!(
-                "`[pins]` holds it at {digest}, whose {} is not whole in the store; `seedbed import DIR` brings it",
-                part.path
-            );
-            return Err(Error::Step { step: step.to_owned(), message });
-        }
-        let files = artifact.parts.iter().map(|part| ArtifactFile {
-            path: part.path.clone(),
-            part: part.part.clone(),
-            source: Source::Object {
-                digest: part.blake3,
-                bytes: part.bytes,
-                name: format!("{step}/{}", part.path),
-            },
-        });
-        Ok(ArtifactView {
-            name: step.to_owned(),
-            kind: kind_of(&artifact, &path)?,
-            files: files.collect(),
-        })
     }
 
     fn plan_phase(
@@ -442,41 +455,4 @@ fn locate(input: &crate::stage::Input, results: &Results) -> Result<Result<Locat
     };
     let (role, tag) = (input.role.clone(), input.tag.clone());
     Ok(Ok(Located { role, tag, name, place, offset, bytes, footer: second, digest }))
-}
-
-/// The artifact published at `dir`.
-fn published(dir: &Path, reference: &str, wanted: Kind) -> Result<ArtifactView> {
-    let (artifact, _) = read_published(dir)?;
-    let kind = kind_of(&artifact, dir)?;
-    if kind != wanted {
-        let (found, expected) = (format!("an artifact of {kind}"), format!("one of {wanted}"));
-        return Err(Error::Format { path: dir.to_owned(), found, expected });
-    }
-    let files = artifact.parts.iter().map(|part| ArtifactFile {
-        path: part.path.clone(),
-        part: part.part.clone(),
-        source: Source::File {
-            path: dir.join(&part.path),
-            offset: 0,
-            bytes: part.bytes,
-            footer: None,
-            digest: part.blake3,
-        },
-    });
-    Ok(ArtifactView { name: reference.to_owned(), kind, files: files.collect() })
-}
-
-/// The `artifact.json` in `dir`, and its digest.
-pub(crate) fn read_published(dir: &Path) -> Result<(Artifact, Digest)> {
-    let path = dir.join(Artifact::FILE);
-    let bytes = fs::read(&path).at("read", &path)?;
-    Ok((Artifact::read(&path, &bytes)?, Digest::of(&bytes)))
-}
-
-pub(crate) fn kind_of(artifact: &Artifact, path: &Path) -> Result<Kind> {
-    serde_json::from_value(artifact.kind.clone().into()).map_err(|_| Error::Format {
-        path: path.to_owned(),
-        found: format!("an artifact of the kind `{}`", artifact.kind),
-        expected: "a kind that this build knows".into(),
-    })
 }

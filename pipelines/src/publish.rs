@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
 use crate::error::{At, Error, Result};
+use crate::files::DigestCache;
+use crate::given;
 use crate::kind::Kind;
 use crate::output::TaskOutput;
-use crate::plan::{PlannedStep, State, kind_of, read_published};
+use crate::plan::{PlannedStep, Read, State};
 use crate::record::{Artifact, Counts, InputRecord, PartRecord, TaskRecord};
 use crate::roots::{entries, keep_import};
 use crate::stage::{ArtifactFile, ArtifactView, Source, Stage};
@@ -63,7 +65,7 @@ impl OutDir {
         plan: &[PlannedStep],
         known: &mut Identities,
     ) -> Result<()> {
-        let inputs = inputs(base, step, known)?;
+        let inputs = inputs(step, known)?;
         let done = Done::of(plan);
         for view in &step.artifacts {
             for file in &view.files {
@@ -199,18 +201,19 @@ impl OutDir {
         move_into_place(&fresh, &self.root.join(&step.name).join("sources.parquet"))
     }
 
-    /// Brings the artifact at `dir` into the store, and says its identity.
+    /// Brings the artifact at `dir` into the store, and says its identity. A model or a tokenizer that others wrote, as
+    /// Hugging Face's libraries lay them out, is one too.
     ///
     /// # Errors
     /// When a file is missing, damaged, or of a newer format.
     pub fn import(&self, dir: &Path) -> Result<(Artifact, Digest)> {
-        let (artifact, identity) = read_published(dir)?;
-        kind_of(&artifact, dir)?;
+        let mut cache = DigestCache::open(&self.store);
+        let (artifact, bytes) = given::record(dir, &mut cache)?;
+        given::kind_of(&artifact, dir)?;
         for part in &artifact.parts {
             self.take(&dir.join(&part.path), &part.blake3)?;
         }
-        let path = dir.join(Artifact::FILE);
-        self.store.put(&fs::read(&path).at("read", &path)?)?;
+        let identity = self.store.put(&bytes)?;
         keep_import(&self.store, &identity)?;
         Ok((artifact, identity))
     }
@@ -248,18 +251,15 @@ fn link_or_copy(object: &Path, path: &Path) -> Result<()> {
     fs::copy(object, path).at("copy", object).map(|_| ())
 }
 
-fn inputs(base: &Path, step: &PlannedStep, known: &Identities) -> Result<Vec<InputRecord>> {
-    let record = |(field, name, kind): &(String, String, Kind)| {
-        let digest = match known.get(&(name.clone(), *kind)) {
-            Some(digest) => *digest,
-            None => read_published(&base.join(name))?.1,
-        };
-        Ok(InputRecord {
-            field: field.clone(),
-            name: name.clone(),
-            kind: kind.name().to_owned(),
-            digest,
-        })
+/// The artifacts that `step` reads. Those of other steps are published before it.
+fn inputs(step: &PlannedStep, known: &Identities) -> Result<Vec<InputRecord>> {
+    let record = |read: &Read| {
+        let digest = read.given.or_else(|| known.get(&(read.name.clone(), read.kind)).copied());
+        let digest = digest.ok_or_else(|| Error::Undeclared {
+            what: format!("{} of `{}`", read.kind, read.name),
+        })?;
+        let (field, name, kind) = (read.field.clone(), read.name.clone(), read.kind.name().into());
+        Ok(InputRecord { field, name, kind, digest })
     };
     step.reads.iter().map(record).collect()
 }

@@ -12,7 +12,6 @@ use crate::context::Cancel;
 use crate::engine::Engine;
 use crate::error::{At, Error, Result, TaskError};
 use crate::explain::LastRun;
-use crate::kind::Kind;
 use crate::manifest::Manifest;
 use crate::plan::{Plan, PlannedStep, PlannedTask, Planner, State};
 use crate::publish::{Identities, OutDir};
@@ -136,7 +135,7 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         let open = step
             .reads
             .iter()
-            .find_map(|(_, name, _)| plan.step(name).filter(|upstream| !upstream.is_done()));
+            .find_map(|read| plan.step(&read.name).filter(|upstream| !upstream.is_done()));
         match open {
             Some(open) => Err(wrong(format!(
                 "it reads `{0}`, which is not made yet; run it first (--only {0})",
@@ -155,7 +154,7 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
     ) -> Result<()> {
         for step in plan.steps.iter().filter(|step| step.is_done()) {
             if published.keys().any(|(name, _)| *name == step.name)
-                || !inputs_are_published(step, plan, published)
+                || !inputs_are_published(step, published)
             {
                 continue;
             }
@@ -240,10 +239,10 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
     }
 }
 
-fn inputs_are_published(step: &PlannedStep, plan: &Plan, published: &Identities) -> bool {
-    step.reads.iter().all(|(_, name, kind): &(String, String, Kind)| {
-        plan.step(name).is_none() || published.contains_key(&(name.clone(), *kind))
-    })
+fn inputs_are_published(step: &PlannedStep, published: &Identities) -> bool {
+    step.reads
+        .iter()
+        .all(|read| read.given.is_some() || published.contains_key(&(read.name.clone(), read.kind)))
 }
 
 /// The tasks that can run now, those that train first: they take longest.
