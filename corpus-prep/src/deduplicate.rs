@@ -3,7 +3,7 @@
 //! A task reads that range of every part's index and writes one section a part, so that a changed text reaches only the
 //! parts that hold it.
 
-use crate::dedup::exact::{self, Duplicates};
+use crate::dedup::exact::{self, DUPLICATE_BYTES};
 use crate::dedup::index;
 use crate::error::{Error, Result};
 use crate::measure;
@@ -66,34 +66,35 @@ impl Phase for Deduplicate {
             .map(|(input, index)| index::entries(index, input.name()))
             .collect::<Result<_>>()?;
         ctx.begin(entries.iter().map(|entries| entries.len() as u64).sum(), Unit::Rows);
-        let found = exact::find(&entries, |done| {
-            ctx.advance(done);
-            ctx.check_cancelled()
-        })?;
-        let parts = inputs.all("index").map(TaskInput::tag);
-        let num_dropped = write(&found, parts, out)?;
-        out.count("read", found.num_records);
-        out.count("kept", found.num_records - num_dropped);
+        let (mut file, mut num_dropped) = (out.create(DUPLICATES)?, 0);
+        let parts: Vec<&str> = inputs.all("index").map(TaskInput::tag).collect();
+        let num_records = exact::find(
+            &entries,
+            most(ctx),
+            |done| {
+                ctx.advance(done);
+                Ok(ctx.check_cancelled()?)
+            },
+            |part, duplicates| -> Result<(), TaskError> {
+                file.section(parts[part]);
+                for duplicate in &duplicates {
+                    let written = file.write_all(&duplicate.bytes());
+                    written.map_err(|source| Error::Write { output: DUPLICATES, source })?;
+                }
+                num_dropped += duplicates.len() as u64;
+                Ok(())
+            },
+        )?;
+        out.finish(file, Size::Rows(num_dropped))?;
+        out.count("read", num_records);
+        out.count("kept", num_records - num_dropped);
         out.count("dropped", num_dropped);
         Ok(())
     }
 }
 
-/// Writes the duplicates and returns how many there are.
-fn write<'a>(
-    found: &Duplicates,
-    parts: impl Iterator<Item = &'a str>,
-    out: &mut TaskOutput,
-) -> Result<u64, TaskError> {
-    let (mut file, mut num_dropped) = (out.create(DUPLICATES)?, 0);
-    for (part, duplicates) in parts.zip(&found.by_part) {
-        file.section(part);
-        for duplicate in duplicates {
-            let written = file.write_all(&duplicate.bytes());
-            written.map_err(|source| Error::Write { output: DUPLICATES, source })?;
-        }
-        num_dropped += duplicates.len() as u64;
-    }
-    out.finish(file, Size::Rows(num_dropped))?;
-    Ok(num_dropped)
+/// Most duplicates that are held at once: a quarter of the memory, since growing lists take up to twice what is in them.
+fn most(ctx: &Context) -> usize {
+    let held = |memory| usize::try_from(memory / 4).unwrap_or(usize::MAX) / DUPLICATE_BYTES;
+    ctx.memory().map_or(usize::MAX, held)
 }

@@ -38,7 +38,13 @@ fn entries() -> Vec<Entry> {
 }
 
 fn duplicates(index: &[[u8; ENTRY_BYTES]]) -> Vec<Duplicate> {
-    exact::find(&[index], |_| Ok::<_, Infallible>(())).unwrap().by_part.concat()
+    let mut found = Vec::new();
+    let give = |_, duplicates: Vec<Duplicate>| {
+        found.extend(duplicates);
+        Ok::<_, Infallible>(())
+    };
+    exact::find(&[index], usize::MAX, |_| Ok(()), give).unwrap();
+    found
 }
 
 fn written() -> [(&'static str, Vec<u8>); 2] {

@@ -4,6 +4,7 @@ use super::index::{ENTRY_BYTES, Entry, KEY_BYTES, Key, whole};
 use crate::error::Result;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 /// Records between two signs of life.
 pub const STRIDE: u64 = 1 << 20;
@@ -46,27 +47,66 @@ pub fn read(bytes: &[u8], file: &str) -> Result<Vec<Duplicate>> {
     Ok(whole(bytes, file, "duplicates")?.iter().map(Duplicate::from_bytes).collect())
 }
 
-/// The duplicates in one range of ids, by the part that holds the dropped record.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Duplicates {
-    /// Records in the range.
-    pub num_records: u64,
-    /// Each part's duplicates, sorted.
-    pub by_part: Vec<Vec<Duplicate>>,
-}
-
-/// Finds the duplicates among the entries of all parts. `parts` holds each part's sorted entries of one range of ids.
+/// Finds the duplicates among the entries of all parts, and gives those of each part, sorted, to `give`: part after part.
+/// `parts` holds each part's sorted entries of one range of ids. Returns how many entries there are.
 ///
-/// The parts are merged: memory holds one entry a part, and 48 bytes for each duplicate found. `heard` is told of every
-/// [`STRIDE`] records and of the rest.
+/// The parts are merged: memory holds one entry a part, and at most `most` duplicates or those of one part. Where there are
+/// more, the merge is done again for every few parts. `heard` is told of every [`STRIDE`] records and of the rest, and once
+/// before each further merge.
 ///
 /// # Errors
-/// What `heard` fails with.
+/// What `heard` or `give` fails with.
 pub fn find<E>(
     parts: &[&[[u8; ENTRY_BYTES]]],
+    most: usize,
     mut heard: impl FnMut(u64) -> Result<(), E>,
-) -> Result<Duplicates, E> {
-    let mut found = Duplicates { num_records: 0, by_part: vec![Vec::new(); parts.len()] };
+    mut give: impl FnMut(usize, Vec<Duplicate>) -> Result<(), E>,
+) -> Result<u64, E> {
+    let mut counts = vec![0; parts.len()];
+    let mut found = vec![Vec::new(); parts.len()];
+    let (mut num_records, mut num_found) = (0, 0);
+    merge(parts, |part, duplicate| {
+        num_records += 1;
+        if let Some(duplicate) = duplicate {
+            counts[part] += 1;
+            num_found += 1;
+            if num_found <= most {
+                found[part].push(duplicate);
+            } else if num_found == most + 1 {
+                found = Vec::new();
+            }
+        }
+        if num_records % STRIDE == 0 { heard(STRIDE) } else { Ok(()) }
+    })?;
+    heard(num_records % STRIDE)?;
+    let mut give_sorted = |part, mut duplicates: Vec<Duplicate>| {
+        duplicates.sort_unstable();
+        give(part, duplicates)
+    };
+    if num_found <= most {
+        found.into_iter().enumerate().try_for_each(|(part, found)| give_sorted(part, found))?;
+        return Ok(num_records);
+    }
+    for group in groups(&counts, most) {
+        heard(0)?;
+        let mut found: Vec<_> =
+            counts[group.clone()].iter().map(|count| Vec::with_capacity(*count)).collect();
+        merge(parts, |part, duplicate| {
+            if let Some(duplicate) = duplicate.filter(|_| group.contains(&part)) {
+                found[part - group.start].push(duplicate);
+            }
+            Ok(())
+        })?;
+        group.zip(found).try_for_each(|(part, found)| give_sorted(part, found))?;
+    }
+    Ok(num_records)
+}
+
+/// Visits all entries in order: the part of each, and what is to be said of it if an earlier one holds its text.
+fn merge<E>(
+    parts: &[&[[u8; ENTRY_BYTES]]],
+    mut visit: impl FnMut(usize, Option<Duplicate>) -> Result<(), E>,
+) -> Result<(), E> {
     let mut cursors: Vec<_> =
         parts.iter().map(|entries| entries.iter().map(Entry::from_bytes)).collect();
     let mut heads = BinaryHeap::new();
@@ -76,21 +116,31 @@ pub fn find<E>(
     let mut kept: Option<Entry> = None;
     while let Some(Reverse((entry, part))) = heads.pop() {
         heads.extend(cursors[part].next().map(|entry| Reverse((entry, part))));
-        found.num_records += 1;
-        if found.num_records.is_multiple_of(STRIDE) {
-            heard(STRIDE)?;
+        // Entries of one id come in the order of their keys, so the first is the smallest.
+        let first = kept.filter(|first| first.id == entry.id);
+        if first.is_none() {
+            kept = Some(entry);
         }
-        match kept {
-            // Entries of one id come in the order of their keys, so the first is the smallest.
-            Some(first) if first.id == entry.id => {
-                found.by_part[part].push(Duplicate { dropped: entry.key, kept: first.key });
-            }
-            _ => kept = Some(entry),
-        }
+        visit(part, first.map(|first| Duplicate { dropped: entry.key, kept: first.key }))?;
     }
-    heard(found.num_records % STRIDE)?;
-    found.by_part.iter_mut().for_each(|duplicates| duplicates.sort_unstable());
-    Ok(found)
+    Ok(())
+}
+
+/// Neighbours dealt into groups of at most `most` together, or of one.
+fn groups(counts: &[usize], most: usize) -> Vec<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    let mut sum = 0;
+    for (part, count) in counts.iter().enumerate() {
+        match groups.last_mut() {
+            Some(group) if sum + count <= most => group.end = part + 1,
+            _ => {
+                groups.push(part..part + 1);
+                sum = 0;
+            }
+        }
+        sum += count;
+    }
+    groups
 }
 
 #[cfg(test)]
@@ -119,13 +169,34 @@ mod tests {
     }
 
     fn dropped(parts: &[Vec<Entry>]) -> Vec<BTreeSet<Duplicate>> {
+        let all = dropped_with(parts, usize::MAX);
+        for most in [0, 1, 3] {
+            assert_eq!(dropped_with(parts, most), all, "at most {most} at once");
+        }
+        all
+    }
+
+    fn dropped_with(parts: &[Vec<Entry>], most: usize) -> Vec<BTreeSet<Duplicate>> {
         let bytes: Vec<Vec<_>> =
             parts.iter().map(|part| part.iter().map(Entry::bytes).collect()).collect();
         let bytes: Vec<&[_]> = bytes.iter().map(Vec::as_slice).collect();
-        let found = find(&bytes, |_| Ok::<_, ()>(())).unwrap();
-        assert_eq!(found.num_records, parts.iter().map(Vec::len).sum::<usize>() as u64);
-        assert!(found.by_part.iter().all(|part| part.is_sorted()));
-        found.by_part.into_iter().map(BTreeSet::from_iter).collect()
+        let (mut found, mut heard) = (Vec::new(), 0);
+        let num_records = find(
+            &bytes,
+            most,
+            |count| {
+                heard += count;
+                Ok::<_, ()>(())
+            },
+            |part, duplicates| {
+                assert!(part == found.len() && duplicates.is_sorted());
+                found.push(BTreeSet::from_iter(duplicates));
+                Ok(())
+            },
+        );
+        let expected = parts.iter().map(Vec::len).sum::<usize>() as u64;
+        assert_eq!((num_records.unwrap(), heard), (expected, expected));
+        found
     }
 
     fn oracle(parts: &[Vec<Entry>]) -> Vec<BTreeSet<Duplicate>> {
