@@ -9,6 +9,7 @@ use pipelines::manifest::Manifest;
 use toml::{Table, Value};
 
 use crate::cli::Voice;
+use crate::implied;
 use crate::run::{EngineArgs, make};
 use crate::stages::Stage;
 
@@ -51,8 +52,9 @@ impl Command {
         let step: Stage =
             toml::from_str(&text).with_context(|| format!("the settings of {stage}"))?;
         let steps = BTreeMap::from([(stage.to_owned(), step)]);
-        let manifest = Manifest::new(stage, self.seed, steps);
+        let mut manifest = Manifest::new(stage, self.seed, steps);
         manifest.validate()?;
+        implied::write_out(&mut manifest).map_err(anyhow::Error::msg)?;
         make(&manifest, Path::new(""), &self.out, None, self.engine, self.voice).map(|_| ())
     }
 }

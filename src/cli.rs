@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use pipelines::publish::OutDir;
 
-use crate::{alone, explain, gc, import, init, plan, quickstart, run, status, verify, worker};
+use crate::{
+    alone, completions, explain, gc, import, init, plan, quickstart, run, schema, status, verify,
+    worker,
+};
 
 /// From raw text to a measured language model, from one manifest.
 #[derive(Parser)]
@@ -35,6 +38,10 @@ pub enum Command {
     Gc(gc::Command),
     /// Read all of a store and say what is damaged; run finished tasks again and compare
     Verify(verify::Command),
+    /// Print the JSON Schema of manifests, for editors
+    Schema(schema::Command),
+    /// Print the completions of a shell
+    Completions(completions::Command),
     /// Run the stage corpus-prep alone
     CorpusPrep(alone::Command),
     /// Run the stage tokenize alone
@@ -63,6 +70,8 @@ impl Command {
             Command::Import(command) => command.run(),
             Command::Gc(command) => command.run(),
             Command::Verify(command) => command.run(),
+            Command::Schema(command) => command.run(),
+            Command::Completions(command) => command.run(),
             Command::CorpusPrep(command) => command.run("corpus-prep"),
             Command::Tokenize(command) => command.run("tokenize"),
             Command::Pretrain(command) => command.run("pretrain"),

@@ -2,14 +2,17 @@
 
 mod alone;
 mod cli;
+mod completions;
 mod explain;
 mod gc;
+mod implied;
 mod import;
 mod init;
 mod plan;
 mod progress;
 mod quickstart;
 mod run;
+mod schema;
 mod show;
 mod stages;
 mod status;

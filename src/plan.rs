@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use pipelines::explain::LastRun;
-use pipelines::manifest::Manifest;
 use pipelines::plan::{Plan, PlannedPhase, PlannedStep, PlannedTask, State};
 use pipelines::publish::OutDir;
 use pipelines::run::Run;
@@ -12,8 +11,8 @@ use pipelines::store::Store;
 use serde_json::{Value, json};
 
 use crate::cli::{Place, base_of};
+use crate::implied;
 use crate::show;
-use crate::stages::Stage;
 
 /// Reasons that are shown of a phase; `explain` shows all.
 const MAX_REASONS: usize = 3;
@@ -54,7 +53,7 @@ impl Command {
 
 /// The plan of the manifest at `place`, and its results.
 pub fn load(place: &Place) -> anyhow::Result<(Plan, OutDir)> {
-    let manifest = Manifest::<Stage>::read(&place.manifest)?;
+    let manifest = implied::read(&place.manifest)?;
     let out = OutDir::at(&place.out.for_manifest(&place.manifest));
     let plan = Run { manifest: &manifest, base: &base_of(&place.manifest), out: &out }.plan()?;
     Ok((plan, out))

@@ -14,6 +14,7 @@ use pipelines::run::Run;
 use pipelines::size::ByteSize;
 
 use crate::cli::{Place, Voice, base_of};
+use crate::implied;
 use crate::progress::Progress;
 use crate::show;
 use crate::stages::Stage;
@@ -69,7 +70,7 @@ fn available_memory() -> u64 {
 
 impl Command {
     pub fn run(self) -> anyhow::Result<()> {
-        let manifest = Manifest::<Stage>::read(&self.place.manifest)?;
+        let manifest = implied::read(&self.place.manifest)?;
         let out = self.place.out.for_manifest(&self.place.manifest);
         let base = base_of(&self.place.manifest);
         make(&manifest, &base, &out, self.only.as_deref(), self.engine, self.voice).map(|_| ())

@@ -3,6 +3,7 @@
 use pipelines::error::TaskError;
 use pipelines::kind::Kind;
 use pipelines::stage::{Assembly, InputField, Phase, View};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 ///
 /// The enum is externally tagged on purpose: a typing error in a manifest is then reported with its line, column and the
 /// names that would have been right.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Raw text and labelled rows in; clean documents, decisions and examples out.

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use clap::Args;
-use pipelines::manifest::Manifest;
 use pipelines::run::Run;
 use pipelines::task::Report;
 use pipelines::verify::check;
 
 use crate::cli::{Place, base_of};
+use crate::implied;
 use crate::show;
-use crate::stages::Stage;
 use crate::worker::stop_on_signals;
 
 #[derive(Args)]
@@ -35,7 +34,7 @@ impl Command {
         let checked = check(&out, &cancel)?;
         let recomputed = match self.recompute {
             Some(count) => {
-                let manifest = Manifest::<Stage>::read(&self.place.manifest)?;
+                let manifest = implied::read(&self.place.manifest)?;
                 let base = base_of(&self.place.manifest);
                 let report: Report = Arc::new(|_| {});
                 let run = Run { manifest: &manifest, base: &base, out: &out };

@@ -5,6 +5,7 @@ use crate::globs::Globs;
 use crate::read::{Fields, InvalidUtf8};
 use crate::rule::{Filters, Rules};
 use pipelines::size::ByteSize;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 
@@ -12,7 +13,7 @@ use std::num::NonZeroU32;
 const MAX_RANGES: u32 = 4096;
 
 /// Configuration of the stage `corpus-prep`: exactly one of `inputs` and `examples` is given.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Globs of raw text files, relative to the manifest. Each must match a file.
@@ -48,7 +49,7 @@ pub struct Config {
 }
 
 /// What happens to records that have no text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnUnreadable {
     /// The first one is an error.
@@ -59,7 +60,7 @@ pub enum OnUnreadable {
 }
 
 /// Records that the user leaves out. They are counted; their text is not kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Exclude {
     /// Records whose `source_id` starts with one of these.
@@ -67,7 +68,7 @@ pub struct Exclude {
 }
 
 /// How words are cut.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dialect {
     /// At the word boundaries of Unicode Standard Annex #29; see [`crate::signal::words`].

@@ -4,11 +4,12 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use metrics::{Decoding, Scheme};
 use pipelines::table::examples::Split;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Configuration of the stage `evaluate`: `models` or `baselines` with `examples`, or `language_models` with `shards`, or
 /// both.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Steps or artifacts whose classifiers are measured, every seed of them.
@@ -52,7 +53,7 @@ pub struct Config {
 }
 
 /// A classifier that is fitted here, to judge the others by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Baseline {
     /// Logistic regression on weighted words and pairs of words; see [`crate::tfidf`].
@@ -69,7 +70,7 @@ impl Baseline {
 }
 
 /// What classifiers were taught.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskKind {
     /// One label of the whole text.
@@ -86,7 +87,7 @@ impl TaskKind {
 }
 
 /// Which tags are an entity. The modes differ on illegal sequences only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum EntityMode {
     /// Those that conlleval sees: an `I-PER` behind an `O` begins one. The mode of most published numbers.
@@ -106,7 +107,7 @@ impl From<EntityMode> for metrics::EntityMode {
 }
 
 /// What happens to a text with more tokens than a classifier's context.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TooLong {
     /// It is an error.
@@ -119,7 +120,7 @@ pub enum TooLong {
 }
 
 /// How intervals are found: the percentile bootstrap.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Resampling {
     /// Number of resamples.

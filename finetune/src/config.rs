@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use model::NumericProfile;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Configuration of the stage `finetune`. `examples` and `model` have to be given.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The step or artifact whose examples are learnt from.
@@ -60,7 +61,7 @@ pub struct Config {
 }
 
 /// Where weights come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Init {
     /// From the checkpoint; only the head is fresh.
@@ -71,7 +72,7 @@ pub enum Init {
 }
 
 /// What is learnt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskKind {
     /// One label of the whole text.
@@ -82,7 +83,7 @@ pub enum TaskKind {
 }
 
 /// Which tokens of a word learn its tag. A word is always judged by its first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LabelledTokens {
     /// The first one: words of many tokens do not count more.
@@ -93,7 +94,7 @@ pub enum LabelledTokens {
 }
 
 /// What happens to a text that is too long.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TooLong {
     /// It is an error.

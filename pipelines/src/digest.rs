@@ -1,9 +1,11 @@
 //! BLAKE3 digests: the names that artifacts, objects and keys go by.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// A BLAKE3 digest of some bytes, written `b3:` and 64 hexadecimal digits.
@@ -93,6 +95,20 @@ impl FromStr for Digest {
         let digits = text.strip_prefix("b3:").ok_or_else(not)?;
         let hash = blake3::Hash::from_hex(digits).map_err(|_| not())?;
         Ok(Self(*hash.as_bytes()))
+    }
+}
+
+impl JsonSchema for Digest {
+    fn schema_name() -> Cow<'static, str> {
+        "Digest".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "BLAKE3 as `b3:` and 64 hexadecimal digits.",
+            "type": "string",
+            "pattern": "^b3:[0-9a-f]{64}$"
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +13,10 @@ use crate::error::{At, Error, Result};
 use crate::resources::Resources;
 use crate::stage::Stage;
 
-/// A pipeline as a person wrote it. `S` is the enum of stages: its variant is the key behind the step's name.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A pipeline as a person wrote it.
+///
+/// `S` is the enum of stages: its variant is the key behind the step's name.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest<S> {
     /// What the pipeline is called.

@@ -1,6 +1,8 @@
 //! Sizes in bytes as people write them.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -43,6 +45,22 @@ impl FromStr for ByteSize {
     fn from_str(text: &str) -> Result<Self, String> {
         parse(text).ok_or_else(|| {
             format!("expected a number of bytes, such as \"16 MB\" or \"64 MiB\", found `{text}`")
+        })
+    }
+}
+
+impl JsonSchema for ByteSize {
+    fn schema_name() -> Cow<'static, str> {
+        "ByteSize".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A number of bytes, such as 16_000_000, \"16 MB\" or \"64 MiB\".",
+            "anyOf": [
+                { "type": "integer", "minimum": 0 },
+                { "type": "string", "pattern": "^ *[0-9]+ *(([kKmMgG][iI]?)?[bB])? *$" }
+            ]
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use model::{AdamWConfig, NumericProfile};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::mask::Mask;
@@ -10,7 +11,7 @@ use crate::recipe::{FRAME_TOKENS, Family, ModelShape, Recipe};
 use crate::schedule::Schedule;
 
 /// Configuration of the stage `pretrain`. Only `shards` has to be given.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The step or artifact whose token shards are learnt from.
@@ -62,7 +63,7 @@ pub struct Config {
 }
 
 /// What is learnt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Objective {
     /// The next token, at every token. Of family `llama`.

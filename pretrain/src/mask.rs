@@ -3,6 +3,7 @@
 use codec::Codec;
 use model::{SequenceForm, TokenBatch};
 use pipelines::seed::Seed;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::PretrainError;
@@ -13,7 +14,7 @@ const MASKED: f64 = 0.8;
 const MASKED_OR_RANDOM: f64 = 0.9;
 
 /// Which tokens are to be guessed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mask {
     /// Chance of each token (or word) to be chosen; above 0, at most 1.

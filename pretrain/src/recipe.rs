@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use codec::Codec;
 use model::{AdamWConfig, BertConfig, Head, LlamaConfig, ModelConfig, NumericProfile};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::mask::Mask;
@@ -24,7 +25,7 @@ const INITIALIZER_RANGE: f64 = 0.02;
 const INTERMEDIATE_MULTIPLE: usize = 64;
 
 /// Families of models.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
     /// Rotary positions, root-mean-square norms, SwiGLU; reads to the left.
@@ -41,7 +42,7 @@ impl Family {
 }
 
 /// Shape of a model, named as in published configs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelShape {
     /// The family.

@@ -1,11 +1,12 @@
 //! The learning rate over a run.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Learning rate over a run: linear warm-up, constant, decay to zero after the last step.
 ///
 /// All lengths are in optimizer steps, not micro-batches.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schedule {
     /// Learning rate between warm-up and decay; above 0.
@@ -21,7 +22,7 @@ pub struct Schedule {
 }
 
 /// The curve from the peak to zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decay {
     /// A straight line.

@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use pipelines::manifest::Manifest;
 
 use super::verdict::verdict;
 use super::{SampleSize, Summary, write_sample};
 use crate::cli::Voice;
+use crate::implied;
 use crate::run::{EngineArgs, make, results};
 use crate::show;
-use crate::stages::Stage;
 
 const MANIFEST: &str = include_str!("../../pipelines/quickstart.toml");
 const SMALL_MANIFEST: &str = include_str!("../../pipelines/quickstart-small.toml");
@@ -41,7 +40,7 @@ impl Command {
         let sample = write_sample(&dir, &cargo_home()?, size)?;
         let path = dir.join("pipeline.toml");
         write_manifest(&path, text)?;
-        let manifest = Manifest::<Stage>::read(&path)?;
+        let manifest = implied::read(&path)?;
         anyhow::ensure!(
             manifest.name == name,
             "{}: found the manifest of `{}`, expected that of `{name}`; choose another --out",

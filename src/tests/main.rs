@@ -6,6 +6,7 @@ mod alone;
 mod bad_input;
 mod changes;
 mod chaos;
+mod editing;
 mod elsewhere;
 mod kills;
 mod project;

@@ -1,10 +1,11 @@
 //! What a manifest can say about tokenizing.
 
 use codec::{MIN_SIZE, SpecialTokens};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Either `train`, which makes a vocabulary, or `documents` with `vocabulary`, which makes token shards.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Learns a vocabulary.
@@ -26,7 +27,7 @@ pub struct Config {
 }
 
 /// How a vocabulary is learnt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Train {
     /// The step or artifact whose documents it is learnt from.

@@ -5,11 +5,12 @@ use super::tag::Scheme;
 use crate::config::refuse_delimiter;
 use crate::globs::Globs;
 use pipelines::table::examples::Split;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
 /// Labelled files of one task, given by split, or as `files` that are split here.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExamplesConfig {
     /// What is to be learnt from the rows.
@@ -70,7 +71,7 @@ pub struct ExamplesConfig {
 }
 
 /// What is to be learnt from labelled rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExampleTask {
     /// One label for one text, or pair of texts.
@@ -80,7 +81,7 @@ pub enum ExampleTask {
 }
 
 /// A column by its name, or by its place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "the name of a column, or its place from 1")]
 pub enum Column {
     /// From 1.
@@ -90,7 +91,7 @@ pub enum Column {
 }
 
 /// How rows stand in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExampleFormat {
     /// Comma-separated values with a header, by RFC 4180: quoted fields may hold line ends.
@@ -106,7 +107,7 @@ pub enum ExampleFormat {
 }
 
 /// How characters are written as bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Encoding {
     /// UTF-8; anything else is an error.
     #[default]
@@ -118,7 +119,7 @@ pub enum Encoding {
 }
 
 /// Shares of rows by split; they add up to 1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Shares {
     /// To learn from.
@@ -146,6 +147,30 @@ fn label() -> String {
 }
 
 impl ExamplesConfig {
+    /// The rows of `files` for `task`, all else as it is where a manifest says nothing.
+    pub fn new(task: ExampleTask, files: String) -> Self {
+        Self {
+            task,
+            files: Globs(vec![files]),
+            train: Globs::default(),
+            validation: Globs::default(),
+            test: Globs::default(),
+            format: None,
+            encoding: Encoding::default(),
+            delimiter: None,
+            text: text(),
+            text_pair: None,
+            label: label(),
+            group: None,
+            id: None,
+            tokens: None,
+            tags: None,
+            columns: None,
+            scheme: None,
+            shares: Shares::default(),
+        }
+    }
+
     /// The globs of a split; `None` stands for `files`.
     pub fn globs(&self, split: Option<Split>) -> &Globs {
         match split {

@@ -1,5 +1,6 @@
 //! Tags of entities, in whichever scheme they come, to IOB2.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,7 +9,9 @@ use std::fmt;
 ///
 /// Source: Ramshaw and Marcus 1995, arXiv:cmp-lg/9505040 (`iob1`); Tjong Kim Sang and Veenstra 1999,
 /// arXiv:cs/9907006 (`iob2`); Ratinov and Roth 2009, doi:10.5555/1596374.1596399 (`bioes`, there called BILOU).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scheme {
     /// `B-` on the first token of every entity.

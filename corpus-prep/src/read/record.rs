@@ -10,11 +10,12 @@ use super::utf8::{self, InvalidByte, InvalidUtf8};
 use ::csv::ByteRecord;
 use pipelines::key::canonical;
 use pipelines::size::ByteSize;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// Names of the fields of a JSON record, or of columns, that have columns of their own. All others are kept in `metadata`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fields {
     /// The text: a string, in every record.

@@ -1,5 +1,6 @@
 //! Bounds that can be switched off: a number, or `"off"`.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -39,6 +40,11 @@ impl Number for f64 {
     fn from_f64(number: f64) -> Option<Self> {
         (number.is_finite() && number >= 0.0).then_some(number)
     }
+}
+
+/// What a bound looks like.
+pub fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [generator.subschema_for::<T>(), { "const": "off" }] })
 }
 
 /// Writes a bound; `None` is `"off"`.

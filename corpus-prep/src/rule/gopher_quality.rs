@@ -4,41 +4,52 @@
 
 use super::{Check, bound};
 use crate::signal::Signals;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Bounds of the quality rules. Each field is a rule's name; a text at the bound is kept. `"off"` switches a rule off.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GopherQuality {
     /// Fewest content words kept.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<u64>")]
     pub short_doc: Option<u64>,
     /// Most content words kept.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<u64>")]
     pub long_doc: Option<u64>,
     /// Least mean length of content words kept, in code points.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub below_avg: Option<f64>,
     /// Greatest mean length of content words kept, in code points.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub above_avg: Option<f64>,
     /// Most number signs per word kept.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub too_many_hashes: Option<f64>,
     /// Most ellipses per word kept.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub too_many_ellipsis: Option<f64>,
     /// Greatest share of lines that start with a bullet kept.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub too_many_bullets: Option<f64>,
     /// Greatest share of lines that end with an ellipsis kept.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub too_many_end_ellipsis: Option<f64>,
     /// Least share of words with a letter kept.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub below_alpha: Option<f64>,
     /// Fewest different stop words kept.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<u64>")]
     pub enough_stop_words: Option<u64>,
 }
 

@@ -6,51 +6,65 @@
 
 use super::{Check, bound};
 use crate::signal::Signals;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Bounds of the repetition rules, all shares. Each field is a rule's name; a text at the bound is kept. `"off"` switches
 /// a rule off.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GopherRepetition {
     /// Greatest share of paragraphs that are duplicates.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub dup_para_frac: Option<f64>,
     /// Greatest share of characters in duplicate paragraphs.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub dup_para_char_frac: Option<f64>,
     /// Greatest share of lines that are duplicates.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub dup_line_frac: Option<f64>,
     /// Greatest share of characters in duplicate lines.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub dup_line_char_frac: Option<f64>,
     /// Greatest share of characters in the most frequent pair of words.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub top_2_gram: Option<f64>,
     /// The same for three words.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub top_3_gram: Option<f64>,
     /// The same for four words.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub top_4_gram: Option<f64>,
     /// Greatest share of characters in runs of five words that occurred before.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub dup_5_gram: Option<f64>,
     /// The same for six words.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub dup_6_gram: Option<f64>,
     /// The same for seven words.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub dup_7_gram: Option<f64>,
     /// The same for eight words.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub dup_8_gram: Option<f64>,
     /// The same for nine words.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub dup_9_gram: Option<f64>,
     /// The same for ten words.
     #[serde(with = "bound")]
+    #[schemars(schema_with = "bound::schema::<f64>")]
     pub dup_10_gram: Option<f64>,
 }
 

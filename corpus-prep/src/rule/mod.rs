@@ -11,10 +11,11 @@ pub use gopher_quality::GopherQuality;
 pub use gopher_repetition::GopherRepetition;
 
 use crate::signal::Signals;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which families of rules are asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Filters {
     /// None: every text is kept unless it is a duplicate.
@@ -25,7 +26,7 @@ pub enum Filters {
 }
 
 /// The bounds of all families.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
     /// Is this running text?

@@ -3,12 +3,13 @@
 //! Here, and not with the model: fine-tuning validates with it, evaluation measures with it, prediction answers with
 //! it, all from plain numbers; and what a legal sequence is, [`TagSet`] knows.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{MetricsError, TagSet, tags::Tag};
 
 /// How the scores of words become tags.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decoding {
     /// The best legal sequence: [`TagSet::decode`].

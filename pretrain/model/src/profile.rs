@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ModelError, Result};
@@ -10,7 +11,7 @@ use crate::error::{ModelError, Result};
 ///
 /// Within a profile results are bit-identical, whatever threads, workers, order of tasks or resumes; across profiles
 /// they agree to rounding. A profile is part of the key of what was computed with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NumericProfile {
     /// AVX-512 with bf16 products accumulated in f32.

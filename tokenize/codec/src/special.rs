@@ -1,11 +1,12 @@
 //! Special tokens beside the end of text.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{CodecError, END_OF_TEXT};
 
 /// Special tokens of a vocabulary beside the end of text, by what they are for: those of models that guess masked tokens.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpecialTokens {
     /// Begins a sequence, which is classified by it; for example `[CLS]`. `None` has no such token.

@@ -1,0 +1,74 @@
+//! `seedbed schema`: what a manifest can say, as JSON Schema, for editors that complete and check while one writes.
+
+use clap::Args;
+use pipelines::manifest::Manifest;
+use schemars::generate::SchemaSettings;
+
+use crate::show;
+use crate::stages::Stage;
+
+#[derive(Args)]
+pub struct Command {}
+
+impl Command {
+    pub fn run(self) -> anyhow::Result<()> {
+        show::line(schema()?)
+    }
+}
+
+/// The schema of manifests, indented. Draft 7 is what editors' TOML extensions read.
+fn schema() -> anyhow::Result<String> {
+    let generator = SchemaSettings::draft07().into_generator();
+    let schema = generator.into_root_schema_for::<Manifest<Stage>>();
+    Ok(serde_json::to_string_pretty(&schema)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn parsed() -> Value {
+        serde_json::from_str(&schema().unwrap()).unwrap()
+    }
+
+    /// Every table of the schema with keys, by its place.
+    fn tables<'v>(value: &'v Value, place: &str, found: &mut Vec<(String, &'v Value)>) {
+        if value["type"] == "object" && value["properties"].is_object() {
+            found.push((place.to_owned(), value));
+        }
+        for (name, inner) in value.as_object().into_iter().flatten() {
+            tables(inner, &format!("{place}/{name}"), found);
+        }
+        for (at, inner) in value.as_array().into_iter().flatten().enumerate() {
+            tables(inner, &format!("{place}/{at}"), found);
+        }
+    }
+
+    #[test]
+    fn every_key_is_explained_and_no_other_is_allowed() {
+        let schema = parsed();
+        let mut found = Vec::new();
+        tables(&schema, "", &mut found);
+        assert!(found.len() > 20, "{found:?}");
+        for (place, table) in found {
+            assert_eq!(table["additionalProperties"], false, "{place}");
+            // A stage is explained beside the one key that names it.
+            let is_stage = place.contains("/Stage/oneOf/");
+            for (key, value) in table["properties"].as_object().unwrap() {
+                let explained = value["description"].is_string() || is_stage;
+                assert!(explained, "{place}: {key} has no description");
+            }
+        }
+    }
+
+    #[test]
+    fn all_stages_are_offered_with_their_keys() {
+        let text = schema().unwrap();
+        for key in ["corpus-prep", "tokenize", "pretrain", "finetune", "evaluate", "max_grad_norm"]
+        {
+            assert!(text.contains(&format!("\"{key}\"")), "{key}");
+        }
+    }
+}
