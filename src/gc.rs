@@ -7,6 +7,7 @@ use clap::Args;
 use pipelines::gc::{Garbage, Policy, collect};
 
 use crate::cli::Place;
+use crate::implied;
 use crate::show;
 
 #[derive(Args)]
@@ -16,9 +17,9 @@ pub struct Command {
     /// Remove it; without this, only say what could go
     #[arg(long)]
     delete: bool,
-    /// Keep what the newest N runs of each manifest reach
-    #[arg(long, value_name = "N", default_value = "1")]
-    keep_runs: NonZeroUsize,
+    /// Keep what the newest N runs of each manifest reach [default: `runs` of the manifest's `[retention]`, or 1]
+    #[arg(long, value_name = "N")]
+    keep_runs: Option<NonZeroUsize>,
     /// Keep what is younger, such as `12h` or `7d`
     #[arg(long, value_name = "AGE", default_value = "1d", value_parser = age)]
     min_age: Duration,
@@ -30,7 +31,14 @@ pub struct Command {
 impl Command {
     pub fn run(self) -> anyhow::Result<()> {
         let out = self.place.results()?;
-        let policy = Policy { runs: self.keep_runs, min_age: self.min_age };
+        let runs = match self.keep_runs {
+            None if self.place.manifest.exists() => {
+                implied::read(&self.place.manifest)?.retention.runs
+            }
+            given => given,
+        };
+        let runs = runs.unwrap_or(NonZeroUsize::MIN);
+        let policy = Policy { runs, min_age: self.min_age };
         let garbage = collect(&out, policy, self.delete)?;
         if self.json {
             return show::line(serde_json::to_string(&garbage)?);

@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::error::{At, Error, Result};
 use crate::publish::OutDir;
 use crate::record::{Artifact, TaskRecord};
+use crate::retention::Retention;
 use crate::roots::{self, entries};
 use crate::store::Store;
 
@@ -104,6 +105,32 @@ pub fn collect(out: &OutDir, policy: Policy, delete: bool) -> Result<Garbage> {
     Ok(sweep.garbage)
 }
 
+/// Removes the objects that the newest run lets go and that nothing else keeps. Where another run works with the store they
+/// stay: the next run or `seedbed gc` takes them.
+///
+/// # Errors
+/// When a root or artifact cannot be read, or an object cannot be removed.
+pub(crate) fn let_go(out: &OutDir, retention: &Retention) -> Result<()> {
+    let store = &out.store;
+    let _lock = match exclusive(store) {
+        Err(Error::InUse { .. }) => return Ok(()),
+        locked => locked?,
+    };
+    let newest = roots::runs(store)?.into_iter().find_map(|(_, root)| root);
+    let Some(list) = newest.and_then(|root| root.let_go) else { return Ok(()) };
+    let paths =
+        roots::list(store, &list)?.into_iter().map(|digest| (digest, store.object_path(&digest)));
+    let there: Vec<_> = paths.filter(|(_, path)| path.exists()).collect();
+    if there.is_empty() {
+        return Ok(());
+    }
+    let reached = Reached::of(out, retention.runs.unwrap_or(NonZeroUsize::MIN))?;
+    for (_, path) in there.iter().filter(|(digest, _)| !reached.objects.contains(digest)) {
+        fs::remove_file(path).at("remove", path)?;
+    }
+    Ok(())
+}
+
 /// Locks the store against runs, for as long as the file lives.
 fn exclusive(store: &Store) -> Result<File> {
     let (path, lock) = store.lock_file()?;
@@ -131,11 +158,14 @@ impl Reached {
             root.artifacts.values().try_for_each(|identity| reached.artifact(store, identity))?;
             if let Some(list) = &root.tasks {
                 reached.objects.insert(*list);
-                for key in roots::keys(store, list)? {
-                    reached.task(store, key)?;
+                let let_go = root.let_go.map(|let_go| roots::list(store, &let_go)).transpose()?;
+                let let_go = HashSet::from_iter(let_go.unwrap_or_default());
+                for key in roots::list(store, list)? {
+                    reached.task(store, key, &let_go)?;
                 }
             }
-            root.states.iter().try_for_each(|prefix| reached.states(store, prefix))?;
+            reached.objects.extend(root.let_go);
+            reached.states.extend(root.states);
         }
         roots::imports(store)?.iter().try_for_each(|identity| reached.artifact(store, identity))?;
         for identity in out.published()? {
@@ -157,19 +187,12 @@ impl Reached {
         Ok(())
     }
 
-    fn task(&mut self, store: &Store, key: Digest) -> Result<()> {
-        if self.tasks.insert(key)
-            && let Some(TaskRecord { outputs, .. }) = store.task(&key)?
-        {
-            self.objects.extend(outputs.values().map(|output| output.digest));
-        }
-        Ok(())
-    }
-
-    fn states(&mut self, store: &Store, prefix: &Digest) -> Result<()> {
-        self.states.insert(*prefix);
-        for (_, state) in store.states(prefix, u64::MAX)? {
-            self.objects.insert(state.file.digest);
+    /// Notes a task and its outputs but for those that are `let_go`.
+    fn task(&mut self, store: &Store, key: Digest, let_go: &HashSet<Digest>) -> Result<()> {
+        self.tasks.insert(key);
+        if let Some(TaskRecord { outputs, .. }) = store.record(&key)? {
+            let outputs = outputs.values().map(|output| output.digest);
+            self.objects.extend(outputs.filter(|digest| !let_go.contains(digest)));
         }
         Ok(())
     }

@@ -35,6 +35,7 @@ pub mod manifest;
 pub mod plan;
 pub mod publish;
 pub mod resources;
+pub mod retention;
 pub mod roots;
 pub mod row_groups;
 pub mod run;

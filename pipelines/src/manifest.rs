@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::error::{At, Error, Result};
 use crate::resources::Resources;
+use crate::retention::Retention;
 use crate::stage::Stage;
 
 /// A pipeline as a person wrote it.
@@ -29,6 +30,9 @@ pub struct Manifest<S> {
     /// What the workers of a step may take; changes no result.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub engine: BTreeMap<String, Resources>,
+    /// What is kept, and for how long; changes no result.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retention: Retention,
     /// Artifacts that hold a step still while what it reads moves on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pins: BTreeMap<String, Digest>,
@@ -37,9 +41,19 @@ pub struct Manifest<S> {
 impl<S> Manifest<S> {
     /// A manifest of these steps, and nothing else.
     pub fn new(name: &str, seed: u64, steps: BTreeMap<String, S>) -> Self {
-        let (name, engine, pins) = (name.to_owned(), BTreeMap::new(), BTreeMap::new());
-        Self { name, seed, steps, engine, pins }
+        Self {
+            name: name.to_owned(),
+            seed,
+            steps,
+            engine: BTreeMap::new(),
+            retention: Retention::default(),
+            pins: BTreeMap::new(),
+        }
     }
+}
+
+fn is_default(retention: &Retention) -> bool {
+    *retention == Retention::default()
 }
 
 impl<S: Stage + DeserializeOwned> Manifest<S> {

@@ -1,6 +1,6 @@
 //! The plan: every task of every step, and whether it is done, ready, or waits for something.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +17,9 @@ use crate::kind::Kind;
 use crate::manifest::Manifest;
 use crate::part::Part;
 use crate::record::TaskRecord;
-use crate::stage::{ArtifactView, Assembly, FileSet, Phase, Source, Stage, Task, View, Wanted};
+use crate::stage::{
+    ArtifactFile, ArtifactView, Assembly, FileSet, Phase, Source, Stage, Task, View, Wanted,
+};
 use crate::store::Store;
 use crate::task::Assignment;
 
@@ -41,8 +43,19 @@ pub struct PlannedTask {
     pub state: State,
     /// Where its inputs stand, as soon as all are known.
     pub inputs: Vec<Located>,
+    /// Its outputs that the manifest lets go, if it is done.
+    pub passing: Vec<Passing>,
     key: Option<Digest>,
     phase: Arc<PhaseKey>,
+}
+
+/// An output that the manifest lets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passing {
+    /// BLAKE3 of it.
+    pub digest: Digest,
+    /// Whether it is in the store still.
+    pub is_there: bool,
 }
 
 impl PlannedTask {
@@ -64,6 +77,14 @@ impl PlannedTask {
             name: input.name.clone(),
         };
         self.inputs.iter().map(keyed).collect()
+    }
+
+    /// Whether it reads one of these objects.
+    pub(crate) fn reads(&self, objects: &HashSet<Digest>) -> bool {
+        self.inputs.iter().any(|input| match &input.place {
+            Place::Object(digest) => objects.contains(digest),
+            Place::File(_) => false,
+        })
     }
 
     /// Under what its training states are kept.
@@ -247,6 +268,7 @@ impl<'a, S: Stage> Planner<'a, S> {
             let step = self.plan_step(&name, &steps, &mut results)?;
             steps.push(step);
         }
+        ask_again(&mut steps);
         Ok(Plan { steps })
     }
 
@@ -262,23 +284,33 @@ impl<'a, S: Stage> Planner<'a, S> {
             message: chain(&**error),
         };
         let (mut view, reads) = self.view(name, stage, before)?;
-        let mut phases = Vec::new();
+        let mut listed = Vec::new();
         for phase in stage.phases(self.manifest.seed) {
             let tasks = phase.tasks(&view).map_err(|error| failed(&error))?;
             view.phases.insert(
                 phase.name().to_owned(),
                 tasks.iter().map(|task| task.name.clone()).collect(),
             );
-            let tasks = self.plan_phase(name, stage, phase.as_ref(), tasks, results)?;
-            phases.push(PlannedPhase { name: phase.name(), tasks });
+            listed.push((phase, tasks));
         }
         let assemblies = stage.artifacts(&view).map_err(|error| failed(&error))?;
+        let let_go = self.let_go(&assemblies);
+        let mut phases = Vec::new();
+        for (phase, tasks) in listed {
+            let of_phase = let_go.iter().filter(|(of, _)| *of == phase.name());
+            let let_go: Vec<&str> = of_phase.map(|(_, output)| *output).collect();
+            let tasks = self.plan_phase(name, stage, phase.as_ref(), tasks, &let_go, results)?;
+            phases.push(PlannedPhase { name: phase.name(), tasks });
+        }
         let pin = self.manifest.pins.get(name).copied();
         let details =
             assemblies.iter().filter_map(|made| Some((made.kind, made.details.clone()?))).collect();
         let artifacts = match pin {
             Some(digest) => vec![given::pinned(&self.store, name, digest)?],
-            None => assemblies.into_iter().map(|made| assembled(name, made)).collect(),
+            None => {
+                let kept = |made: &Assembly| !self.manifest.retention.lets_go(made.kind);
+                assemblies.into_iter().filter(kept).map(|made| assembled(name, made)).collect()
+            }
         };
         let stage = stage.name();
         Ok(PlannedStep {
@@ -291,6 +323,17 @@ impl<'a, S: Stage> Planner<'a, S> {
             files: view.files,
             reads,
         })
+    }
+
+    /// The outputs, with their phases, that make artifacts which the manifest lets go.
+    fn let_go<'m>(&self, assemblies: &'m [Assembly]) -> BTreeSet<(&'m str, &'m str)> {
+        let let_go = assemblies.iter().filter(|made| self.manifest.retention.lets_go(made.kind));
+        let files = let_go.flat_map(|made| &made.files);
+        let output = |file: &'m ArtifactFile| match &file.source {
+            Source::Output { phase, output, .. } => Some((phase.as_str(), output.as_str())),
+            Source::Object { .. } | Source::File { .. } => None,
+        };
+        files.filter_map(output).collect()
     }
 
     fn view(&self, name: &str, stage: &S, before: &[PlannedStep]) -> Result<(View, Vec<Read>)> {
@@ -354,6 +397,7 @@ impl<'a, S: Stage> Planner<'a, S> {
         stage: &S,
         phase: &dyn Phase,
         tasks: Vec<Task>,
+        let_go: &[&str],
         results: &mut Results,
     ) -> Result<Vec<PlannedTask>> {
         let shared = Arc::new(PhaseKey::new(Ingredients {
@@ -366,7 +410,7 @@ impl<'a, S: Stage> Planner<'a, S> {
         // There may be tens of thousands, each with a record to read; `collect` keeps their order.
         let planned: Vec<PlannedTask> = tasks
             .into_par_iter()
-            .map(|task| self.plan_task(&shared, task, results))
+            .map(|task| self.plan_task(&shared, task, let_go, results))
             .collect::<Result<_>>()?;
         let outcomes = results.entry((step.to_owned(), phase.name().to_owned())).or_default();
         for next in &planned {
@@ -386,6 +430,7 @@ impl<'a, S: Stage> Planner<'a, S> {
         &self,
         phase: &Arc<PhaseKey>,
         mut task: Task,
+        let_go: &[&str],
         results: &Results,
     ) -> Result<PlannedTask> {
         let phase = phase.clone();
@@ -394,8 +439,9 @@ impl<'a, S: Stage> Planner<'a, S> {
             match locate(&input, results)? {
                 Ok(located) => inputs.push(located),
                 Err(waits_for) => {
-                    let state = State::Waits(waits_for);
-                    return Ok(PlannedTask { task, state, inputs: Vec::new(), key: None, phase });
+                    let (state, inputs, passing) =
+                        (State::Waits(waits_for), Vec::new(), Vec::new());
+                    return Ok(PlannedTask { task, state, inputs, passing, key: None, phase });
                 }
             }
         }
@@ -403,15 +449,60 @@ impl<'a, S: Stage> Planner<'a, S> {
         let key = phase.key(keyed);
         let known = match self.records.get(&key) {
             Some(known) => Some(known.clone()),
-            None => self.store.task(&key)?.map(Arc::new),
+            None => self.store.record(&key)?.map(Arc::new),
         };
-        let state = known.map_or(State::Ready, State::Done);
-        Ok(PlannedTask { task, state, inputs, key: Some(key), phase })
+        let (mut state, mut passing) = (State::Ready, Vec::new());
+        if let Some(record) = known {
+            let mut is_whole = true;
+            for (name, output) in &record.outputs {
+                let is_there = self.store.has_object(&output.digest, output.bytes);
+                match let_go.contains(&name.as_str()) {
+                    true => passing.push(Passing { digest: output.digest, is_there }),
+                    false => is_whole &= is_there,
+                }
+            }
+            if is_whole {
+                state = State::Done(record);
+            } else {
+                passing.clear();
+            }
+        }
+        Ok(PlannedTask { task, state, inputs, passing, key: Some(key), phase })
     }
 
     /// Forgets what was read of the store, because objects of it turned out damaged.
     pub fn forget_records(&mut self) {
         self.records.clear();
+    }
+}
+
+/// Lets those tasks run again whose outputs were let go and are read by a task that will run; that one waits for them.
+fn ask_again(steps: &mut [PlannedStep]) {
+    let mut gone: HashMap<Digest, String> = HashMap::new();
+    for step in &*steps {
+        for (phase, task) in step.tasks() {
+            let missing = task.passing.iter().filter(|output| !output.is_there);
+            gone.extend(missing.map(|output| (output.digest, format!("{}/{phase}", step.name))));
+        }
+    }
+    let mut wanted = HashSet::new();
+    // Whoever reads stands behind what it reads, so going backwards meets every task after all that read its outputs.
+    let phases = steps.iter_mut().rev().flat_map(|step| step.phases.iter_mut().rev());
+    for task in phases.filter(|_| !gone.is_empty()).flat_map(|phase| &mut phase.tasks) {
+        if task.passing.iter().any(|output| wanted.contains(&output.digest)) {
+            task.state = State::Ready;
+        }
+        if !matches!(task.state, State::Ready) {
+            continue;
+        }
+        for input in &task.inputs {
+            if let Place::Object(digest) = &input.place
+                && let Some(maker) = gone.get(digest)
+            {
+                wanted.insert(*digest);
+                task.state = State::Waits(maker.clone());
+            }
+        }
     }
 }
 

@@ -83,19 +83,20 @@ impl OutDir {
             known.insert((step.name.clone(), view.kind), identity);
             self.link(&step.name, view.kind, &identity)?;
         }
+        self.withdraw_others(step)?;
         match step.pin {
-            Some(_) => self.withdraw_others(step),
+            Some(_) => Ok(()),
             None => self.write_sources(base, step),
         }
     }
 
-    /// Takes away what an unpinned run left of a step whose pin holds one artifact alone.
+    /// Takes away what an earlier run left of a step that now has fewer artifacts: because a pin holds one alone, or because
+    /// the manifest lets some go.
     fn withdraw_others(&self, step: &PlannedStep) -> Result<()> {
-        let dir = self.root.join(&step.name);
-        for entry in fs::read_dir(&dir).at("read", &dir)? {
-            let path = entry.at("read", &dir)?.path();
-            let pinned = step.artifacts.iter().any(|artifact| path.ends_with(artifact.kind.name()));
-            if !pinned && (path.is_symlink() || path.ends_with("sources.parquet")) {
+        for path in entries(&self.root.join(&step.name))? {
+            let stays = step.artifacts.iter().any(|artifact| path.ends_with(artifact.kind.name()));
+            let is_of_pinned = step.pin.is_some() && path.ends_with("sources.parquet");
+            if !stays && (path.is_symlink() || is_of_pinned) {
                 fs::remove_file(&path).at("remove", &path)?;
             }
         }

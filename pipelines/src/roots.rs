@@ -30,13 +30,16 @@ pub struct Root {
     /// The object that lists the keys of the plan's tasks; absent in roots of early builds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks: Option<Digest>,
+    /// The object that lists what of their outputs the manifest lets go, as keys are listed; absent if that is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub let_go: Option<Digest>,
     /// Under what its training states are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<Digest>,
 }
 
-/// Bytes of a key in the list of keys: 64 hexadecimal digits and a line end.
-const KEY_BYTES: usize = 65;
+/// Bytes of a digest in a list: 64 hexadecimal digits and a line end.
+const LINE_BYTES: usize = 65;
 
 /// Stores the sorted keys of all tasks of `plan`, and gives the object's name.
 ///
@@ -44,24 +47,39 @@ const KEY_BYTES: usize = 65;
 /// When it cannot be written.
 pub(crate) fn keep_keys(store: &Store, plan: &Plan) -> Result<Digest> {
     let tasks = plan.steps.iter().flat_map(|step| step.tasks());
-    let mut keys: Vec<Digest> = tasks.filter_map(|(_, task)| task.key()).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let mut list = String::with_capacity(keys.len() * KEY_BYTES);
-    for key in keys {
-        list.push_str(&key.hex());
+    keep_list(store, tasks.filter_map(|(_, task)| task.key()).collect())
+}
+
+/// Stores which outputs of finished steps the manifest lets go, and gives the object's name; nothing if there are none.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn keep_let_go(store: &Store, plan: &Plan) -> Result<Option<Digest>> {
+    let done = plan.steps.iter().filter(|step| step.is_done());
+    let tasks = done.flat_map(|step| step.tasks());
+    let outputs: Vec<Digest> =
+        tasks.flat_map(|(_, task)| &task.passing).map(|output| output.digest).collect();
+    if outputs.is_empty() { Ok(None) } else { keep_list(store, outputs).map(Some) }
+}
+
+fn keep_list(store: &Store, mut digests: Vec<Digest>) -> Result<Digest> {
+    digests.sort_unstable();
+    digests.dedup();
+    let mut list = String::with_capacity(digests.len() * LINE_BYTES);
+    for digest in digests {
+        list.push_str(&digest.hex());
         list.push('\n');
     }
     store.put(list.as_bytes())
 }
 
-/// Reads a list that [`keep_keys`] stored.
-pub(crate) fn keys(store: &Store, list: &Digest) -> Result<Vec<Digest>> {
+/// Reads a list that [`keep_keys`] or [`keep_let_go`] stored.
+pub(crate) fn list(store: &Store, list: &Digest) -> Result<Vec<Digest>> {
     let bytes = store.get(list)?;
     let wrong = || Error::Format {
         path: store.object_path(list),
         found: "another line".into(),
-        expected: "keys of tasks, 64 hexadecimal digits a line".into(),
+        expected: "digests, 64 hexadecimal digits a line".into(),
     };
     let text = String::from_utf8(bytes).map_err(|_| wrong())?;
     text.lines().map(|line| format!("b3:{line}").parse().map_err(|_| wrong())).collect()

@@ -12,6 +12,7 @@ use crate::context::Cancel;
 use crate::engine::Engine;
 use crate::error::{At, Error, Result, TaskError};
 use crate::explain::LastRun;
+use crate::gc;
 use crate::manifest::Manifest;
 use crate::plan::{Plan, PlannedStep, PlannedTask, Planner, State};
 use crate::publish::{Identities, OutDir};
@@ -67,7 +68,7 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         cancel: &Cancel,
         observer: &mut dyn Observer,
     ) -> Result<Root> {
-        let _in_use = self.out.store.share()?;
+        let in_use = self.out.store.share()?;
         let mut planner = Planner::new(self.manifest, self.base, &self.out.store)?;
         let mut log = RunLog::create(&self.out.store.root().join("runs"))?;
         let mut summary = Root { manifest: self.manifest.name.clone(), ..Root::default() };
@@ -81,6 +82,7 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             let ready = ready(&plan, only);
             if ready.is_empty() {
                 summary.tasks = Some(roots::keep_keys(&self.out.store, &plan)?);
+                summary.let_go = roots::keep_let_go(&self.out.store, &plan)?;
                 let tasks = plan.steps.iter().flat_map(|step| step.tasks());
                 summary.states = tasks.filter_map(|(_, task)| task.training_prefix()).collect();
                 break;
@@ -114,6 +116,10 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             .map(|((step, kind), identity)| (format!("{step}/{kind}"), *identity))
             .collect();
         log.root(&summary)?;
+        drop(in_use);
+        if summary.let_go.is_some() {
+            gc::let_go(self.out, &self.manifest.retention)?;
+        }
         Ok(summary)
     }
 

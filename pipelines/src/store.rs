@@ -224,21 +224,29 @@ impl Store {
     /// # Errors
     /// When the record cannot be read, or was written by a newer version. A damaged one counts as absent.
     pub fn task(&self, key: &Digest) -> Result<Option<TaskRecord>> {
+        let whole = |record: &TaskRecord| {
+            record.outputs.values().all(|output| self.has_object(&output.digest, output.bytes))
+        };
+        Ok(self.record(key)?.filter(whole))
+    }
+
+    /// The record of the task with this key, whether its outputs are there or not.
+    ///
+    /// # Errors
+    /// As [`Self::task`].
+    pub fn record(&self, key: &Digest) -> Result<Option<TaskRecord>> {
         let path = self.task_path(key);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).at("read", &path),
         };
-        let record = match TaskRecord::read(&path, &bytes) {
-            Ok(record) if record.key == *key => record,
-            // Damaged, or another task's: this one runs again, and writes it anew.
-            Ok(_) | Err(Error::Format { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let whole =
-            record.outputs.values().all(|output| self.has_object(&output.digest, output.bytes));
-        Ok(whole.then_some(record))
+        match TaskRecord::read(&path, &bytes) {
+            Ok(record) => Ok(Some(record).filter(|record| record.key == *key)),
+            // The task runs again, and writes it anew; as it does where another task's record stands.
+            Err(Error::Format { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes down that a task is done. Its outputs must be in the store.

@@ -13,7 +13,7 @@ use crate::context::Cancel;
 use crate::digest::Digest;
 use crate::error::{At, Error, Result, chain};
 use crate::gc::fanned;
-use crate::plan::{Plan, PlannedTask, State};
+use crate::plan::{Plan, PlannedStep, PlannedTask, State};
 use crate::publish::OutDir;
 use crate::record::{Artifact, TaskRecord};
 use crate::roots::entries;
@@ -180,9 +180,15 @@ type Finished<'p> = (&'p str, &'static str, &'p PlannedTask, &'p TaskRecord);
 
 fn done(plan: &Plan) -> Vec<Finished<'_>> {
     let mut done = Vec::new();
+    let passing =
+        plan.steps.iter().flat_map(PlannedStep::tasks).flat_map(|(_, task)| &task.passing);
+    let let_go = passing.filter(|output| !output.is_there).map(|output| output.digest).collect();
     for step in &plan.steps {
         for (phase, task) in step.tasks() {
-            if let State::Done(record) = &task.state {
+            // What it read may have been let go.
+            if let State::Done(record) = &task.state
+                && !task.reads(&let_go)
+            {
                 done.push((step.name.as_str(), phase, task, &**record));
             }
         }

@@ -152,3 +152,84 @@ fn gc_says_where_it_looked_for_a_store() {
     let error = Project::new(MANIFEST).refused(&["gc"]);
     assert!(error.contains("out: found no store"), "{error}");
 }
+
+/// Fifteen files of documents; `extracted` is let go.
+const PASSING: &str = r#"
+name = "passing"
+[retention]
+let_go = ["extracted"]
+[steps.clean.corpus-prep]
+inputs = ["data/*.jsonl"]
+part_size = "20 kB"
+filters = "none"
+"#;
+
+/// A project whose run has let `extracted` go.
+fn passing() -> Project {
+    let project = Project::new(PASSING);
+    for file in 0..15 {
+        let name = format!("data/{file:02}.jsonl");
+        project.write(&name, documents(file * 20, file * 20 + 20).as_bytes());
+    }
+    project.seedbed(&["run", "--quiet"]);
+    project
+}
+
+/// What is published now is what a run from nothing, which keeps everything, gives.
+#[track_caller]
+fn equals_a_run_from_nothing(project: &Project) {
+    let manifest = fs::read_to_string(project.path("pipeline.toml")).unwrap();
+    project.write("keeping.toml", manifest.replace("\"extracted\"", "").as_bytes());
+    let _ = fs::remove_dir_all(project.path("fresh"));
+    project.seedbed(&["run", "keeping.toml", "--quiet", "--out", "fresh"]);
+    let mut expected = project.artifacts("fresh");
+    expected.retain(|path, _| !path.starts_with("clean/extracted"));
+    assert!(!expected.is_empty() && project.artifacts("out") == expected);
+}
+
+#[test]
+fn what_is_let_go_is_made_again_only_when_a_change_asks_for_it() {
+    let project = passing();
+    assert!(!project.path("out/clean/extracted").exists());
+    equals_a_run_from_nothing(&project);
+    let gone = kept(&project, "fresh").difference(&kept(&project, "out")).count();
+    assert!(gone > 3, "{gone}");
+    assert!(project.seedbed(&["run"]).starts_with("nothing to do"));
+    assert!(project.seedbed(&["plan"]).contains("nothing to do"));
+
+    let edited = documents(60, 80).replacen("doc-60", "doc-sixty", 1);
+    project.write("data/03.jsonl", edited.as_bytes());
+    project.seedbed(&["run", "--quiet"]);
+    let ran = project.ran("out");
+    assert!(ran["clean/extract"] < 5, "{ran:?}");
+    equals_a_run_from_nothing(&project);
+
+    // Another rule is asked of texts that are not there: all of them are read again.
+    let manifest = PASSING.replace("filters = \"none\"", "filters = \"gopher\"");
+    project.write("pipeline.toml", manifest.as_bytes());
+    let plan = project.seedbed(&["plan"]);
+    assert!(plan.contains("extract"), "{plan}");
+    project.seedbed(&["run", "--quiet"]);
+    equals_a_run_from_nothing(&project);
+}
+
+#[test]
+fn a_store_from_which_something_was_let_go_is_whole() {
+    let project = passing();
+    let said = project.seedbed(&["verify", "--recompute", "100"]);
+    assert!(said.contains("the same bytes"), "{said}");
+    project.seedbed(&DELETE);
+    assert!(project.seedbed(&["run"]).starts_with("nothing to do"));
+    equals_a_run_from_nothing(&project);
+}
+
+#[test]
+fn what_is_let_go_after_all_is_kept_again() {
+    let project = passing();
+    project.write("pipeline.toml", PASSING.replace("\"extracted\"", "").as_bytes());
+    project.seedbed(&["run", "--quiet"]);
+    assert!(project.path("out/clean/extracted/artifact.json").exists());
+    project.write("pipeline.toml", PASSING.as_bytes());
+    project.seedbed(&["run", "--quiet"]);
+    assert!(!project.path("out/clean/extracted").exists());
+}
