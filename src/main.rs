@@ -9,6 +9,7 @@ mod init;
 mod plan;
 mod progress;
 mod quickstart;
+mod report;
 mod run;
 mod show;
 mod stages;
