@@ -13,7 +13,7 @@ use super::page::number;
 /// Size of a drawing. The page shows it at about half of it.
 const SIZE: (u32, u32) = (880, 520);
 /// Size of letters.
-const LETTERS: i32 = 30;
+const LETTERS: i32 = 34;
 /// Most points of a line.
 const MAX_POINTS: usize = 400;
 /// Lines of up to so many points show them.
@@ -81,8 +81,8 @@ fn draw(
         .margin(10)
         .margin_right(36)
         .margin_top(20)
-        .x_label_area_size(54)
-        .y_label_area_size(112)
+        .x_label_area_size(58)
+        .y_label_area_size(120)
         .build_cartesian_2d(x_range.clone(), y_range)?;
     chart
         .configure_mesh()

@@ -9,10 +9,10 @@ use super::history::{End, History};
 use crate::show;
 
 /// Size of a box, and the room between boxes, in pixels.
-const BOX: (u32, u32) = (172, 66);
+const BOX: (u32, u32) = (164, 66);
 const GAP: u32 = 18;
 /// Room between layers.
-const LAYER_GAP: u32 = 44;
+const LAYER_GAP: u32 = 36;
 /// Room for a line that passes a layer.
 const LANE: u32 = 14;
 /// Room around the drawing.
@@ -40,7 +40,7 @@ pub struct StepState {
     pub words: String,
     pub reads: Vec<String>,
     pub phases: Vec<PhaseState>,
-    /// From the start of its first task to the end of its last; nothing if none ran.
+    /// While one of its phases ran; nothing if none did.
     pub time: Option<String>,
 }
 
@@ -109,10 +109,8 @@ impl StepState {
         let phases: Vec<PhaseState> = step.phases.iter().map(phase).collect();
         let runs: Vec<_> =
             step.phases.iter().map(|phase| history.ran(&step.name, &phase.name)).collect();
-        let spans = || runs.iter().filter_map(|run| run.span);
-        let from = spans().map(|(from, _)| from).min_by(f64::total_cmp);
-        let to = spans().map(|(_, to)| to).max_by(f64::total_cmp);
-        let time = from.zip(to).map(|(from, to)| seconds(to - from));
+        let spans: Vec<(f64, f64)> = runs.iter().filter_map(|run| run.span).collect();
+        let time = (!spans.is_empty()).then(|| seconds(covered(spans)));
         let tasks: usize = phases.iter().map(|phase| phase.tasks).sum();
         let ran: usize = runs.iter().map(|run| run.finished).sum();
         let done: usize = ran + phases.iter().map(|phase| phase.done_before).sum::<usize>();
@@ -150,6 +148,18 @@ impl StepState {
             time,
         }
     }
+}
+
+/// How long at least one of these stretches of time lasts.
+fn covered(mut spans: Vec<(f64, f64)>) -> f64 {
+    spans.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let mut reached = f64::NEG_INFINITY;
+    let mut sum = 0.0;
+    for (from, to) in spans {
+        sum += (to - from.max(reached)).max(0.0);
+        reached = reached.max(to);
+    }
+    sum
 }
 
 /// `0.3 s`, `12 s`, `2:03 min`.
@@ -378,6 +388,12 @@ mod tests {
                 assert!(found.y + found.height <= drawing.height, "{}", drawing.form);
             }
         }
+    }
+
+    #[test]
+    fn time_without_work_is_not_counted() {
+        assert_eq!(covered(vec![(7.0, 9.0), (0.0, 2.0), (1.0, 3.0), (1.5, 2.5)]), 5.0);
+        assert_eq!(covered(vec![]), 0.0);
     }
 
     #[test]

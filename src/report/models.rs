@@ -5,8 +5,6 @@ use evaluate::results::{Classification, Comparison, Entities, Language, Verdict}
 use evaluate::{Estimate, Results};
 use serde::Serialize;
 
-use super::page::number;
-
 /// The results of one evaluation.
 #[derive(Serialize)]
 pub struct StepResults {
@@ -93,7 +91,11 @@ impl Scale {
     }
 
     fn column(self, name: &'static str, reference: Option<f64>) -> Column {
-        let scale = Some([number(self.from), number(self.to)]);
+        let end = |value: f64| match value.abs() {
+            large if large >= 100.0 => format!("{value:.1}"),
+            _ => format!("{value:.3}"),
+        };
+        let scale = Some([self.from, self.to].map(end));
         Column { name, scale, reference: reference.map(|reference| self.place(reference)) }
     }
 }

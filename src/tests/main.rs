@@ -7,6 +7,7 @@ mod bad_input;
 mod changes;
 mod chaos;
 mod kills;
+mod page;
 mod project;
 mod store;
 mod tagging;
