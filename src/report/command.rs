@@ -74,12 +74,15 @@ fn stands(path: &Path, history: &History) -> bool {
     read.is_ok() && String::from_utf8_lossy(&head).contains(&mark)
 }
 
-/// Writes the page, whole or not at all; for its owner alone if there are texts on it.
+/// Writes the page, whole or not at all; for its owner alone if there is text of the data on it.
 fn write(out: &OutDir, history: &History, samples: Samples, path: &Path) -> anyhow::Result<()> {
-    let html = Page::gather(out, history, samples).html()?;
+    let page = Page::gather(out, history, samples);
+    let html = page.html()?;
     let name = path.file_name().context("`--page` names no file")?.to_string_lossy();
-    let fresh = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let mode = if samples == Samples::None { 0o644 } else { 0o600 };
+    let fresh = path.with_file_name(format!(".{name}.part"));
+    // What a writer that was killed left.
+    let _ = fs::remove_file(&fresh);
+    let mode = if page.is_private() { 0o600 } else { 0o644 };
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -24,6 +24,8 @@ use super::page::{Samples, excerpt, number};
 const MAX_SAMPLES: usize = 3;
 /// Rows that are looked at for samples, in each table.
 const MAX_ROWS: u64 = 100_000;
+/// Files that are opened for them.
+const MAX_FILES: usize = 256;
 /// Letters of a text.
 const MAX_LETTERS: usize = 500;
 
@@ -47,8 +49,9 @@ pub struct Reason {
     pub outcome: String,
     /// The rule, or what the outcome says.
     pub rule: String,
-    /// Records of it among the rows that were looked at, or of all where the phase counted them.
     pub records: u64,
+    /// Whether only the rows that were looked at are counted.
+    pub is_least: bool,
     /// Percent of all records.
     pub share: f64,
     /// The bound, where there is one.
@@ -85,6 +88,14 @@ pub struct Kept {
     unit: String,
 }
 
+impl Dropped {
+    /// Whether there are texts of dropped records.
+    pub fn has_texts(&self) -> bool {
+        let mut samples = self.reasons.iter().flat_map(|reason| &reason.samples);
+        samples.any(|sample| sample.text.is_some())
+    }
+}
+
 /// Gathers what the run's steps dropped.
 ///
 /// # Errors
@@ -115,17 +126,10 @@ fn of_step(
         true
     })?;
     found.reasons = reasons.into_values().collect();
-    let all = decisions.artifact.counts.values();
+    let counts = decisions.artifact.counts.values().flatten();
+    let counts = counts.filter_map(|(name, count)| Some((name.strip_prefix("dropped/")?, *count)));
+    take_counts(&mut found.reasons, counts, found.seen < found.rows);
     for reason in &mut found.reasons {
-        let name = match reason.outcome.as_str() {
-            "dropped" => format!("dropped/{}", reason.rule),
-            other => format!("dropped/{other}"),
-        };
-        if let Some(count) = all.clone().find_map(|counts| counts.get(&name))
-            && reason.outcome != "excluded"
-        {
-            reason.records = *count;
-        }
         reason.share = percent(reason.records, found.rows);
     }
     found.reasons.sort_by(|one, other| {
@@ -146,14 +150,41 @@ fn of_step(
     Ok(found)
 }
 
-/// Hands the first rows of tables to `take`, until it has enough; says how many rows those were.
+/// Puts what the phase counted, by rule or by outcome, in the place of what was seen, and adds what was not seen at all.
+fn take_counts<'a>(
+    reasons: &mut Vec<Reason>,
+    counts: impl Iterator<Item = (&'a str, u64)>,
+    is_cut: bool,
+) {
+    reasons.iter_mut().for_each(|reason| reason.is_least = is_cut);
+    for (name, count) in counts.filter(|(_, count)| *count > 0) {
+        let is_outcome = ["duplicate", "excluded"].contains(&name);
+        let outcome = if is_outcome { name } else { "dropped" };
+        let is_named =
+            |reason: &&mut Reason| reason.outcome == outcome && (is_outcome || reason.rule == name);
+        let mut named: Vec<&mut Reason> = reasons.iter_mut().filter(is_named).collect();
+        match &mut named[..] {
+            [] => reasons.push(Reason {
+                outcome: outcome.to_owned(),
+                rule: name.to_owned(),
+                records: count,
+                ..Reason::default()
+            }),
+            [reason] => (reason.records, reason.is_least) = (count, false),
+            // The count does not say how many are of which.
+            _ => {}
+        }
+    }
+}
+
+/// Hands the first rows of the first tables to `take`, until it has enough; says how many rows those were.
 pub fn first_rows<R: Row>(
     files: impl Iterator<Item = PathBuf>,
     most: u64,
     mut take: impl FnMut(R) -> bool,
 ) -> Result<u64> {
     let mut seen = 0;
-    for path in files {
+    for path in files.take(MAX_FILES) {
         for rows in TableReader::<R>::open(&Mapped::whole(path)?)? {
             for row in rows? {
                 if seen == most || !take(row) {
@@ -272,6 +303,39 @@ mod tests {
             id: Some("0123456789abcdef".into()),
             outcome,
         }
+    }
+
+    #[test]
+    fn counts_of_the_phase_stand_in_for_what_was_not_looked_at() {
+        let reason = |outcome: &str, rule: &str| Reason {
+            outcome: outcome.into(),
+            rule: rule.into(),
+            records: 1,
+            ..Reason::default()
+        };
+        let mut reasons = vec![
+            reason("dropped", "short_doc"),
+            reason("duplicate", "exact"),
+            reason("excluded", "a"),
+            reason("excluded", "b"),
+        ];
+        let counts =
+            [("short_doc", 7), ("long_doc", 3), ("duplicate", 5), ("excluded", 9), ("never", 0)];
+        take_counts(&mut reasons, counts.into_iter(), true);
+        let found: Vec<_> = reasons
+            .iter()
+            .map(|reason| (reason.rule.as_str(), reason.records, reason.is_least))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("short_doc", 7, false),
+                ("exact", 5, false),
+                ("a", 1, true),
+                ("b", 1, true),
+                ("long_doc", 3, false)
+            ]
+        );
     }
 
     #[test]

@@ -32,6 +32,13 @@ pub struct ModelMistakes {
     pub tags: Vec<TagMistake>,
 }
 
+impl ModelMistakes {
+    /// Whether there are texts of held-out rows.
+    pub fn has_texts(&self) -> bool {
+        self.labels.iter().any(|row| row.text.is_some()) || self.tags.iter().any(|row| row.has_text)
+    }
+}
+
 /// A text with a wrong label.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct LabelMistake {
@@ -58,6 +65,8 @@ pub struct TagMistake {
     pub tokens: Vec<Token>,
     /// Whether there are more.
     pub is_cut: bool,
+    /// Whether the tokens are those of the text.
+    pub has_text: bool,
 }
 
 /// A token with its tags.
@@ -73,10 +82,10 @@ pub struct Token {
 struct Worst<T>(BTreeMap<String, Vec<(f64, T)>>);
 
 impl<T: PartialEq> Worst<T> {
-    fn push(&mut self, model: &str, badness: f64, mistake: T, key: impl Fn(&T) -> &RowKey) {
+    fn push(&mut self, model: &str, badness: f64, mistake: T, id: impl Fn(&T) -> &str) {
         let found = self.0.entry(model.to_owned()).or_default();
-        // Several seeds may get the same row wrong; it is shown once, with the surest.
-        match found.iter_mut().find(|(_, known)| key(known) == key(&mistake)) {
+        // Several seeds may get the same text wrong; it is shown once, with the surest.
+        match found.iter_mut().find(|(_, known)| id(known) == id(&mistake)) {
             Some(known) if known.0 < badness => *known = (badness, mistake),
             Some(_) => {}
             None => found.push((badness, mistake)),
@@ -101,7 +110,7 @@ pub fn mistakes(
         if row.label != row.predicted {
             let sure = row.probabilities.iter().copied().fold(0.0, f64::max);
             let model = row.model.clone();
-            labels.push(&model, sure, row, |row| &row.key);
+            labels.push(&model, sure, row, |row| &row.id);
         }
         true
     })?;
@@ -113,7 +122,7 @@ pub fn mistakes(
             let wrong = wrong(&row);
             if wrong > 0 {
                 let model = row.model.clone();
-                tags.push(&model, wrong as f64, row, |row| &row.key);
+                tags.push(&model, wrong as f64, row, |row| &row.id);
             }
             true
         },
@@ -212,6 +221,7 @@ fn tag_mistake(row: &TagPrediction, example: Option<&Example>) -> TagMistake {
         wrong: wrong(row),
         tokens: tags.skip(from).take(MAX_TOKENS).map(token).collect(),
         is_cut: row.tags.len() > MAX_TOKENS,
+        has_text: example.is_some(),
     }
 }
 
@@ -233,13 +243,13 @@ mod tests {
     }
 
     #[test]
-    fn the_surest_are_kept_and_a_row_once() {
+    fn the_surest_are_kept_and_a_text_once() {
         let mut worst = Worst(BTreeMap::new());
         for (record, seed, sure) in [(1, 1, 0.6), (1, 2, 0.9), (2, 1, 0.7), (1, 3, 0.8)] {
-            worst.push("tuned", sure, prediction(record, seed, sure), |row| &row.key);
+            worst.push("tuned", sure, prediction(record, seed, sure), |row| &row.id);
         }
         for record in 10..20 {
-            worst.push("tuned", 0.5, prediction(record, 1, 0.5), |row| &row.key);
+            worst.push("tuned", 0.5, prediction(record, 1, 0.5), |row| &row.id);
         }
         let found: Vec<_> =
             worst.0["tuned"].iter().map(|(_, row)| (row.key.record, row.seed)).collect();

@@ -72,9 +72,11 @@ pub struct Page {
     pub results: Vec<StepResults>,
     pub mistakes: Vec<ModelMistakes>,
     pub provenance: Provenance,
-    /// Whether texts of records are on it.
+    /// Whether texts of documents that are kept, or of held-out rows, are on it.
     pub has_texts: bool,
+    /// Whether texts of dropped records are on it, and whether they were asked for.
     pub has_dropped_texts: bool,
+    pub asks_for_dropped: bool,
 }
 
 /// A task that failed.
@@ -168,18 +170,25 @@ impl Page {
             headlines: evaluations.iter().filter_map(|(_, results)| headline(results)).collect(),
             graph: graph(history),
             counts: counts(history, &artifacts),
-            dropped,
             curves,
             results: evaluations
                 .iter()
                 .map(|(opened, results)| step_results(&opened.step, results))
                 .collect(),
-            mistakes: wrong,
             provenance: provenance(history, &artifacts),
             problems,
-            has_texts: samples != Samples::None,
-            has_dropped_texts: samples == Samples::Dropped,
+            has_texts: dropped.iter().any(|step| !step.kept.is_empty())
+                || wrong.iter().any(ModelMistakes::has_texts),
+            has_dropped_texts: dropped.iter().any(Dropped::has_texts),
+            asks_for_dropped: samples == Samples::Dropped,
+            dropped,
+            mistakes: wrong,
         }
+    }
+
+    /// Whether something on it is for its owner's eyes only. A message of a task that failed may quote what it read.
+    pub fn is_private(&self) -> bool {
+        self.has_texts || self.has_dropped_texts || !self.failures.is_empty()
     }
 
     /// The page as HTML. Whatever stands in the data is escaped.

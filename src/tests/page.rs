@@ -90,7 +90,7 @@ fn texts_of_dropped_records_are_shown_to_whoever_asks() {
         project.seedbed(&["report", "--samples", samples, "--page", "page.html"]);
         let html = page(&project, "page.html");
         check_sections(&html, &["graph", "counts", "dropped", "provenance"]);
-        assert!(html.contains("data/a.jsonl") && html.contains("short_doc"), "{samples}");
+        assert!(html.contains("a.jsonl") && html.contains("short_doc"), "{samples}");
         let mode = fs::metadata(project.path("page.html")).unwrap().permissions().mode();
         (html.contains("quiet"), html.contains("the short"), mode & 0o077 == 0)
     };
