@@ -10,7 +10,7 @@ use clap::Args;
 use pipelines::log::LoggedRun;
 use pipelines::publish::OutDir;
 
-use super::history::{self, History};
+use super::history::{self, End, History};
 use super::page::{Page, Samples, mark};
 use crate::cli::Place;
 use crate::show;
@@ -59,19 +59,19 @@ pub fn write_newest(out: &OutDir) -> anyhow::Result<Option<PathBuf>> {
         return Ok(None);
     }
     let path = out.root.join(PAGE);
-    let history = History::read(&history::newest(&out.store)?)?;
-    if !stands(&path, &history) {
-        write(out, &history, Samples::Kept, &path)?;
+    let run = history::newest(&out.store)?;
+    // Before the log is read, which may be long.
+    if run.root()?.is_none() || !stands(&path, &mark(run.name(), End::Well)) {
+        write(out, &History::read(&run)?, Samples::Kept, &path)?;
     }
     Ok(Some(path))
 }
 
-/// Whether the page at `path` is the one of this run as it is now.
-fn stands(path: &Path, history: &History) -> bool {
+/// Whether the page at `path` has this mark.
+fn stands(path: &Path, mark: &str) -> bool {
     let mut head = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(MARK_WITHIN).read_to_end(&mut head));
-    let mark = format!("content=\"{}\"", mark(history));
-    read.is_ok() && String::from_utf8_lossy(&head).contains(&mark)
+    read.is_ok() && String::from_utf8_lossy(&head).contains(&format!("content=\"{mark}\""))
 }
 
 /// Writes the page, whole or not at all; for its owner alone if there is text of the data on it.

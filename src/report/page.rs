@@ -87,8 +87,8 @@ pub struct Failure {
 }
 
 /// What tells the page of a run from others: which run, and how it had ended when the page was written.
-pub fn mark(history: &History) -> String {
-    format!("{} {}", history.name, end_name(history.end))
+pub fn mark(run: &str, end: End) -> String {
+    format!("{run} {}", end_name(end))
 }
 
 fn end_name(end: End) -> &'static str {
@@ -150,7 +150,7 @@ impl Page {
             message: excerpt(message, MAX_MESSAGE),
         });
         Self {
-            mark: mark(history),
+            mark: mark(&history.name, history.end),
             manifest: history.start.manifest.clone(),
             seed: history.start.seed,
             run: history.name.clone(),

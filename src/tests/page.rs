@@ -92,7 +92,7 @@ fn texts_of_dropped_records_are_shown_to_whoever_asks() {
         check_sections(&html, &["graph", "counts", "dropped", "provenance"]);
         assert!(html.contains("a.jsonl") && html.contains("short_doc"), "{samples}");
         let mode = fs::metadata(project.path("page.html")).unwrap().permissions().mode();
-        (html.contains("quiet"), html.contains("the short"), mode & 0o077 == 0)
+        (html.contains("remembers"), html.contains("the short"), mode & 0o077 == 0)
     };
     assert_eq!(texts("none"), (false, false, false));
     assert_eq!(texts("kept"), (true, false, true));
