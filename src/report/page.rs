@@ -86,6 +86,12 @@ pub struct Failure {
     pub message: String,
 }
 
+impl Failure {
+    fn of((task, message): &(String, String)) -> Self {
+        Self { task: task.clone(), message: excerpt(message, MAX_MESSAGE) }
+    }
+}
+
 /// What tells the page of a run from others: which run, and how it had ended when the page was written.
 pub fn mark(run: &str, end: End) -> String {
     format!("{run} {}", end_name(end))
@@ -100,55 +106,54 @@ fn end_name(end: End) -> &'static str {
     }
 }
 
+fn end_words(end: End) -> &'static str {
+    match end {
+        End::Well => "ended well",
+        End::Failed => "failed",
+        End::Interrupted => "did not come to its end",
+        End::UnderWay => "is under way",
+    }
+}
+
+/// What could not be read.
+struct Problems(Vec<String>);
+
+impl Problems {
+    /// What was found; nothing of what could not be read, which is noted under `what`.
+    fn or_note<T: Default>(&mut self, what: &str, found: anyhow::Result<T>) -> T {
+        found.unwrap_or_else(|error| {
+            self.0.push(format!("{what}: {error:#}"));
+            T::default()
+        })
+    }
+}
+
 impl Page {
     /// Gathers all of it. What cannot be read is said on the page.
     pub fn gather(out: &OutDir, history: &History, samples: Samples) -> Self {
         let mut artifacts = Artifacts::of(out, history);
-        let mut problems = std::mem::take(&mut artifacts.missing);
+        let mut problems = Problems(std::mem::take(&mut artifacts.missing));
         if history.damaged_lines > 0 {
             let lines = history.damaged_lines;
-            problems.push(format!("the log: {lines} lines cannot be understood, and are left out"));
+            problems.0.push(format!("the log: {lines} lines cannot be understood"));
         }
         let evaluations: Vec<(&Opened, Results)> = artifacts
             .of_kind(Kind::Results)
-            .filter_map(|opened| match read_results(opened) {
-                Ok(results) => Some((opened, results)),
-                Err(error) => {
-                    problems.push(format!("{}: {error:#}", opened.step));
-                    None
-                }
+            .filter_map(|opened| {
+                let results = read_results(opened).map(Some);
+                Some((opened, problems.or_note(&opened.step, results)?))
             })
             .collect();
-        let mut or_problem = |section: &str, error: anyhow::Error| {
-            problems.push(format!("{section}: {error:#}"));
-        };
-        let dropped = dropped(out, &artifacts, samples).unwrap_or_else(|error| {
-            or_problem("what was dropped", error.into());
-            Vec::new()
-        });
-        let entropies: BTreeMap<&str, f64> = evaluations
-            .iter()
-            .filter_map(|(_, results)| results.language.as_ref())
-            .flat_map(|found| {
-                found.models.iter().map(|model| (model.model.as_str(), found.unigram_entropy))
-            })
-            .collect();
-        let curves = curves(&artifacts, |step| entropies.get(step).copied());
-        let curves = curves.unwrap_or_else(|error| {
-            or_problem("curves", error);
-            Vec::new()
-        });
+        let found = dropped(out, &artifacts, samples).map_err(Into::into);
+        let dropped = problems.or_note("what was dropped", found);
+        let entropies = unigram_entropies(&evaluations);
+        let found = curves(&artifacts, |step| entropies.get(step).copied());
+        let curves = problems.or_note("curves", found);
         let mut wrong = Vec::new();
         for (opened, results) in &evaluations {
-            match mistakes(&artifacts, opened, results, samples) {
-                Ok(found) => wrong.extend(found),
-                Err(error) => or_problem("errors to read", error.into()),
-            }
+            let found = mistakes(&artifacts, opened, results, samples).map_err(Into::into);
+            wrong.extend(problems.or_note("errors to read", found));
         }
-        let failures = history.failures.iter().take(MAX_FAILURES).map(|(task, message)| Failure {
-            task: task.clone(),
-            message: excerpt(message, MAX_MESSAGE),
-        });
         Self {
             mark: mark(&history.name, history.end),
             manifest: history.start.manifest.clone(),
@@ -158,16 +163,12 @@ impl Page {
             began: date(history.began),
             duration: show::time(history.ended - history.began),
             end: end_name(history.end),
-            end_words: match history.end {
-                End::Well => "ended well",
-                End::Failed => "failed",
-                End::Interrupted => "did not come to its end",
-                End::UnderWay => "is under way",
-            },
+            end_words: end_words(history.end),
             finished: history.finished(),
-            failures: failures.collect(),
+            failures: history.failures.iter().take(MAX_FAILURES).map(Failure::of).collect(),
             more_failures: history.failures.len().saturating_sub(MAX_FAILURES),
             headlines: evaluations.iter().filter_map(|(_, results)| headline(results)).collect(),
+            problems: problems.0,
             graph: graph(history),
             counts: counts(history, &artifacts),
             curves,
@@ -176,7 +177,6 @@ impl Page {
                 .map(|(opened, results)| step_results(&opened.step, results))
                 .collect(),
             provenance: provenance(history, &artifacts),
-            problems,
             has_texts: dropped.iter().any(|step| !step.kept.is_empty())
                 || wrong.iter().any(ModelMistakes::has_texts),
             has_dropped_texts: dropped.iter().any(Dropped::has_texts),
@@ -212,6 +212,15 @@ fn read_results(opened: &Opened) -> anyhow::Result<Results> {
     let path = opened.dir.join("results.json");
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     Results::from_json(&bytes).with_context(|| path.display().to_string())
+}
+
+/// The unigram entropy of the text that each language model was measured on.
+fn unigram_entropies<'a>(evaluations: &'a [(&Opened, Results)]) -> BTreeMap<&'a str, f64> {
+    let language = evaluations.iter().filter_map(|(_, results)| results.language.as_ref());
+    let entropies = |found: &'a evaluate::results::Language| {
+        found.models.iter().map(|model| (model.model.as_str(), found.unigram_entropy))
+    };
+    language.flat_map(entropies).collect()
 }
 
 /// `2026-11-26 17:10:05 UTC`.
