@@ -135,7 +135,7 @@ impl Page {
         let mut problems = Problems(std::mem::take(&mut artifacts.missing));
         if history.damaged_lines > 0 {
             let lines = history.damaged_lines;
-            problems.0.push(format!("the log: {lines} lines cannot be understood"));
+            problems.0.push(format!("lines of the log that cannot be understood: {lines}"));
         }
         let evaluations: Vec<(&Opened, Results)> = artifacts
             .of_kind(Kind::Results)
