@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use pipelines::publish::OutDir;
 
 use crate::{
-    alone, completions, explain, gc, import, init, plan, quickstart, run, schema, status, verify,
-    worker,
+    alone, completions, explain, gc, import, init, plan, quickstart, report, run, schema, status,
+    verify, worker,
 };
 
 /// From raw text to a measured language model, from one manifest.
@@ -32,6 +32,8 @@ pub enum Command {
     Explain(explain::Command),
     /// Say what is done, what runs, and what is left
     Status(status::Command),
+    /// Write a run as one page: steps, counts, what was dropped, curves, models, errors
+    Report(report::Command),
     /// Bring a published artifact into a store, for `[pins]`
     Import(import::Command),
     /// Take out of a store what nothing needs any more
@@ -67,6 +69,7 @@ impl Command {
             Command::Plan(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Status(command) => command.run(),
+            Command::Report(command) => command.run(),
             Command::Import(command) => command.run(),
             Command::Gc(command) => command.run(),
             Command::Verify(command) => command.run(),

@@ -11,6 +11,7 @@ mod init;
 mod plan;
 mod progress;
 mod quickstart;
+mod report;
 mod run;
 mod schema;
 mod show;

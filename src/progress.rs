@@ -128,7 +128,7 @@ impl Progress {
                 self.has_failed = true;
                 self.line(&format!("{task} failed{said}"));
             }
-            Event::Failed { .. } => {}
+            Event::Failed { .. } | Event::Measured { .. } => {}
         }
         self.show(group);
     }

@@ -16,6 +16,7 @@ use pipelines::size::ByteSize;
 use crate::cli::{Place, Voice, base_of};
 use crate::implied;
 use crate::progress::Progress;
+use crate::report;
 use crate::show;
 use crate::stages::Stage;
 use crate::worker::stop_on_signals;
@@ -92,22 +93,31 @@ pub fn make(
     let run = Run { manifest, base, out: &out };
     let summary = run.run(&engine.local()?, only, &cancel, &mut progress);
     progress.end();
+    // A run is what it is, whether its page can be written or not.
+    let page = report::write_newest(&out).unwrap_or_else(|error| {
+        eprintln!("no page of this run: {error:#}");
+        None
+    });
+    let page = page.map(|page| page.display().to_string());
+    if let (Err(_), Some(page), false) = (&summary, &page, voice.quiet || voice.json) {
+        show::line(format!("what came of it: {page}"))?;
+    }
     let summary = summary?;
     if voice.json {
         let mut evaluations = BTreeMap::new();
         for step in evaluated(&summary) {
             evaluations.insert(step, results(&out.root, step)?);
         }
-        let line = serde_json::json!({ "summary": summary, "results": evaluations });
+        let line = serde_json::json!({ "summary": summary, "results": evaluations, "page": page });
         show::line(serde_json::to_string(&line)?)?;
     } else if !voice.quiet {
-        say(&out, &summary)?;
+        say(&out, &summary, page.as_deref())?;
     }
     Ok(summary)
 }
 
-/// What ran, where it stands, and the results of every evaluation.
-fn say(out: &OutDir, summary: &Root) -> anyhow::Result<()> {
+/// What ran, where it stands, where the page is, and the results of every evaluation.
+fn say(out: &OutDir, summary: &Root, page: Option<&str>) -> anyhow::Result<()> {
     let ran: usize = summary.ran.values().sum();
     match ran {
         0 => show::line("nothing to do: everything is made")?,
@@ -115,6 +125,9 @@ fn say(out: &OutDir, summary: &Root) -> anyhow::Result<()> {
     }
     for (artifact, identity) in &summary.artifacts {
         show::line(format!("  {}  {identity:?}", out.root.join(artifact).display()))?;
+    }
+    if let Some(page) = page {
+        show::line(format!("all of it on a page: {page}"))?;
     }
     for step in evaluated(summary) {
         if let Some(results) = results(&out.root, step)? {

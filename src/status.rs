@@ -1,9 +1,10 @@
 //! `seedbed status`: what is done, what runs, and what is left.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
+use pipelines::log::{Logged, LoggedRun};
 use pipelines::plan::PlannedStep;
 use pipelines::store::Store;
 use pipelines::task::Event;
@@ -71,7 +72,7 @@ impl Command {
             .iter()
             .map(|step| StepStatus::of(step, &out.store))
             .collect::<anyhow::Result<_>>()?;
-        let log = LastLog::newest(&out.store.root().join("runs"));
+        let log = LastLog::newest(&out.store)?;
         if self.json {
             let last_run = log.as_ref().map(LastLog::describe);
             let both = json!({ "steps": steps, "last_run": last_run });
@@ -92,22 +93,15 @@ struct LastLog {
 }
 
 impl LastLog {
-    fn newest(runs: &Path) -> Option<Self> {
-        let dirs = std::fs::read_dir(runs).ok()?;
-        let mut dirs: Vec<PathBuf> = dirs.flatten().map(|entry| entry.path()).collect();
-        dirs.sort();
-        dirs.into_iter()
-            .rev()
-            .find_map(|dir| Some(Self::read(&std::fs::read_to_string(dir.join("log.jsonl")).ok()?)))
+    /// Of the newest run whose log can be read.
+    fn newest(store: &Store) -> anyhow::Result<Option<Self>> {
+        let mut runs = LoggedRun::all(store)?.into_iter();
+        Ok(runs.find_map(|run| Some(Self::of(run.events().ok()?.0))))
     }
 
-    fn read(text: &str) -> Self {
+    fn of(events: Vec<Logged>) -> Self {
         let mut log = Self::default();
-        for line in text.lines() {
-            let event = serde_json::from_str::<serde_json::Value>(line)
-                .ok()
-                .map(|mut line| line["event"].take());
-            let Some(Ok(event)) = event.map(serde_json::from_value::<Event>) else { continue };
+        for Logged { event, .. } in events {
             match event {
                 Event::Started { task, pid } => {
                     log.open.insert(task, pid);
@@ -122,7 +116,10 @@ impl LastLog {
                     log.open.remove(&task);
                     log.failed.push((task, message));
                 }
-                Event::Total { .. } | Event::Advanced { .. } | Event::Note { .. } => {}
+                Event::Total { .. }
+                | Event::Advanced { .. }
+                | Event::Note { .. }
+                | Event::Measured { .. } => {}
             }
         }
         log
@@ -159,7 +156,8 @@ impl LastLog {
     }
 }
 
-fn is_alive(pid: u32) -> bool {
+/// Whether a process runs.
+pub fn is_alive(pid: u32) -> bool {
     Path::new("/proc").join(pid.to_string()).exists()
 }
 
@@ -169,13 +167,14 @@ mod tests {
 
     #[test]
     fn the_log_says_what_is_open_and_what_failed() {
-        let log = LastLog::read(concat!(
-            "{\"time\":1.0,\"event\":{\"started\":{\"task\":\"a/b/c\",\"pid\":1}}}\n",
-            "{\"time\":1.0,\"event\":{\"started\":{\"task\":\"a/b/d\",\"pid\":1}}}\n",
-            "{\"time\":2.0,\"event\":{\"finished\":{\"task\":\"a/b/c\",\"seconds\":1.0}}}\n",
-            "{\"time\":2.0,\"event\":{\"failed\":{\"task\":\"a/b/e\",\"message\":\"m\",\"cancelled\":false}}}\n",
-            "a line that was cut",
-        ));
+        let started = |task: &str| Event::Started { task: task.into(), pid: 1 };
+        let events = [
+            started("a/b/c"),
+            started("a/b/d"),
+            Event::Finished { task: "a/b/c".into(), seconds: 1.0 },
+            Event::Failed { task: "a/b/e".into(), message: "m".into(), cancelled: false },
+        ];
+        let log = LastLog::of(events.map(|event| Logged { time: 1.0, event }).into());
         assert_eq!((log.finished, log.failed.len()), (1, 1));
         assert_eq!(log.open.keys().collect::<Vec<_>>(), ["a/b/d"]);
     }

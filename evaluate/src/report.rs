@@ -1,10 +1,14 @@
 //! Results as a table for people.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::fmt::Write;
 
 use metrics::{EntityMetric, Estimate, Metric};
 
-use crate::results::{Classification, Comparison, Entities, Language, Results, TaggerSeed};
+use crate::results::{Classification, Comparison, Entities, Language, Results};
+
+/// What stands below comparisons.
+pub const CORRECTED: &str =
+    "p is corrected for the comparisons of one score; a verdict goes by its own interval alone";
 
 /// The results as lines of plain text: one a model, one a comparison. Ends with a newline.
 pub fn table(results: &Results) -> String {
@@ -78,24 +82,14 @@ fn taggers(text: &mut String, found: &Entities) {
     columns(text, std::iter::once(header).chain(rows).collect());
 }
 
-/// F1 of each type of entity, means over seeds.
 fn types(text: &mut String, found: &Entities) {
-    let mut types: BTreeMap<&str, u64> = BTreeMap::new();
-    let scores = found.models.iter().flat_map(|model| &model.seeds).flat_map(|seed| &seed.types);
-    scores.for_each(|scores| _ = types.insert(&scores.name, scores.support));
     line(text, "");
     let header = ["type", "entities", "model", "F1"].map(String::from);
-    let rows = types.iter().flat_map(|(name, support)| {
-        found.models.iter().map(|model| {
-            let of_type = |seed: &TaggerSeed| {
-                seed.types
-                    .iter()
-                    .find(|scores| scores.name == *name)
-                    .map_or(0.0, |scores| scores.f1)
-            };
-            let f1 = model.seeds.iter().map(of_type).sum::<f64>() / model.seeds.len() as f64;
-            [(*name).to_owned(), support.to_string(), model.model.clone(), format!("{f1:.4}")]
-        })
+    let rows = found.types().into_iter().flat_map(|found| {
+        let row = move |(model, f1)| {
+            [found.name.to_owned(), found.support.to_string(), model, format!("{f1:.4}")]
+        };
+        found.f1.into_iter().map(|(model, f1)| (model.to_owned(), f1)).map(row)
     });
     columns(text, std::iter::once(header).chain(rows).collect());
 }
@@ -116,9 +110,7 @@ fn comparisons<M: Copy>(text: &mut String, found: &[Comparison<M>], metric: fn(M
         ]
     });
     columns(text, std::iter::once(header).chain(rows).collect());
-    let corrected =
-        "p is corrected for the comparisons of one score; a verdict goes by its own interval alone";
-    line(text, corrected);
+    line(text, CORRECTED);
 }
 
 fn language_models(text: &mut String, found: &Language) {
@@ -146,14 +138,16 @@ fn language_models(text: &mut String, found: &Language) {
     columns(text, std::iter::once(header).chain(rows).collect());
 }
 
-fn metric(metric: Metric) -> &'static str {
+/// A score's name for people.
+pub fn metric(metric: Metric) -> &'static str {
     match metric {
         Metric::Accuracy => "accuracy",
         Metric::MacroF1 => "macro F1",
     }
 }
 
-fn entity_metric(metric: EntityMetric) -> &'static str {
+/// A score of entities' name for people.
+pub fn entity_metric(metric: EntityMetric) -> &'static str {
     match metric {
         EntityMetric::Precision => "precision",
         EntityMetric::Recall => "recall",
@@ -164,17 +158,20 @@ fn entity_metric(metric: EntityMetric) -> &'static str {
     }
 }
 
-fn interval(estimate: &Estimate) -> String {
+/// A number with its interval.
+pub fn interval(estimate: &Estimate) -> String {
     let Estimate { value, low, high, .. } = estimate;
     format!("{value:.4} [{low:.4}, {high:.4}]")
 }
 
-fn signed_interval(estimate: &Estimate) -> String {
+/// A difference with its interval.
+pub fn signed_interval(estimate: &Estimate) -> String {
     let Estimate { value, low, high, .. } = estimate;
     format!("{value:+.4} [{low:+.4}, {high:+.4}]")
 }
 
-fn p_value(p: f64) -> String {
+/// A p-value.
+pub fn p_value(p: f64) -> String {
     if p < 1e-4 { "<0.0001".to_owned() } else { format!("{p:.4}") }
 }
 

@@ -3,6 +3,8 @@
 //! Version 1. Every number that has an interval stands with it, its unit, and how the interval was found. Readers refuse
 //! newer versions and ignore keys that they do not know.
 
+use std::collections::BTreeMap;
+
 use metrics::{
     ClassScores, Confusion, Decoding, EntityAverage, EntityMetric, EntityScores, Estimate, Metric,
     Test,
@@ -186,6 +188,39 @@ pub struct TaggerSeed {
     pub r#macro: EntityAverage,
     /// Each type that occurs in truth or prediction.
     pub types: Vec<EntityScores>,
+}
+
+/// How well a type of entity is found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TypeScores<'a> {
+    /// The type.
+    pub name: &'a str,
+    /// True entities of it.
+    pub support: u64,
+    /// F1 of each model, mean over seeds.
+    pub f1: Vec<(&'a str, f64)>,
+}
+
+impl Entities {
+    /// The types that occur, by name.
+    pub fn types(&self) -> Vec<TypeScores<'_>> {
+        let mut types: BTreeMap<&str, u64> = BTreeMap::new();
+        let scores = self.models.iter().flat_map(|model| &model.seeds).flat_map(|seed| &seed.types);
+        scores.for_each(|scores| _ = types.insert(&scores.name, scores.support));
+        let f1 = |name: &str, model: &TaggerScores| {
+            let of_type = |seed: &TaggerSeed| {
+                let found = seed.types.iter().find(|scores| scores.name == name);
+                found.map_or(0.0, |scores| scores.f1)
+            };
+            model.seeds.iter().map(of_type).sum::<f64>() / model.seeds.len() as f64
+        };
+        let scores = |(name, support)| TypeScores {
+            name,
+            support,
+            f1: self.models.iter().map(|model| (model.model.as_str(), f1(name, model))).collect(),
+        };
+        types.into_iter().map(scores).collect()
+    }
 }
 
 /// By how much `model` is above `other`, on the same rows.

@@ -47,6 +47,12 @@ impl Notes {
         self.metrics
     }
 
+    /// The lines of `metrics.jsonl` so far.
+    pub fn lines(&self) -> impl Iterator<Item = serde_json::Value> {
+        let lines = self.metrics.split(|byte| *byte == b'\n');
+        lines.filter_map(|line| serde_json::from_slice(line).ok())
+    }
+
     /// Epochs that are over.
     pub fn epochs(&self) -> u32 {
         self.epochs

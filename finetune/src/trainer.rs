@@ -67,6 +67,8 @@ impl<'a> Trainer<'a> {
         if let Some((step, bytes)) = ctx.latest_state()? {
             self.load(&bytes, bytes.path(), step)?;
             ctx.advance(step);
+            // So that the log of a run that goes on has the whole curve.
+            self.notes.lines().for_each(|line| ctx.measured(&line));
         }
         let start = self.optimizer.steps();
         let targets = self.training_targets();
@@ -162,6 +164,7 @@ impl<'a> Trainer<'a> {
         let line = EpochLine { epoch, step, train_loss, validation };
         ctx.note(&note(self.phase.task, self.seed, &line));
         self.notes.end_epoch(&line);
+        ctx.measured(&line);
         Ok(Some(()))
     }
 

@@ -29,6 +29,8 @@ pub trait ProgressSink: Send + Sync {
     fn advance(&self, done: u64);
     /// A line worth showing, such as a loss.
     fn note(&self, line: &str);
+    /// What training measured after a step: a line of `metrics.jsonl`.
+    fn measured(&self, line: serde_json::Value);
 }
 
 /// A flag that tells tasks to stop.
@@ -101,6 +103,14 @@ impl Context {
     /// Shows a line, such as a loss.
     pub fn note(&self, line: &str) {
         self.progress.note(line);
+    }
+
+    /// Says what was measured after a step: a line of `metrics.jsonl`, for the log of the run.
+    pub fn measured(&self, line: &impl serde::Serialize) {
+        // A number that JSON cannot hold fails where the file is written.
+        if let Ok(line) = serde_json::to_value(line) {
+            self.progress.measured(line);
+        }
     }
 
     /// The longest stored state that this training task can start from, and after how many steps it was reached.

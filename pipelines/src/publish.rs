@@ -103,7 +103,8 @@ impl OutDir {
         Ok(())
     }
 
-    fn dir_of(&self, identity: &Digest) -> PathBuf {
+    /// The directory of an artifact, which is there if it is published.
+    pub fn dir_of(&self, identity: &Digest) -> PathBuf {
         self.store.root().join("artifacts").join(identity.hex())
     }
 

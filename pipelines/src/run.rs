@@ -1,18 +1,16 @@
 //! Running a plan: wave by wave of ready tasks, until nothing is left.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::path::Path;
 
 use serde::Serialize;
 
 use crate::context::Cancel;
 use crate::engine::Engine;
-use crate::error::{At, Error, Result, TaskError};
+use crate::error::{Error, Result, TaskError};
 use crate::explain::LastRun;
 use crate::gc;
+use crate::log::RunLog;
 use crate::manifest::Manifest;
 use crate::plan::{Plan, PlannedStep, PlannedTask, Planner, State};
 use crate::publish::{Identities, OutDir};
@@ -70,13 +68,16 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
     ) -> Result<Root> {
         let in_use = self.out.store.share()?;
         let mut planner = Planner::new(self.manifest, self.base, &self.out.store)?;
-        let mut log = RunLog::create(&self.out.store.root().join("runs"))?;
+        let mut log = RunLog::create(&self.out.store)?;
         let mut summary = Root { manifest: self.manifest.name.clone(), ..Root::default() };
         let mut published = Identities::new();
         let mut tried = BTreeSet::new();
         self.out.store.sweep()?;
         loop {
             let plan = planner.plan()?;
+            if tried.is_empty() {
+                log.start(self.manifest, only, &plan)?;
+            }
             self.check_only(&plan, only)?;
             self.publish(&plan, &mut published, observer)?;
             let ready = ready(&plan, only);
@@ -237,7 +238,7 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
                 _ => {}
             }
             if logged.is_ok() {
-                logged = log.event(&event);
+                logged = log.event(group, &event);
             }
             observer.event(group, &event);
         })?;
@@ -306,48 +307,4 @@ fn deal(
         }
     }
     groups
-}
-
-/// The log of one run: frozen task lists, and what happened when. Outside of every artifact.
-struct RunLog {
-    dir: PathBuf,
-    log: File,
-    lists: usize,
-}
-
-impl RunLog {
-    fn create(runs: &Path) -> Result<Self> {
-        let nanos =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        let dir = runs.join(format!("{nanos:020}-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).at("create", &dir)?;
-        let path = dir.join("log.jsonl");
-        let log = OpenOptions::new().create(true).append(true).open(&path).at("create", &path)?;
-        Ok(Self { dir, log, lists: 0 })
-    }
-
-    fn freeze<S: Serialize>(&mut self, array: &TaskArray<S>) -> Result<PathBuf> {
-        let list = self.dir.join(format!("tasks-{:03}", self.lists));
-        self.lists += 1;
-        array.write(&list)?;
-        Ok(list)
-    }
-
-    fn event(&mut self, event: &Event) -> Result<()> {
-        if matches!(event, Event::Advanced { .. } | Event::Total { .. }) {
-            return Ok(());
-        }
-        let seconds =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-        let line = serde_json::json!({ "time": seconds, "event": event });
-        writeln!(self.log, "{line}").at("write", &self.dir)
-    }
-
-    /// Registers what the run made, so that it is not taken for litter.
-    fn root(&self, root: &Root) -> Result<()> {
-        let path = self.dir.join(roots::FILE);
-        let bytes =
-            serde_json::to_vec_pretty(root).map_err(std::io::Error::other).at("write", &path)?;
-        std::fs::write(&path, bytes).at("write", &path)
-    }
 }

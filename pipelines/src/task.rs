@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::context::{Cancel, Context, ProgressSink, States, Unit};
 use crate::digest::Digest;
@@ -94,6 +95,11 @@ pub enum Event {
     Note {
         /// The line.
         line: String,
+    },
+    /// Training measured something.
+    Measured {
+        /// The line of `metrics.jsonl`.
+        line: Value,
     },
     /// The task is done, and its record stands.
     Finished {
@@ -356,5 +362,9 @@ impl ProgressSink for Reporting {
 
     fn note(&self, line: &str) {
         (self.report)(Event::Note { line: line.to_owned() });
+    }
+
+    fn measured(&self, line: Value) {
+        (self.report)(Event::Measured { line });
     }
 }

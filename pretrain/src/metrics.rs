@@ -54,6 +54,11 @@ pub fn push(metrics: &mut Vec<u8>, line: &impl Serialize) {
     metrics.push(b'\n');
 }
 
+/// The lines of `metrics`.
+pub fn lines(metrics: &[u8]) -> impl Iterator<Item = serde_json::Value> {
+    metrics.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok())
+}
+
 /// Whether `metrics` ends with an evaluation after `step` steps.
 pub fn ends_with_evaluation(metrics: &[u8], step: u64) -> bool {
     let lines = metrics.strip_suffix(b"\n").unwrap_or(metrics);

@@ -144,6 +144,8 @@ impl<'a> Trainer<'a> {
             self.load(&bytes, bytes.path(), step)?;
             start = step;
         }
+        // So that the log of a run that goes on has the whole curve.
+        metrics::lines(&self.metrics).for_each(|line| ctx.measured(&line));
         loop {
             if ctx.is_cancelled() || self.evaluate_if_due(stretch, ctx)?.is_none() {
                 // The state at the start is stored already.
@@ -191,7 +193,9 @@ impl<'a> Trainer<'a> {
         let grad_norm = stepped.map_err(failed)?;
         if step.is_multiple_of(self.recipe.log_every.get()) {
             let tokens = step * self.recipe.tokens_per_step();
-            metrics::push(&mut self.metrics, &StepLine { step, train_loss, lr, grad_norm, tokens });
+            let line = StepLine { step, train_loss, lr, grad_norm, tokens };
+            metrics::push(&mut self.metrics, &line);
+            ctx.measured(&line);
             ctx.note(&format!("step {step}: loss {train_loss:.4} nats/token, lr {lr:.2e}, grad norm {grad_norm:.3}"));
         }
         Ok(())
@@ -234,6 +238,7 @@ impl<'a> Trainer<'a> {
         let bits = bits.map_or_else(String::new, |bits| format!(", {bits:.4} bits/byte"));
         ctx.note(&format!("step {step}: validation loss {mean:.4} nats/token{bits}"));
         metrics::push(&mut self.metrics, &line);
+        ctx.measured(&line);
         Ok(Some(()))
     }
 }

@@ -9,6 +9,7 @@ mod chaos;
 mod editing;
 mod elsewhere;
 mod kills;
+mod page;
 mod project;
 mod store;
 mod tagging;

@@ -93,7 +93,9 @@ impl Project {
     pub fn artifacts(&self, out: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let root = self.path(out);
         let mut files = BTreeMap::new();
-        for step in entries(&root).into_iter().filter(|path| !path.ends_with(".seedbed")) {
+        for step in
+            entries(&root).into_iter().filter(|path| path.is_dir() && !path.ends_with(".seedbed"))
+        {
             for kind in entries(&step).into_iter().filter(|path| path.is_dir()) {
                 collect(&root, &kind, &mut files);
             }

@@ -76,7 +76,7 @@ fn conll(from: usize, to: usize) -> String {
 }
 
 /// A project from raw text and CoNLL files to entities.
-fn project() -> Project {
+pub fn project() -> Project {
     let project = Project::new(MANIFEST);
     for file in 0..4 {
         let name = format!("data/{file}.jsonl");
