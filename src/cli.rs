@@ -1,11 +1,16 @@
 //! The command line.
 
+use std::io::{IsTerminal, Read};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use pipelines::publish::OutDir;
 
-use crate::{alone, explain, gc, import, init, plan, quickstart, run, status, verify, worker};
+use crate::{
+    alone, explain, fill, gc, generate, import, init, plan, quickstart, run, status, verify, worker,
+};
 
 /// From raw text to a measured language model, from one manifest.
 #[derive(Parser)]
@@ -35,6 +40,10 @@ pub enum Command {
     Gc(gc::Command),
     /// Read all of a store and say what is damaged; run finished tasks again and compare
     Verify(verify::Command),
+    /// Go on with a text, token by token, with a causal language model
+    Generate(generate::Command),
+    /// Guess the masked tokens of a text with a masked language model
+    Fill(fill::Command),
     /// Run the stage corpus-prep alone
     CorpusPrep(alone::Command),
     /// Run the stage tokenize alone
@@ -63,6 +72,8 @@ impl Command {
             Command::Import(command) => command.run(),
             Command::Gc(command) => command.run(),
             Command::Verify(command) => command.run(),
+            Command::Generate(command) => command.run(),
+            Command::Fill(command) => command.run(),
             Command::CorpusPrep(command) => command.run("corpus-prep"),
             Command::Tokenize(command) => command.run("tokenize"),
             Command::Pretrain(command) => command.run("pretrain"),
@@ -128,4 +139,37 @@ pub struct Voice {
     /// Say everything as JSON, an object a line
     #[arg(long)]
     pub json: bool,
+}
+
+/// How many processors work.
+#[derive(Args, Clone, Copy)]
+pub struct Threads {
+    /// Threads that compute; what comes out does not depend on it [default: one a processor]
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
+}
+
+impl Threads {
+    /// The threads.
+    pub fn pool(self) -> anyhow::Result<rayon::ThreadPool> {
+        // Of 0 rayon makes one a processor.
+        let threads = self.threads.map_or(0, NonZeroUsize::get);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.context("cannot start threads")
+    }
+}
+
+/// The text `given`, or else what comes on standard input, without the line end behind it.
+pub fn text_or_stdin(given: Option<String>, option: &str) -> anyhow::Result<String> {
+    if let Some(text) = given {
+        return Ok(text);
+    }
+    anyhow::ensure!(
+        !std::io::stdin().is_terminal(),
+        "found no text, expected one behind {option} or on standard input"
+    );
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+    let end = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(end.strip_suffix('\r').unwrap_or(end).to_owned())
 }

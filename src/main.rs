@@ -3,9 +3,12 @@
 mod alone;
 mod cli;
 mod explain;
+mod fill;
 mod gc;
+mod generate;
 mod import;
 mod init;
+mod model_dir;
 mod plan;
 mod progress;
 mod quickstart;

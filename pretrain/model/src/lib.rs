@@ -69,7 +69,7 @@ pub use error::{ModelError, Result};
 pub use form::{Sequence, SequenceForm, SpecialIds};
 pub use kv_cache::KvCache;
 pub use memory::require_memory;
-pub use model::{CpuModel, Model};
+pub use model::{CpuModel, Model, softmax};
 pub use optim::{AdamW, AdamWConfig};
 pub use param::{Parameter, Parameters};
 pub use profile::NumericProfile;

@@ -427,7 +427,8 @@ fn targeted(batch: &TokenBatch) -> (Vec<usize>, Vec<Option<u32>>) {
     tokens.filter(|(_, target)| target.is_some()).unzip()
 }
 
-pub(crate) fn softmax(logits: &[f32]) -> Vec<f64> {
+/// The probabilities of classes, from their logits.
+pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weights: Vec<f64> = logits.iter().map(|&logit| libm::exp(f64::from(logit - max))).collect();
     let sum: f64 = weights.iter().sum();

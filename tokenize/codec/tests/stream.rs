@@ -69,7 +69,8 @@ fn masks_are_tokens_and_all_else_is_text() {
     let file = tokenizer_json_of_vocab_txt(vocab.as_bytes(), None).unwrap();
     let codec = Codec::load(&file.bytes, None).unwrap();
     let oracle = Tokenizer::from_bytes(&file.bytes).unwrap();
-    for text in ["the [MASK] seaside.", "[MASK]", "the[MASK][MASK]sea", "[MASK] the", "", "the sea"] {
+    for text in ["the [MASK] seaside.", "[MASK]", "the[MASK][MASK]sea", "[MASK] the", "", "the sea"]
+    {
         let expected = oracle.encode(text, false).unwrap();
         assert_eq!(codec.encode_masked(text).unwrap(), expected.get_ids(), "{text:?}");
     }
