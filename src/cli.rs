@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use pipelines::publish::OutDir;
 
 use crate::{
-    alone, explain, fill, gc, generate, import, init, plan, quickstart, run, status, verify, worker,
+    alone, explain, fill, gc, generate, import, init, plan, predict, quickstart, run, status,
+    verify, worker,
 };
 
 /// From raw text to a measured language model, from one manifest.
@@ -40,6 +41,8 @@ pub enum Command {
     Gc(gc::Command),
     /// Read all of a store and say what is damaged; run finished tasks again and compare
     Verify(verify::Command),
+    /// Predict labels of texts, or entities in them, for a file of your own
+    Predict(predict::Command),
     /// Go on with a text, token by token, with a causal language model
     Generate(generate::Command),
     /// Guess the masked tokens of a text with a masked language model
@@ -72,6 +75,7 @@ impl Command {
             Command::Import(command) => command.run(),
             Command::Gc(command) => command.run(),
             Command::Verify(command) => command.run(),
+            Command::Predict(command) => command.run(),
             Command::Generate(command) => command.run(),
             Command::Fill(command) => command.run(),
             Command::CorpusPrep(command) => command.run("corpus-prep"),

@@ -56,7 +56,9 @@ impl Command {
                 json!({ "mask": mask, "token_id": id, "token": token, "probability": probability, "text": text })
                     .to_string()
             } else {
-                format!("{mask}  {probability:.4}  {token:<16}  {text}")
+                // One line each, whatever is in the text.
+                let text = text.replace(['\n', '\r'], " ");
+                format!("{mask}  {probability:.4}  {:<16}  {text}", format!("{token:?}"))
             })?;
         }
         Ok(())

@@ -10,6 +10,7 @@ mod import;
 mod init;
 mod model_dir;
 mod plan;
+mod predict;
 mod progress;
 mod quickstart;
 mod run;
