@@ -57,7 +57,7 @@ pub struct Command {
 /// Why a text ends.
 #[derive(Clone, Copy)]
 enum End {
-    EndOfText,
+    TextEnded,
     MaxTokens,
     ContextFull(usize),
 }
@@ -66,7 +66,7 @@ impl End {
     /// A word for programs.
     fn name(self) -> &'static str {
         match self {
-            Self::EndOfText => "end-of-text",
+            Self::TextEnded => "end-of-text",
             Self::MaxTokens => "max-tokens",
             Self::ContextFull(_) => "context-full",
         }
@@ -76,7 +76,7 @@ impl End {
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EndOfText => write!(f, "the model ended the text"),
+            Self::TextEnded => write!(f, "the model ended the text"),
             Self::MaxTokens => write!(f, "as many as --max-tokens allows"),
             Self::ContextFull(tokens) => {
                 write!(f, "the context is full: with the prompt it holds {tokens} tokens")
@@ -236,7 +236,7 @@ impl Writer {
             let token =
                 self.sampling.choose(&logits, draws.seed.unit(draws.sample, num_tokens as u64))?;
             if self.stops.contains(&token) {
-                break End::EndOfText;
+                break End::TextEnded;
             }
             num_tokens += 1;
             // A model may have more tokens than its tokenizer, which stand for nothing.

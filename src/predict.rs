@@ -220,7 +220,8 @@ impl Command {
             said += &format!("; {entities} entities");
         }
         if *cut > 0 {
-            said += &format!("; of {cut} texts only the first tokens were read");
+            let texts = if *cut == 1 { "text" } else { "texts" };
+            said += &format!("; of {cut} {texts} only the first tokens were read");
         }
         if let Some(path) = &self.output {
             said += &format!("; {}", path.display());

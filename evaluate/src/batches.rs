@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn every_sequence_is_in_one_batch_of_few_tokens() {
-        assert_eq!(token_batches(&[]), []);
+        assert!(token_batches(&[]).is_empty());
         assert_eq!(token_batches(&[1, 2]), [0..2]);
         assert_eq!(token_batches(&[BATCH_TOKENS, 1]), [0..1, 1..2]);
         assert_eq!(token_batches(&[1, BATCH_TOKENS + 1, 1]), [0..1, 1..2, 2..3]);

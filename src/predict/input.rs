@@ -85,7 +85,9 @@ impl Input {
             let wanted: Vec<&str> = named.into_iter().chain([columns.id.as_str()]).collect();
             NamedRows::open(path, format_of(path, command.format)?, &wanted)?
         };
-        columns.named().into_iter().try_for_each(|column| rows.must_have(column))?;
+        for column in columns.named() {
+            rows.must_have(column)?;
+        }
         if columns.id != ID {
             rows.must_have(&columns.id)?;
         }
@@ -129,11 +131,11 @@ impl Columns {
         let content = match &self.tokens {
             Some(tokens) => Content::Words(row.words(tokens)?),
             None => {
-                let second = self.text_pair.as_ref().map(|column| row.text(column));
-                Content::Text(
-                    row.text(&self.text)?.to_owned(),
-                    second.transpose()?.map(str::to_owned),
-                )
+                let second = match &self.text_pair {
+                    Some(column) => Some(row.text(column)?.to_owned()),
+                    None => None,
+                };
+                Content::Text(row.text(&self.text)?.to_owned(), second)
             }
         };
         let id = row.name(&self.id).cloned();

@@ -381,7 +381,7 @@ fn a_text_that_is_too_long_is_refused_or_cut_and_counted() {
     let cut = project.command(&[&arguments[..], &["--too-long", "truncate"]].concat()).output();
     let cut = cut.unwrap();
     let said = String::from_utf8(cut.stderr.clone()).unwrap();
-    assert!(said.contains("of 1 texts only the first tokens were read"), "{said}");
+    assert!(said.contains("of 1 text only the first tokens were read"), "{said}");
     assert_eq!(objects(&text(cut)).len(), 2);
 }
 
