@@ -16,12 +16,11 @@ use evaluate::{Classifier, Loaded, Tagger, TooLong};
 use metrics::Decoding;
 use model::Head;
 use pipelines::context::Unit;
-use pipelines::error::Error;
 use pipelines::run::Observer;
 use pipelines::task::Event;
 
 use self::answer::{Answers, Model};
-use self::input::{Content, Input, Question};
+use self::input::{Batch, Content, Input, Question};
 use self::output::Output;
 use crate::cli::{Threads, Voice};
 use crate::model_dir::ModelDir;
@@ -141,23 +140,17 @@ impl Command {
         progress.event(0, &Event::Total { total: input.num_bytes(), unit: Unit::Bytes });
         let started = std::time::Instant::now();
         let mut done = Done::default();
-        loop {
-            if cancel.is_cancelled() {
-                return Err(Error::Cancelled.into());
-            }
-            let batch = input.batch(self.batch_size.get())?;
-            if batch.is_empty() {
-                break;
-            }
-            let answers = pool.install(|| model.answer(batch))?;
+        while let Some(Batch { rows, num_bytes }) = input.next(&cancel)? {
+            let answers = pool.install(|| model.answer(rows))?;
             done.add(&answers);
             if !output.write(&answers, model.labels())? {
                 // Whoever read it has gone.
                 progress.end();
                 return Ok(());
             }
-            progress.event(0, &Event::Advanced { done: input.bytes_read_since() });
+            progress.event(0, &Event::Advanced { done: num_bytes });
         }
+        input.finish()?;
         output.finish(&model)?;
         let seconds = started.elapsed().as_secs_f64();
         progress.event(0, &Event::Finished { task: TASK.into(), seconds });
