@@ -27,12 +27,19 @@ pub(crate) fn token_batches(num_tokens: &[usize]) -> Vec<Range<usize>> {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check(num_tokens: &[usize], expected: &[(usize, usize)]) {
+        let found: Vec<_> =
+            token_batches(num_tokens).iter().map(|batch| (batch.start, batch.end)).collect();
+        assert_eq!(found, expected, "{num_tokens:?}");
+    }
+
     #[test]
     fn every_sequence_is_in_one_batch_of_few_tokens() {
-        assert!(token_batches(&[]).is_empty());
-        assert_eq!(token_batches(&[1, 2]), [0..2]);
-        assert_eq!(token_batches(&[BATCH_TOKENS, 1]), [0..1, 1..2]);
-        assert_eq!(token_batches(&[1, BATCH_TOKENS + 1, 1]), [0..1, 1..2, 2..3]);
-        assert_eq!(token_batches(&[BATCH_TOKENS - 1, 1, 1]), [0..2, 2..3]);
+        check(&[], &[]);
+        check(&[1, 2], &[(0, 2)]);
+        check(&[BATCH_TOKENS, 1], &[(0, 1), (1, 2)]);
+        check(&[1, BATCH_TOKENS + 1, 1], &[(0, 1), (1, 2), (2, 3)]);
+        check(&[BATCH_TOKENS - 1, 1, 1], &[(0, 2), (2, 3)]);
     }
 }

@@ -125,7 +125,8 @@ fn one_manifest_goes_from_conll_files_to_measured_entities() {
     assert_eq!(row["entities"].as_array().unwrap().len(), 1, "{row}");
     assert_eq!((&entity["type"], &entity["text"]), (&"STONE".into(), &"silver stone".into()));
     assert_eq!((&entity["start"], &entity["end"]), (&12.into(), &24.into()));
-    assert!(entity["score"].as_f64().unwrap() > 0.5, "{row}");
+    // By chance it would be 0.2.
+    assert!(entity["score"].as_f64().unwrap() > 0.25, "{row}");
     assert!(project.seedbed(&["run"]).starts_with("nothing to do"));
     project.seedbed(&["run", "--quiet", "--workers", "1", "--out", "one"]);
     assert!(
