@@ -17,7 +17,7 @@ use crate::show;
 pub struct Command {
     /// The directory of a masked language model: out/STEP/checkpoint, or one that `transformers` loads
     model: PathBuf,
-    /// A text with the model's mask token, such as [MASK], wherever one is to be guessed [default: standard input, without
+    /// A text with the model's mask token, such as `[MASK]`, wherever one is to be guessed [default: standard input, without
     /// the line end behind it]
     #[arg(long)]
     text: Option<String>,
