@@ -1,13 +1,16 @@
 //! The command line.
 
+use std::io::{IsTerminal, Read};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use pipelines::publish::OutDir;
 
 use crate::{
-    alone, completions, explain, gc, import, init, plan, quickstart, report, run, schema, status,
-    verify, worker,
+    alone, completions, explain, fill, gc, generate, import, init, plan, predict, quickstart,
+    report, run, schema, status, verify, worker,
 };
 
 /// From raw text to a measured language model, from one manifest.
@@ -40,6 +43,12 @@ pub enum Command {
     Gc(gc::Command),
     /// Read all of a store and say what is damaged; run finished tasks again and compare
     Verify(verify::Command),
+    /// Predict labels of texts, or entities in them, for a file of your own
+    Predict(predict::Command),
+    /// Go on with a text, token by token, with a causal language model
+    Generate(generate::Command),
+    /// Guess the masked tokens of a text with a masked language model
+    Fill(fill::Command),
     /// Print the JSON Schema of manifests, for editors
     Schema(schema::Command),
     /// Print the completions of a shell
@@ -73,6 +82,9 @@ impl Command {
             Command::Import(command) => command.run(),
             Command::Gc(command) => command.run(),
             Command::Verify(command) => command.run(),
+            Command::Predict(command) => command.run(),
+            Command::Generate(command) => command.run(),
+            Command::Fill(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Completions(command) => command.run(),
             Command::CorpusPrep(command) => command.run("corpus-prep"),
@@ -140,4 +152,37 @@ pub struct Voice {
     /// Say everything as JSON, an object a line
     #[arg(long)]
     pub json: bool,
+}
+
+/// How many processors work.
+#[derive(Args, Clone, Copy)]
+pub struct Threads {
+    /// Threads that compute; what comes out does not depend on it [default: one a processor]
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
+}
+
+impl Threads {
+    /// The threads.
+    pub fn pool(self) -> anyhow::Result<rayon::ThreadPool> {
+        // Of 0 rayon makes one a processor.
+        let threads = self.threads.map_or(0, NonZeroUsize::get);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.context("cannot start threads")
+    }
+}
+
+/// The text `given`, or else what comes on standard input, without the line end behind it.
+pub fn text_or_stdin(given: Option<String>, option: &str) -> anyhow::Result<String> {
+    if let Some(text) = given {
+        return Ok(text);
+    }
+    anyhow::ensure!(
+        !std::io::stdin().is_terminal(),
+        "found no text, expected one behind {option} or on standard input"
+    );
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+    let end = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(end.strip_suffix('\r').unwrap_or(end).to_owned())
 }

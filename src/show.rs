@@ -10,6 +10,15 @@ pub fn line(text: impl std::fmt::Display) -> anyhow::Result<()> {
     }
 }
 
+/// Writes a text to standard output as it is, at once. Returns whether anyone reads it.
+pub fn text(text: &str) -> anyhow::Result<bool> {
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        written => Ok(written.map(|()| true)?),
+    }
+}
+
 /// `12.3 MB`, in powers of ten.
 pub fn bytes(bytes: f64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use model::{NumericProfile, Sequence, Sequences};
+use model::{NumericProfile, Sequence};
 use pipelines::{
     context::{Context, Unit},
     error::TaskError,
@@ -15,11 +15,11 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::{
+    classifier::Classifier,
     config::TooLong,
     error::{EvaluateError, Result},
     held_out::{self, HeldOut},
     model_files::{self, Loaded},
-    sequence,
 };
 
 /// Name of the phase.
@@ -31,8 +31,8 @@ pub(crate) const MODELS: &str = "models";
 /// The table of predictions.
 pub const PREDICTIONS: &str = "predictions";
 
-/// Most tokens that go through the model together; memory grows with them.
-pub(crate) const BATCH_TOKENS: usize = 4096;
+/// Rows that are asked for together.
+pub(crate) const BATCH_ROWS: usize = 256;
 
 /// Asks a classifier for the rows of a split.
 #[derive(Clone, Debug, Serialize)]
@@ -71,26 +71,23 @@ impl Phase for Classify {
         ctx: &Context,
     ) -> Result<(), TaskError> {
         let model = Loaded::read(inputs)?;
-        self.numeric_profile.require().map_err(|source| EvaluateError::Model {
-            name: model.name.clone(),
-            source: Box::new(source),
-        })?;
+        self.numeric_profile.require().map_err(model.unusable())?;
         let (_, listed) = held_out::labels(inputs)?;
         let rows = held_out::rows(inputs, self.split)?;
-        let labels = Labels::new(&model, listed, &rows)?;
+        let mut classifier = Classifier::new(model, self.max_length, self.too_long)?;
+        let labels = Labels::new(&classifier, listed, &rows)?;
         // `collect` keeps the order, and the first error of the rows' order is not promised.
-        let sequences: Vec<Sequence> =
-            rows.par_iter().map(|row| self.sequence(&model, row)).collect::<Result<_>>()?;
+        let sequence = |row: &HeldOut| Ok(classifier.sequence(&row.place, row.texts())?.0);
+        let sequences: Vec<Sequence> = rows.par_iter().map(sequence).collect::<Result<_>>()?;
         ctx.begin(rows.len() as u64, Unit::Rows);
         let mut table = TableWriter::create(out, PREDICTIONS)?;
-        let mut classifier = model;
-        for (rows, sequences) in batches(&rows, &sequences) {
+        for (rows, sequences) in rows.chunks(BATCH_ROWS).zip(sequences.chunks(BATCH_ROWS)) {
             ctx.check_cancelled()?;
-            for (row, probabilities) in rows.iter().zip(classifier.ask(sequences)?) {
+            for (row, probabilities) in rows.iter().zip(classifier.probabilities(sequences)?) {
                 let probabilities = labels.arrange(&probabilities);
                 table.push(row.prediction(
-                    &classifier.name,
-                    classifier.seed,
+                    classifier.name(),
+                    classifier.seed(),
                     &labels.all,
                     probabilities,
                 )?)?;
@@ -116,48 +113,6 @@ pub(crate) fn tasks(view: &View) -> Result<Vec<Task>> {
     Ok(tasks)
 }
 
-impl Classify {
-    fn sequence(&self, model: &Loaded, row: &HeldOut) -> Result<Sequence> {
-        let place = || row.place.clone();
-        let sequence = sequence::encode(&model.codec, model.form, row.texts())
-            .map_err(|source| EvaluateError::Encode { place: place(), source })?;
-        let expected =
-            self.max_length.map_or(model.context(), |most| most.get().min(model.context()));
-        sequence::fit(sequence, model.form, expected, self.too_long).map_err(|found| {
-            EvaluateError::TooLong { place: place(), model: model.name.clone(), found, expected }
-        })
-    }
-}
-
-impl Loaded {
-    fn ask(&mut self, sequences: &[Sequence]) -> Result<Vec<Vec<f64>>> {
-        let sequences: Sequences = sequences.iter().collect();
-        let asked = self.model.class_probabilities(&sequences);
-        asked.map_err(|source| EvaluateError::Model {
-            name: self.name.clone(),
-            source: Box::new(source),
-        })
-    }
-}
-
-/// Rows with their sequences, cut so that few tokens go together. A row's bits do not depend on the cut.
-fn batches<'a>(
-    mut rows: &'a [HeldOut],
-    mut sequences: &'a [Sequence],
-) -> impl Iterator<Item = (&'a [HeldOut], &'a [Sequence])> {
-    std::iter::from_fn(move || {
-        let mut tokens = 0;
-        let fits = |sequence: &&Sequence| {
-            tokens += sequence.tokens.len();
-            tokens <= BATCH_TOKENS
-        };
-        let count = sequences.iter().take_while(fits).count().max(1).min(sequences.len());
-        let (batch, rest) = (rows.split_at(count), sequences.split_at(count));
-        (rows, sequences) = (batch.1, rest.1);
-        (count > 0).then_some((batch.0, rest.0))
-    })
-}
-
 /// The label list of the examples, behind it the labels that only the model knows.
 struct Labels {
     all: Vec<String>,
@@ -167,14 +122,14 @@ struct Labels {
 
 impl Labels {
     /// Refuses rows whose label the model does not know.
-    fn new(model: &Loaded, mut all: Vec<String>, rows: &[HeldOut]) -> Result<Self> {
-        let known = model.labels()?;
+    fn new(model: &Classifier, mut all: Vec<String>, rows: &[HeldOut]) -> Result<Self> {
+        let known = model.labels();
         for row in rows {
             let label = row.label()?;
             if !known.iter().any(|known| known == label) {
                 return Err(EvaluateError::UnknownLabel {
                     place: row.place.clone(),
-                    model: model.name.clone(),
+                    model: model.name().to_owned(),
                     label: label.to_owned(),
                     known: known.join(", "),
                 });

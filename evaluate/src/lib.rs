@@ -4,7 +4,7 @@
 //! for the tags of its words, phase [`baseline`] fits [`tfidf`] on the train split and asks it for the same rows, phase [`likelihood`] asks language models for the
 //! documents of the validation split of `token-shards`. Phase [`compare`] makes `results` of what they said: scores with
 //! intervals, and differences with paired tests on the same rows. [`results`] is the format of `results.json`, [`report`]
-//! its table for people.
+//! its table for people. Both phases ask by way of [`Classifier`] and [`Tagger`], which also answer for rows without labels.
 
 pub mod config;
 pub mod error;
@@ -19,17 +19,24 @@ pub mod tag;
 pub mod report;
 pub mod results;
 
+pub mod classifier;
+pub mod tagger;
+
 pub mod rolling;
 pub mod tfidf;
 
+mod batches;
 mod held_out;
 mod model_files;
 mod scores;
 mod sequence;
 mod tagger_scores;
 
-pub use config::Config;
+pub use classifier::Classifier;
+pub use config::{Config, TooLong};
 pub use error::EvaluateError;
 pub use metrics::{Estimate, Metric};
+pub use model_files::Loaded;
 pub use report::table;
 pub use results::Results;
+pub use tagger::Tagger;

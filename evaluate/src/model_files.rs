@@ -4,7 +4,8 @@ use std::path::Path;
 
 use codec::{Codec, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON};
 use model::{
-    CONFIG_FILE, Checkpoint, CpuModel, Head, SequenceForm, SpecialIds, checkpoint::WEIGHTS_FILE,
+    CONFIG_FILE, Checkpoint, CpuModel, Head, ModelError, SequenceForm, SpecialIds,
+    checkpoint::WEIGHTS_FILE,
 };
 use pipelines::{
     input::TaskInputs,
@@ -60,8 +61,8 @@ fn missing(artifact: &ArtifactView, file: String) -> EvaluateError {
     }
 }
 
-/// A model that is ready to be asked.
-pub(crate) struct Loaded {
+/// A model that is ready to be asked, with its tokenizer.
+pub struct Loaded {
     /// The step or path that it came from.
     pub(crate) name: String,
     pub(crate) seed: u64,
@@ -72,6 +73,17 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
+    /// A model and its tokenizer; messages call it `name`, and `seed` is what it was fine-tuned from.
+    ///
+    /// # Errors
+    /// When the tokenizer names no special token of the model's sequences.
+    pub fn new(name: String, seed: u64, model: CpuModel, codec: Codec) -> Result<Self> {
+        let special = SpecialIds { eos: codec.eos(), cls: codec.cls(), sep: codec.sep() };
+        let form = SequenceForm::of(model.config(), special)
+            .map_err(|role| EvaluateError::NoSpecialToken { name: name.clone(), role })?;
+        Ok(Self { name, seed, model, codec, form })
+    }
+
     /// Loads the model of a task's inputs.
     pub(crate) fn read(inputs: &TaskInputs) -> Result<Self> {
         let (config, weights) = (inputs.one(CONFIG_FILE)?, inputs.one(WEIGHTS_FILE)?);
@@ -90,11 +102,8 @@ impl Loaded {
         };
         let codec = Codec::load(&inputs.one(TOKENIZER_JSON)?.map()?, tokenizer_config.as_deref())
             .map_err(|source| EvaluateError::Tokenizer { name: name.clone(), source })?;
-        let special = SpecialIds { eos: codec.eos(), cls: codec.cls(), sep: codec.sep() };
-        let form = SequenceForm::of(model.config(), special)
-            .map_err(|role| EvaluateError::NoSpecialToken { name: name.clone(), role })?;
         let seed = weights.tag().parse().unwrap_or_default();
-        Ok(Self { name, seed, model, codec, form })
+        Self::new(name, seed, model, codec)
     }
 
     /// The labels of a classifier.
@@ -130,6 +139,17 @@ impl Loaded {
     fn wrong_head(&self, expected: String, field: &'static str) -> EvaluateError {
         let found = self.model.config().architecture();
         EvaluateError::WrongHead { name: self.name.clone(), found, expected, field }
+    }
+
+    /// Says that the model cannot be used.
+    pub(crate) fn unusable(&self) -> impl Fn(ModelError) -> EvaluateError + use<> {
+        let name = self.name.clone();
+        move |source| EvaluateError::Model { name: name.clone(), source: Box::new(source) }
+    }
+
+    /// Special tokens of a sequence of one text.
+    pub(crate) fn num_special(&self) -> usize {
+        self.form.join(&[], None).tokens.len()
     }
 
     /// Tokens that the context holds.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod alone;
+mod answers;
 mod bad_input;
 mod changes;
 mod chaos;

@@ -114,6 +114,19 @@ fn one_manifest_goes_from_conll_files_to_measured_entities() {
     assert_eq!((&first["metric"], &first["verdict"]), (&"micro_f1".into(), &"better".into()));
     assert!((number("value") - (f1(0) - f1(1))).abs() < 1e-12, "{first}");
     assert!(number("low") <= number("value") && number("value") <= number("high"), "{first}");
+    // Plain text, behind a space of three bytes.
+    project.write(
+        "text.jsonl",
+        "{\"text\": \" the winter silver stone\\nfinds the letter\"}".as_bytes(),
+    );
+    let said = project.seedbed(&["predict", "out/tagger", "--input", "text.jsonl", "--seed", "2"]);
+    let row: Value = serde_json::from_str(&said).unwrap();
+    let entity = &row["entities"][0];
+    assert_eq!(row["entities"].as_array().unwrap().len(), 1, "{row}");
+    assert_eq!((&entity["type"], &entity["text"]), (&"STONE".into(), &"silver stone".into()));
+    assert_eq!((&entity["start"], &entity["end"]), (&12.into(), &24.into()));
+    // By chance it would be 0.2.
+    assert!(entity["score"].as_f64().unwrap() > 0.25, "{row}");
     assert!(project.seedbed(&["run"]).starts_with("nothing to do"));
     project.seedbed(&["run", "--quiet", "--workers", "1", "--out", "one"]);
     assert!(

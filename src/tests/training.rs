@@ -81,12 +81,31 @@ fn one_manifest_makes_a_measured_model() {
         assert!(project.path("out/base/checkpoint").join(file).exists(), "{file}");
         assert!(project.path("out/tuned/checkpoint/seed-1").join(file).exists(), "{file}");
     }
+    check_predictions(&project);
+    let written = project.seedbed(&["generate", "out/base", "--prompt", "the river"]);
+    assert!(written.len() > 20, "{written:?}");
     assert!(project.seedbed(&["run"]).starts_with("nothing to do"));
     project.seedbed(&["run", "--quiet", "--workers", "1", "--out", "one"]);
     assert!(
         project.artifacts("out") == project.artifacts("one"),
         "one worker gives other bytes than several"
     );
+}
+
+/// Predicts the test rows with one seed of the tuned model: it must be right as often as the results say.
+fn check_predictions(project: &Project) {
+    let parse = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let said = project.seedbed(&["predict", "out/tuned", "--input", "test.jsonl", "--seed", "2"]);
+    let rows = fs::read_to_string(project.path("test.jsonl")).unwrap();
+    let pairs = said.lines().map(parse).zip(rows.lines().map(parse));
+    let right = pairs.filter(|(predicted, row)| predicted["label"] == row["label"]).count();
+    let results = fs::read_to_string(project.path("out/report/results/results.json")).unwrap();
+    let results = parse(&results);
+    let models = results["classification"]["models"].as_array().unwrap();
+    let tuned = models.iter().find(|model| model["model"] == "tuned").unwrap();
+    let seed = tuned["seeds"].as_array().unwrap().iter().find(|seed| seed["seed"] == 2).unwrap();
+    let found = right as f64 / said.lines().count() as f64;
+    assert!((seed["accuracy"].as_f64().unwrap() - found).abs() < 1e-12, "{found} {seed}");
 }
 
 /// Runs `from` steps, extends to `to`, and compares with a run of `to` from nothing; the plan must say `words`.

@@ -13,6 +13,7 @@ pub mod place;
 pub mod raw;
 pub mod record;
 pub mod records;
+pub mod rows;
 pub mod utf8;
 
 pub use format::Format;

@@ -64,10 +64,25 @@ impl ParquetFile {
     /// # Errors
     /// When it cannot be read, or is no footer of a Parquet file.
     pub fn open(unit: &TaskInput) -> Result<Self> {
-        let name = unit.name().to_owned();
+        let failed = |source| Error::Io { file: unit.name().to_owned(), source };
+        let file = File::open(unit.path()).map_err(failed)?;
+        let range = Stretch { offset: unit.offset(), bytes: unit.bytes() };
+        Self::read(file, unit.name(), unit.footer().map(|footer| (footer, range)))
+    }
+
+    /// Reads the footer of a file that messages call `name`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn whole(file: File, name: &str) -> Result<Self> {
+        Self::read(file, name, None)
+    }
+
+    /// With a footer, only the row groups in the range beside it are read.
+    fn read(mut file: File, name: &str, part: Option<(Stretch, Stretch)>) -> Result<Self> {
+        let name = name.to_owned();
         let failed = |source| Error::Io { file: name.clone(), source };
-        let mut file = File::open(unit.path()).map_err(failed)?;
-        let parsed = match unit.footer() {
+        let parsed = match part.map(|(footer, _)| footer) {
             None => guarded(|| ParquetMetaDataReader::new().parse_and_finish(&file)),
             Some(footer) => {
                 let mut bytes = Vec::new();
@@ -81,8 +96,7 @@ impl ParquetFile {
         // What the Arrow schema beside it says, such as dictionaries, only changes how the same values come out.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let parsed = parsed.map_err(bad)?;
-        let range = unit.footer().map(|_| Stretch { offset: unit.offset(), bytes: unit.bytes() });
-        let groups = groups(&parsed, range);
+        let groups = groups(&parsed, part.map(|(_, range)| range));
         let metadata = guarded(|| ArrowReaderMetadata::try_new(Arc::new(parsed), options));
         let metadata = metadata.map_err(bad)?;
         Ok(Self { file, name, metadata, groups })

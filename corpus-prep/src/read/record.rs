@@ -101,6 +101,20 @@ pub enum Unreadable {
         /// The byte.
         byte: u8,
     },
+    /// A row is not UTF-8.
+    #[error("the byte 0x{byte:02x}, expected UTF-8")]
+    NotUtf8 {
+        /// The byte.
+        byte: u8,
+    },
+    /// Words are no list of strings.
+    #[error("field `{field}` is {found}, expected a list of strings")]
+    NotAListOfStrings {
+        /// The field that should hold the words.
+        field: String,
+        /// What is there.
+        found: String,
+    },
     /// A row of CSV is none.
     #[error(transparent)]
     Csv(BadCsv),
@@ -136,6 +150,8 @@ impl Unreadable {
             Self::TextNotAString { .. } => "text_not_a_string",
             Self::TooLong { .. } => "record_too_long",
             Self::TextNotUtf8 { .. } => "text_not_utf8",
+            Self::NotUtf8 { .. } => "not_utf8",
+            Self::NotAListOfStrings { .. } => "not_a_list_of_strings",
             Self::Csv(_) => "bad_csv",
             Self::Page(_) => "bad_page",
             Self::DamagedRowGroup { .. } => "damaged_row_group",

@@ -10,6 +10,7 @@ mod cross_entropy;
 mod embedding;
 mod gelu;
 mod gemm;
+mod gemv;
 mod layer_norm;
 mod rms_norm;
 mod rotary;
@@ -127,11 +128,16 @@ impl Ops for Cpu {
     }
 
     fn rotary(&mut self, x: &mut Tensor, offsets: &[usize], dim: usize, theta: f64) {
-        self.rotary.turn(x, offsets, dim, theta, rotary::Direction::Forward);
+        self.rotary.turn(x, rotary::positions(offsets), dim, theta, rotary::Direction::Forward);
+    }
+
+    fn rotary_from(&mut self, x: &mut Tensor, first: usize, dim: usize, theta: f64) {
+        let positions = first..first + x.rows();
+        self.rotary.turn(x, positions, dim, theta, rotary::Direction::Forward);
     }
 
     fn rotary_backward(&mut self, dx: &mut Tensor, offsets: &[usize], dim: usize, theta: f64) {
-        self.rotary.turn(dx, offsets, dim, theta, rotary::Direction::Back);
+        self.rotary.turn(dx, rotary::positions(offsets), dim, theta, rotary::Direction::Back);
     }
 
     fn attention(
@@ -143,6 +149,16 @@ impl Ops for Cpu {
         log_sums: &mut Tensor,
     ) {
         attention::forward(qkv, offsets, heads, out, log_sums);
+    }
+
+    fn attention_of_last(
+        &mut self,
+        qkv: [&Tensor; 3],
+        heads: Heads,
+        out: &mut Tensor,
+        log_sums: &mut Tensor,
+    ) {
+        attention::forward_of_last(qkv, heads, out, log_sums);
     }
 
     fn attention_backward(
@@ -199,6 +215,10 @@ impl Ops for Cpu {
     fn copy(&mut self, x: &Tensor, out: &mut Tensor) {
         out.resize(x.rows(), x.cols());
         out.values_mut().copy_from_slice(x.values());
+    }
+
+    fn append(&mut self, x: &Tensor, out: &mut Tensor) {
+        out.append(x);
     }
 
     fn pick(&mut self, x: &Tensor, rows: &[usize], out: &mut Tensor) {

@@ -65,6 +65,12 @@ pub enum ModelError {
         "{file}: training state version {found}; this build reads up to {supported}: use a newer seedbed"
     )]
     StateTooNew { file: PathBuf, found: u64, supported: u64 },
+    #[error(
+        "the logit of token {token} is {found}; expected a finite number: are the weights damaged?"
+    )]
+    Logit { token: usize, found: f32 },
+    #[error("`{field}` is {found}; expected {expected}")]
+    Sampling { field: &'static str, found: f64, expected: &'static str },
     #[error("`{field}` is {found}; expected {expected}")]
     Optimizer { field: &'static str, found: f64, expected: &'static str },
     #[error(

@@ -10,6 +10,7 @@ use std::fmt;
 use crate::{
     config::ModelConfig,
     init::Init,
+    kv_cache::KvCache,
     ops::{Ops, Projection},
     param::Parameters,
     sequences::Sequences,
@@ -59,6 +60,18 @@ pub(crate) enum Pass {
     ForwardAndBackward,
 }
 
+/// A family whose tokens see those before them alone, so that what was read of a text need not be read again.
+pub(crate) trait Causal<O: Ops> {
+    /// Takes the tokens behind those in `cache` through the body, to [`Family::hidden`], and into the cache.
+    fn go_on(
+        &mut self,
+        ops: &mut O,
+        weights: &Parameters<O::Tensor>,
+        tokens: &[u32],
+        cache: &mut KvCache<O::Tensor>,
+    );
+}
+
 /// A family over one implementation of the passes, with the memory of a step: its body, which takes sequences to hidden
 /// states, and its neck, which takes those of some tokens to what the output projection reads.
 pub(crate) trait Family<O: Ops>: fmt::Debug + Send + Sync {
@@ -70,6 +83,11 @@ pub(crate) trait Family<O: Ops>: fmt::Debug + Send + Sync {
         sequences: &Sequences,
         pass: Pass,
     );
+
+    /// The same family as one that goes on with texts; `None` where tokens see those behind them.
+    fn causal(&mut self) -> Option<&mut dyn Causal<O>> {
+        None
+    }
 
     /// What the body ended with: a row for each token.
     fn hidden(&self) -> &O::Tensor;

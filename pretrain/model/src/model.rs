@@ -6,6 +6,7 @@ use crate::{
     cpu::{Cpu, simd::narrow},
     error::{ModelError, Result},
     family::{Family, Pass, family, specification},
+    kv_cache::KvCache,
     ops::{Ops, Projection},
     param::{Parameters, matrix_shape},
     sequences::{LossSum, Sequences, TokenBatch},
@@ -167,6 +168,48 @@ impl<O: Ops> Model<O> {
         Ok(self.project(projection, (sequences, &all)))
     }
 
+    /// The cache of a text of which nothing was read, for [`Self::next_logits`].
+    pub fn kv_cache(&self) -> KvCache<O::Tensor> {
+        KvCache::new(&self.ops, self.config.num_hidden_layers())
+    }
+
+    /// Reads `tokens` behind those in `cache`, which takes them in, and gives the logits of the token that follows them.
+    ///
+    /// They are the bits that [`Self::logits`] gives for the whole text, at the price of the new tokens alone.
+    ///
+    /// # Errors
+    /// When there are no tokens, one is outside the vocabulary, they do not fit the context behind those in the cache, or
+    /// when the model is no causal language model.
+    ///
+    /// # Panics
+    /// If the cache is that of a model of another shape.
+    pub fn next_logits(
+        &mut self,
+        tokens: &[u32],
+        cache: &mut KvCache<O::Tensor>,
+    ) -> Result<Vec<f32>> {
+        let projection = self.require(Kind::Tokens)?;
+        let wrong_head = || ModelError::WrongHead {
+            found: self.config.architecture(),
+            expected: "causal language model".to_owned(),
+        };
+        if *self.config.head() != Head::CausalLm {
+            return Err(wrong_head());
+        }
+        self.config.check(&[tokens].into_iter().collect())?;
+        let (found, expected) = (cache.len() + tokens.len(), self.config.max_position_embeddings());
+        if found > expected {
+            return Err(ModelError::SequenceTooLong { sequence: 0, found, expected });
+        }
+        assert_eq!(cache.layers.len(), self.config.num_hidden_layers(), "a cache of this model");
+        let Self { weights, ops, family, work, .. } = self;
+        let Some(causal) = family.causal() else { return Err(wrong_head()) };
+        causal.go_on(ops, weights, tokens, cache);
+        ops.pick(family.hidden(), &[tokens.len() - 1], &mut work.picked);
+        family.neck(ops, weights, &work.picked, &mut work.read);
+        Ok(self.project_read(projection))
+    }
+
     /// Adds the gradients of the *sum* of the losses of `labels`, one for each sequence, to `gradients`.
     ///
     /// # Errors
@@ -241,6 +284,11 @@ impl<O: Ops> Model<O> {
         tokens: (&Sequences, &[usize]),
     ) -> Vec<f32> {
         self.read(tokens, Pass::Forward);
+        self.project_read(projection)
+    }
+
+    /// The logits of what stands in `work.read`.
+    fn project_read(&mut self, projection: Projection<usize>) -> Vec<f32> {
         let Self { weights, ops, work, .. } = self;
         let mut logits = ops.zeros(0, 0);
         ops.linear(&work.read, weights.value(projection.weight), &mut logits);
@@ -379,7 +427,8 @@ fn targeted(batch: &TokenBatch) -> (Vec<usize>, Vec<Option<u32>>) {
     tokens.filter(|(_, target)| target.is_some()).unzip()
 }
 
-fn softmax(logits: &[f32]) -> Vec<f64> {
+/// The probabilities of classes, from their logits.
+pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weights: Vec<f64> = logits.iter().map(|&logit| libm::exp(f64::from(logit - max))).collect();
     let sum: f64 = weights.iter().sum();

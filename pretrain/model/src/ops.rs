@@ -152,6 +152,9 @@ pub trait Ops: 'static {
     /// Turns the gradient back by the same angles, in place.
     fn rotary_backward(&mut self, dx: &mut Self::Tensor, offsets: &[usize], dim: usize, theta: f64);
 
+    /// The same for tokens of one text that begin at position `first`, before which others were read. Has no backward pass.
+    fn rotary_from(&mut self, x: &mut Self::Tensor, first: usize, dim: usize, theta: f64);
+
     /// Attention within each sequence, as far as `heads.reach`: `out = softmax(q · kᵀ / sqrt(dim)) · v` for each head.
     ///
     /// `q`, `out`: `[tokens, query * dim]`, `k`, `v`: `[tokens, key_value * dim]`; `log_sums`: `[tokens, query]`, the
@@ -179,6 +182,16 @@ pub trait Ops: 'static {
         log_sums: &Self::Tensor,
         dout: &Self::Tensor,
         dqkv: [&mut Self::Tensor; 3],
+    );
+
+    /// Attention of the last tokens of one text: `q` has their rows alone, `k` and `v` those of all its tokens. They give
+    /// what [`Ops::attention`] gives for them. Has no backward pass.
+    fn attention_of_last(
+        &mut self,
+        qkv: [&Self::Tensor; 3],
+        heads: Heads,
+        out: &mut Self::Tensor,
+        log_sums: &mut Self::Tensor,
     );
 
     /// `out = gate * sigmoid(gate) * up`.
@@ -215,6 +228,9 @@ pub trait Ops: 'static {
 
     /// Copies `x`.
     fn copy(&mut self, x: &Self::Tensor, out: &mut Self::Tensor);
+
+    /// Puts the rows of `x` behind those of `out`, which has as many columns or is empty.
+    fn append(&mut self, x: &Self::Tensor, out: &mut Self::Tensor);
 
     /// Some tokens: `out[i] = x[rows[i]]`.
     fn pick(&mut self, x: &Self::Tensor, rows: &[usize], out: &mut Self::Tensor);

@@ -129,11 +129,16 @@ impl Ops for Oracle {
     }
 
     fn rotary(&mut self, x: &mut Array2<f64>, offsets: &[usize], dim: usize, theta: f64) {
-        turn(x, offsets, dim, theta, 1.0);
+        turn(x, offsets, 0, (dim, theta), 1.0);
+    }
+
+    fn rotary_from(&mut self, x: &mut Array2<f64>, first: usize, dim: usize, theta: f64) {
+        let offsets = [0, x.nrows()];
+        turn(x, &offsets, first, (dim, theta), 1.0);
     }
 
     fn rotary_backward(&mut self, dx: &mut Array2<f64>, offsets: &[usize], dim: usize, theta: f64) {
-        turn(dx, offsets, dim, theta, -1.0);
+        turn(dx, offsets, 0, (dim, theta), -1.0);
     }
 
     fn attention(
@@ -155,6 +160,23 @@ impl Ops for Oracle {
             let (p, sums) = probabilities(&q.dot(&k.t()), heads);
             out.slice_mut(s![rows.0..rows.1, query.0..query.1]).assign(&p.dot(&v));
             log_sums.slice_mut(s![rows.0..rows.1, head]).assign(&sums);
+        });
+    }
+
+    fn attention_of_last(
+        &mut self,
+        [q, k, v]: [&Array2<f64>; 3],
+        heads: Heads,
+        out: &mut Array2<f64>,
+        log_sums: &mut Array2<f64>,
+    ) {
+        *out = Array2::zeros(q.dim());
+        *log_sums = Array2::zeros((q.nrows(), heads.query));
+        for_each_head(&[0, k.nrows()], heads, |keys, query, key_value, head| {
+            let q = query.of(q, (0, q.nrows()));
+            let (p, sums) = probabilities(&q.dot(&key_value.of(k, keys).t()), heads);
+            out.slice_mut(s![.., query.0..query.1]).assign(&p.dot(&key_value.of(v, keys)));
+            log_sums.column_mut(head).assign(&sums);
         });
     }
 
@@ -227,6 +249,14 @@ impl Ops for Oracle {
 
     fn copy(&mut self, x: &Array2<f64>, out: &mut Array2<f64>) {
         *out = x.clone();
+    }
+
+    fn append(&mut self, x: &Array2<f64>, out: &mut Array2<f64>) {
+        if out.is_empty() {
+            *out = x.clone();
+        } else {
+            out.append(Axis(0), x.view()).expect("both have the same columns");
+        }
     }
 
     fn pick(&mut self, x: &Array2<f64>, rows: &[usize], out: &mut Array2<f64>) {
@@ -353,7 +383,8 @@ fn for_each_head(
 fn probabilities(scores: &Array2<f64>, heads: Heads) -> (Array2<f64>, Array1<f64>) {
     let scale = 1.0 / (heads.dim as f64).sqrt();
     let seen = |row: usize| match heads.reach {
-        Reach::Causal => row + 1,
+        // Of a text of which some tokens were read before, the queries are the last.
+        Reach::Causal => scores.ncols() - scores.nrows() + row + 1,
         Reach::Bidirectional => scores.ncols(),
     };
     let sums: Array1<f64> = (0..scores.nrows())
@@ -365,10 +396,16 @@ fn probabilities(scores: &Array2<f64>, heads: Heads) -> (Array2<f64>, Array1<f64
     (p, sums)
 }
 
-fn turn(x: &mut Array2<f64>, offsets: &[usize], dim: usize, theta: f64, direction: f64) {
+fn turn(
+    x: &mut Array2<f64>,
+    offsets: &[usize],
+    first: usize,
+    (dim, theta): (usize, f64),
+    direction: f64,
+) {
     let half = dim / 2;
     for bounds in offsets.windows(2) {
-        for (position, token) in (bounds[0]..bounds[1]).enumerate() {
+        for (position, token) in (first..).zip(bounds[0]..bounds[1]) {
             for pair in 0..half {
                 let angle = position as f64 * theta.powf(-2.0 * pair as f64 / dim as f64);
                 let (sin, cos) = (direction * angle).sin_cos();

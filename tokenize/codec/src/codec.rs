@@ -166,6 +166,36 @@ impl Codec {
         Ok(tokens)
     }
 
+    /// Ids of a text in which the mask token is spelt wherever a token is to be guessed; all else is only text.
+    ///
+    /// # Errors
+    /// As for [`encode`](Self::encode).
+    pub fn encode_masked(&self, text: &str) -> Result<Vec<u32>, CodecError> {
+        let added = self.tokenizer.get_added_tokens_decoder();
+        let Some((id, mask)) = self.special.mask.and_then(|id| Some((id, self.token(id)?))) else {
+            return self.encode(text);
+        };
+        // Some mask tokens take the white space beside them.
+        let (takes_left, takes_right) =
+            added.get(&id).map_or((false, false), |token| (token.lstrip, token.rstrip));
+        let pieces: Vec<&str> = text.split(mask.as_str()).collect();
+        let mut ids = Vec::new();
+        for (at, piece) in pieces.iter().enumerate() {
+            if at > 0 {
+                ids.push(id);
+            }
+            let piece = if takes_left && at + 1 < pieces.len() { piece.trim_end() } else { piece };
+            let piece = if takes_right && at > 0 { piece.trim_start() } else { piece };
+            ids.extend(self.encode(piece)?);
+        }
+        Ok(ids)
+    }
+
+    /// How the vocabulary spells token `id`; of byte-level ones that is not its text.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.tokenizer.id_to_token(id)
+    }
+
     /// The text of `ids`; special tokens are left out, bytes that are not UTF-8 become U+FFFD.
     ///
     /// # Errors

@@ -9,7 +9,8 @@
 //! does everything else. A BERT vocabulary may also be a `vocab.txt` ([`tokenizer_json_of_vocab_txt`]).
 //!
 //! For labelled words, [`Codec::encode_words`] says which token is of which word, [`WordTokens`] takes labels from words
-//! to tokens and back, and [`windows`] cuts what is too long for a model.
+//! to tokens and back, and [`windows`] cuts what is too long for a model; [`WordRule`] finds the words of plain
+//! text. [`TextStream`] gives the text of tokens as they come.
 //!
 //! ```
 //! use codec::{Codec, CodecError, PretokenCounts, Vocabulary};
@@ -37,11 +38,13 @@ mod idle;
 mod recognise;
 mod special;
 mod split;
+mod stream;
 mod train;
 mod vocab_txt;
 mod vocabulary;
 mod windows;
 mod word_piece;
+mod word_spans;
 mod words;
 
 pub use codec::{Codec, Engine, TokenSpan};
@@ -50,7 +53,9 @@ pub use error::CodecError;
 pub use files::{TOKENIZER_CONFIG_JSON, TOKENIZER_JSON, VocabularyFile};
 pub use special::SpecialTokens;
 pub use split::{Pretokens, pretokens};
+pub use stream::TextStream;
 pub use vocab_txt::{VOCAB_TXT, tokenizer_json_of_vocab_txt};
 pub use vocabulary::{END_OF_TEXT, MIN_SIZE, Vocabulary};
 pub use windows::{Window, first_window, overlapping_windows, windows};
+pub use word_spans::WordRule;
 pub use words::{LabelledTokens, WordPlace, WordTokens};

@@ -21,8 +21,31 @@ use crate::ops::{Heads, Reach, Write};
 const BLOCK: usize = 64;
 
 pub(super) fn forward(
-    [q, k, v]: [&Tensor; 3],
+    qkv: [&Tensor; 3],
     offsets: &[usize],
+    heads: Heads,
+    out: &mut Tensor,
+    log_sums: &mut Tensor,
+) {
+    forward_blocks(qkv, (&query_blocks(offsets, heads.reach), 0), heads, out, log_sums);
+}
+
+/// Attention of the last tokens of one text, whose queries alone stand in `q`.
+pub(super) fn forward_of_last(
+    [q, k, v]: [&Tensor; 3],
+    heads: Heads,
+    out: &mut Tensor,
+    log_sums: &mut Tensor,
+) {
+    let (keys, read) = (k.rows(), k.rows() - q.rows());
+    let blocks: Vec<_> = sequence_blocks(0..keys, read..keys, heads.reach).collect();
+    forward_blocks([q, k, v], (&blocks, read), heads, out, log_sums);
+}
+
+/// The first row of `q` is the query of token `first`, in the order of the keys.
+fn forward_blocks(
+    [q, k, v]: [&Tensor; 3],
+    (blocks, first): (&[Block], usize),
     heads: Heads,
     out: &mut Tensor,
     log_sums: &mut Tensor,
@@ -30,9 +53,8 @@ pub(super) fn forward(
     out.resize(q.rows(), q.cols());
     log_sums.resize(q.rows(), heads.query);
     let (q, k, v) = (q.view(), k.view(), v.view());
-    let blocks = query_blocks(offsets, heads.reach);
-    let outs = split_rows(out.view_mut(), &blocks);
-    let sums = split_rows(log_sums.view_mut(), &blocks);
+    let outs = split_rows(out.view_mut(), blocks);
+    let sums = split_rows(log_sums.view_mut(), blocks);
     let tasks: Vec<_> = (blocks.iter().zip(outs).zip(sums))
         .flat_map(|((block, out), sums)| {
             let columns = split_columns(out, heads.dim).into_iter().zip(split_columns(sums, 1));
@@ -41,7 +63,8 @@ pub(super) fn forward(
         .collect();
     tasks.into_par_iter().for_each_init(Vec::new, |scratch, (block, head, out, sums)| {
         let shared = head * heads.key_value / heads.query;
-        let q = part(&q, &block.queries, head, heads.dim);
+        let rows = block.queries.start - first..block.queries.end - first;
+        let q = part(&q, &rows, head, heads.dim);
         let [k, v] = [&k, &v].map(|x| part(x, &block.keys(), shared, heads.dim));
         forward_block(block, [q, k, v], out, sums, scratch);
     });
@@ -107,13 +130,20 @@ impl Block {
 
 /// Every query of every sequence, in order.
 fn query_blocks(offsets: &[usize], reach: Reach) -> Vec<Block> {
-    offsets.windows(2).flat_map(|bounds| sequence_blocks(bounds[0]..bounds[1], reach)).collect()
+    let all = |bounds: &[usize]| bounds[0]..bounds[1];
+    let sequences = offsets.windows(2);
+    sequences.flat_map(|bounds| sequence_blocks(all(bounds), all(bounds), reach)).collect()
 }
 
-fn sequence_blocks(sequence: Range<usize>, reach: Reach) -> impl Iterator<Item = Block> {
-    sequence.clone().step_by(BLOCK).map(move |first| Block {
+/// The `queries` of a sequence.
+fn sequence_blocks(
+    sequence: Range<usize>,
+    queries: Range<usize>,
+    reach: Reach,
+) -> impl Iterator<Item = Block> {
+    queries.clone().step_by(BLOCK).map(move |first| Block {
         sequence: sequence.clone(),
-        queries: first..(first + BLOCK).min(sequence.end),
+        queries: first..(first + BLOCK).min(queries.end),
         reach,
     })
 }
@@ -161,7 +191,7 @@ fn backward_group(
     let (group, dim) = (heads.query / heads.key_value, heads.dim);
     for within in 0..group {
         let head = shared * group + within;
-        for block in sequence_blocks(sequence.clone(), heads.reach) {
+        for block in sequence_blocks(sequence.clone(), sequence.clone(), heads.reach) {
             let queries = [q, out, dout].map(|x| part(x, &block.queries, head, dim));
             let keys = [k, v].map(|x| part(x, &block.keys(), shared, dim));
             let log_sums = log_sums.slice(s![block.queries.clone(), head]);

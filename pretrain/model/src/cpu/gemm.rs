@@ -4,12 +4,13 @@
 //! it: the inner dimension comes in our own chunks of at most [`INNER`], added to the result one after another, and
 //! a product with fewer than two rows or columns or three inner numbers is padded with zeros to that size, below which
 //! other code paths begin. One more path, for at most [`DOT_OUTPUTS`] outputs of dot products along memory, is avoided
-//! by laying the right factor out anew.
+//! by laying the right factor out anew. One row alone, which would be mostly padding, goes through [`gemv`].
 
 use gemm::Parallelism;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
+use super::gemv;
 use crate::ops::Write;
 
 /// Most inner numbers in one call: the fewest that `gemm` takes at once on every processor.
@@ -23,7 +24,10 @@ const DOT_OUTPUTS: usize = 256;
 /// Multiplications below which a product stays on one thread.
 const TASK_PRODUCTS: usize = 4_000_000;
 
-/// `out = a · b` or `out += a · b`, with the rows of `out` shared out over the threads.
+/// Multiplications of one row that are worth a task.
+const ROW_TASK_PRODUCTS: usize = 65_536;
+
+/// `out = a · b` or `out += a · b`, with the rows of `out` shared out over the threads; of one row, its columns.
 ///
 /// # Shapes
 /// `out`: `[m, n]`, `a`: `[m, k]`, `b`: `[k, n]`, with any strides.
@@ -33,6 +37,13 @@ pub(super) fn threaded(
     b: ArrayView2<f32>,
     write: Write,
 ) {
+    if out.nrows() == 1 {
+        let block = (ROW_TASK_PRODUCTS / a.ncols().max(1)).max(1).next_multiple_of(64);
+        let out: Vec<_> = out.axis_chunks_iter_mut(Axis(1), block).collect();
+        let b: Vec<_> = b.axis_chunks_iter(Axis(1), block).collect();
+        out.into_par_iter().zip(b).for_each(|(out, b)| serial(out, a, b, write));
+        return;
+    }
     let block = rows_per_task(out.nrows(), out.ncols() * a.ncols());
     let out: Vec<_> = out.axis_chunks_iter_mut(Axis(0), block).collect();
     let a: Vec<_> = a.axis_chunks_iter(Axis(0), block).collect();
@@ -66,11 +77,12 @@ pub(super) fn serial(
     for start in (0..a.ncols()).step_by(INNER) {
         let end = (start + INNER).min(a.ncols());
         let (a, b) = (a.slice(s![.., start..end]), b.slice(s![start..end, ..]));
+        let multiplied = out.nrows() == 1 && gemv::multiply(out.row_mut(0), a.row(0), b, write);
         let small = out.nrows() < MIN_OUTER || out.ncols() < MIN_OUTER || end - start < MIN_INNER;
         let dots = out.len() <= DOT_OUTPUTS && a.strides()[1] == 1 && b.strides()[0] == 1;
-        if small || dots {
+        if !multiplied && (small || dots) {
             padded(out.view_mut(), a, b, write);
-        } else {
+        } else if !multiplied {
             call(out.view_mut(), a, b, write);
         }
         write = Write::Add;
@@ -168,6 +180,7 @@ mod tests {
             (3, 86, 70),
             (9, 7, 2),
             (2049, 96, 40),
+            (5, 2100, 600),
             (300, 1, 9),
         ] {
             let (a, b) = (matrix(m, k, 3), matrix(n, k, 4));

@@ -25,16 +25,21 @@ pub(super) struct Table {
     positions: Vec<usize>,
 }
 
+/// The position of each token of sequences that are read from their beginning.
+pub(super) fn positions(offsets: &[usize]) -> impl Iterator<Item = usize> {
+    offsets.windows(2).flat_map(|bounds| 0..bounds[1] - bounds[0])
+}
+
 impl Table {
     pub(super) fn turn(
         &mut self,
         x: &mut Tensor,
-        offsets: &[usize],
+        positions: impl Iterator<Item = usize>,
         dim: usize,
         theta: f64,
         direction: Direction,
     ) {
-        self.reach(offsets, dim, theta);
+        self.reach(positions, dim, theta);
         let cols = x.cols();
         let rows = rows_per_task(cols);
         let turns = &self.turns;
@@ -47,10 +52,10 @@ impl Table {
         );
     }
 
-    /// Fills `positions` and makes the table long enough for them.
-    fn reach(&mut self, offsets: &[usize], dim: usize, theta: f64) {
+    /// Keeps the `positions` and makes the table long enough for them.
+    fn reach(&mut self, positions: impl Iterator<Item = usize>, dim: usize, theta: f64) {
         self.positions.clear();
-        self.positions.extend(offsets.windows(2).flat_map(|bounds| 0..bounds[1] - bounds[0]));
+        self.positions.extend(positions);
         if (self.dim, self.theta) != (dim, theta) {
             self.turns.clear();
             (self.dim, self.theta) = (dim, theta);

@@ -57,6 +57,16 @@ impl Tensor {
         (self.rows, self.cols) = (rows, cols);
     }
 
+    /// Puts the rows of `other` behind its own; an empty one takes its columns.
+    pub(super) fn append(&mut self, other: &Self) {
+        if self.rows == 0 {
+            self.cols = other.cols;
+        }
+        assert_eq!(self.cols, other.cols, "rows have one length");
+        self.values.extend_from_slice(&other.values);
+        self.rows += other.rows;
+    }
+
     pub(super) fn view(&self) -> ArrayView2<'_, f32> {
         ArrayView2::from_shape((self.rows, self.cols), &self.values)
             .expect("a tensor holds rows times columns values")

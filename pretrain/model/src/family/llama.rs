@@ -11,9 +11,10 @@ use self::{
 };
 pub(super) use layout::specification;
 
-use super::{Family, Pass};
+use super::{Causal, Family, Pass};
 use crate::{
     config::LlamaConfig,
+    kv_cache::KvCache,
     ops::{Ops, Projection},
     param::Parameters,
     sequences::Sequences,
@@ -45,6 +46,27 @@ impl<T> Llama<T> {
     }
 }
 
+impl<O: Ops> Causal<O> for Llama<O::Tensor> {
+    fn go_on(
+        &mut self,
+        ops: &mut O,
+        weights: &Parameters<O::Tensor>,
+        tokens: &[u32],
+        cache: &mut KvCache<O::Tensor>,
+    ) {
+        let Self { config, layout, x, blocks, .. } = self;
+        if blocks.is_empty() {
+            blocks.push(Activations::new(ops));
+        }
+        ops.embedding(tokens, weights.value(layout.embedding), x);
+        for (block, layer) in layout.blocks.iter().zip(&mut cache.layers) {
+            let model = block::Model { config, weights, block, offsets: &[0, tokens.len()] };
+            model.forward(ops, x, &mut blocks[0], Some((layer, cache.num_tokens)));
+        }
+        cache.num_tokens += tokens.len();
+    }
+}
+
 impl<O: Ops> Family<O> for Llama<O::Tensor> {
     fn forward(
         &mut self,
@@ -62,8 +84,12 @@ impl<O: Ops> Family<O> for Llama<O::Tensor> {
         for (idx, block) in layout.blocks.iter().enumerate() {
             let kept = if pass == Pass::Forward { 0 } else { idx };
             let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.forward(ops, x, &mut blocks[kept]);
+            model.forward(ops, x, &mut blocks[kept], None);
         }
+    }
+
+    fn causal(&mut self) -> Option<&mut dyn Causal<O>> {
+        Some(self)
     }
 
     fn hidden(&self) -> &O::Tensor {

@@ -3,6 +3,7 @@
 use super::layout::Block;
 use crate::{
     config::LlamaConfig,
+    kv_cache::LayerCache,
     ops::{Heads, Ops, Reach, Write},
     param::Parameters,
 };
@@ -46,15 +47,17 @@ pub(super) struct Model<'a, T> {
 }
 
 impl<T> Model<'_, T> {
-    /// Takes the residual stream `x` through the block.
+    /// Takes the residual stream `x` through the block. With a cache, it is that of the tokens behind those in the cache,
+    /// which takes them in.
     pub(super) fn forward<O: Ops<Tensor = T>>(
         &self,
         ops: &mut O,
         x: &mut T,
         kept: &mut Activations<T>,
+        cache: Option<(&mut LayerCache<T>, usize)>,
     ) {
         ops.copy(x, &mut kept.inputs[0]);
-        self.attend(ops, kept);
+        self.attend(ops, kept, cache);
         ops.add(x, &kept.branch);
         ops.copy(x, &mut kept.inputs[1]);
         self.feed_forward(ops, kept);
@@ -74,7 +77,12 @@ impl<T> Model<'_, T> {
         self.attend_backward(ops, kept, dx, work, gradients);
     }
 
-    fn attend<O: Ops<Tensor = T>>(&self, ops: &mut O, kept: &mut Activations<T>) {
+    fn attend<O: Ops<Tensor = T>>(
+        &self,
+        ops: &mut O,
+        kept: &mut Activations<T>,
+        cache: Option<(&mut LayerCache<T>, usize)>,
+    ) {
         let (block, theta) = (self.block, self.config.rope_theta);
         let heads = self.heads();
         ops.rms_norm(
@@ -86,10 +94,22 @@ impl<T> Model<'_, T> {
         ops.linear(&kept.normed[0], self.weight(block.query), &mut kept.q);
         ops.linear(&kept.normed[0], self.weight(block.key), &mut kept.k);
         ops.linear(&kept.normed[0], self.weight(block.value), &mut kept.v);
-        ops.rotary(&mut kept.q, self.offsets, heads.dim, theta);
-        ops.rotary(&mut kept.k, self.offsets, heads.dim, theta);
-        let qkv = [&kept.q, &kept.k, &kept.v];
-        ops.attention(qkv, self.offsets, heads, &mut kept.attended, &mut kept.log_sums);
+        let out = (&mut kept.attended, &mut kept.log_sums);
+        match cache {
+            None => {
+                ops.rotary(&mut kept.q, self.offsets, heads.dim, theta);
+                ops.rotary(&mut kept.k, self.offsets, heads.dim, theta);
+                ops.attention([&kept.q, &kept.k, &kept.v], self.offsets, heads, out.0, out.1);
+            }
+            Some((cache, first)) => {
+                ops.rotary_from(&mut kept.q, first, heads.dim, theta);
+                ops.rotary_from(&mut kept.k, first, heads.dim, theta);
+                ops.append(&kept.k, &mut cache.keys);
+                ops.append(&kept.v, &mut cache.values);
+                let qkv = [&kept.q, &cache.keys, &cache.values];
+                ops.attention_of_last(qkv, heads, out.0, out.1);
+            }
+        }
         ops.linear(&kept.attended, self.weight(block.output), &mut kept.branch);
     }
 
