@@ -99,7 +99,7 @@ fn say_step(step: &PlannedStep, store: &Store) -> anyhow::Result<()> {
             )),
         };
     }
-    let last = LastRun::load(store, &step.name);
+    let last = last_run(step, store);
     for phase in &step.phases {
         show::line(format!("  {:<14} {}", phase.name, phase_line(phase)))?;
         for reason in reasons(phase, last.as_ref()) {
@@ -110,6 +110,12 @@ fn say_step(step: &PlannedStep, store: &Store) -> anyhow::Result<()> {
         show::line(format!("  {line}"))?;
     }
     Ok(())
+}
+
+/// What the step's tasks depended on when it was last done; it is long, and only tasks that will run are compared with it.
+fn last_run(step: &PlannedStep, store: &Store) -> Option<LastRun> {
+    let will_run = step.tasks().any(|(_, task)| matches!(task.state, State::Ready));
+    will_run.then(|| LastRun::load(store, &step.name)).flatten()
 }
 
 fn phase_line(phase: &PlannedPhase) -> String {
@@ -193,7 +199,7 @@ pub fn training_line(step: &PlannedStep, store: &Store) -> anyhow::Result<Option
 }
 
 fn describe(step: &PlannedStep, store: &Store) -> Value {
-    let last = LastRun::load(store, &step.name);
+    let last = last_run(step, store);
     let phase = |phase: &PlannedPhase| {
         let tally = Tally::of(phase.tasks.iter());
         json!({

@@ -111,7 +111,8 @@ impl TaskOutput {
     pub(crate) fn record(self, key: Digest) -> TaskRecord {
         let outputs = self.outputs.into_iter().map(|(name, (_, record))| (name, record));
         let (version, outputs) = (TaskRecord::VERSION, outputs.collect());
-        TaskRecord { version, key, outputs, counts: self.counts, details: self.details }
+        let counts = self.counts.into_iter().collect();
+        TaskRecord { version, key, outputs, counts, details: self.details }
     }
 }
 
@@ -181,7 +182,13 @@ impl OutputFile {
         Ok((
             self.name,
             self.path,
-            OutputRecord { digest, bytes, rows, tokens, sections: self.sections },
+            OutputRecord {
+                digest,
+                bytes,
+                rows,
+                tokens,
+                sections: self.sections.into_iter().collect(),
+            },
         ))
     }
 }

@@ -1,13 +1,13 @@
 //! The plan: every task of every step, and whether it is done, ready, or waits for something.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use crate::digest::Digest;
-use crate::error::{Error, Result, chain};
+use crate::error::{Error, Result, TaskError, chain};
 use crate::files::DigestCache;
 use crate::given;
 use crate::graph::{self, Reference};
@@ -17,9 +17,7 @@ use crate::kind::Kind;
 use crate::manifest::Manifest;
 use crate::part::Part;
 use crate::record::TaskRecord;
-use crate::stage::{
-    ArtifactFile, ArtifactView, Assembly, FileSet, Phase, Source, Stage, Task, View, Wanted,
-};
+use crate::stage::{ArtifactView, Assembly, FileSet, Phase, Source, Stage, Task, View, Wanted};
 use crate::store::Store;
 use crate::task::Assignment;
 
@@ -190,6 +188,9 @@ pub struct Planner<'a, S> {
 /// What became of tasks, by step, phase and name.
 type Results = HashMap<(String, String), HashMap<String, Outcome>>;
 
+/// Outputs that the manifest lets go, by phase.
+type LetGo = BTreeMap<String, Vec<String>>;
+
 enum Outcome {
     Done(Arc<TaskRecord>),
     Open,
@@ -279,29 +280,19 @@ impl<'a, S: Stage> Planner<'a, S> {
         results: &mut Results,
     ) -> Result<PlannedStep> {
         let stage = &self.manifest.steps[name];
-        let failed = |error: &crate::error::TaskError| Error::Step {
-            step: name.to_owned(),
-            message: chain(&**error),
-        };
+        let failed =
+            |error: &TaskError| Error::Step { step: name.to_owned(), message: chain(&**error) };
         let (mut view, reads) = self.view(name, stage, before)?;
-        let mut listed = Vec::new();
+        let let_go = self.let_go(stage, &view).map_err(|error| failed(&error))?;
+        let mut phases = Vec::new();
         for phase in stage.phases(self.manifest.seed) {
             let tasks = phase.tasks(&view).map_err(|error| failed(&error))?;
-            view.phases.insert(
-                phase.name().to_owned(),
-                tasks.iter().map(|task| task.name.clone()).collect(),
-            );
-            listed.push((phase, tasks));
-        }
-        let assemblies = stage.artifacts(&view).map_err(|error| failed(&error))?;
-        let let_go = self.let_go(&assemblies);
-        let mut phases = Vec::new();
-        for (phase, tasks) in listed {
-            let of_phase = let_go.iter().filter(|(of, _)| *of == phase.name());
-            let let_go: Vec<&str> = of_phase.map(|(_, output)| *output).collect();
-            let tasks = self.plan_phase(name, stage, phase.as_ref(), tasks, &let_go, results)?;
+            note_tasks(&mut view, phase.name(), &tasks);
+            let let_go = let_go.get(phase.name()).map_or(&[][..], Vec::as_slice);
+            let tasks = self.plan_phase(name, stage, phase.as_ref(), tasks, let_go, results)?;
             phases.push(PlannedPhase { name: phase.name(), tasks });
         }
+        let assemblies = stage.artifacts(&view).map_err(|error| failed(&error))?;
         let pin = self.manifest.pins.get(name).copied();
         let details =
             assemblies.iter().filter_map(|made| Some((made.kind, made.details.clone()?))).collect();
@@ -325,15 +316,30 @@ impl<'a, S: Stage> Planner<'a, S> {
         })
     }
 
-    /// The outputs, with their phases, that make artifacts which the manifest lets go.
-    fn let_go<'m>(&self, assemblies: &'m [Assembly]) -> BTreeSet<(&'m str, &'m str)> {
-        let let_go = assemblies.iter().filter(|made| self.manifest.retention.lets_go(made.kind));
-        let files = let_go.flat_map(|made| &made.files);
-        let output = |file: &'m ArtifactFile| match &file.source {
-            Source::Output { phase, output, .. } => Some((phase.as_str(), output.as_str())),
-            Source::Object { .. } | Source::File { .. } => None,
-        };
-        files.filter_map(output).collect()
+    /// The outputs of each phase that make artifacts which the manifest lets go.
+    fn let_go(&self, stage: &S, view: &View) -> Result<LetGo, TaskError> {
+        let retention = &self.manifest.retention;
+        let mut let_go = LetGo::new();
+        if !stage.kinds().into_iter().any(|kind| retention.lets_go(kind)) {
+            return Ok(let_go);
+        }
+        let mut view = view.clone();
+        for phase in stage.phases(self.manifest.seed) {
+            let tasks = phase.tasks(&view)?;
+            note_tasks(&mut view, phase.name(), &tasks);
+        }
+        let made = stage.artifacts(&view)?;
+        for file in
+            made.iter().filter(|made| retention.lets_go(made.kind)).flat_map(|made| &made.files)
+        {
+            if let Source::Output { phase, output, .. } = &file.source {
+                let outputs = let_go.entry(phase.clone()).or_default();
+                if !outputs.contains(output) {
+                    outputs.push(output.clone());
+                }
+            }
+        }
+        Ok(let_go)
     }
 
     fn view(&self, name: &str, stage: &S, before: &[PlannedStep]) -> Result<(View, Vec<Read>)> {
@@ -397,7 +403,7 @@ impl<'a, S: Stage> Planner<'a, S> {
         stage: &S,
         phase: &dyn Phase,
         tasks: Vec<Task>,
-        let_go: &[&str],
+        let_go: &[String],
         results: &mut Results,
     ) -> Result<Vec<PlannedTask>> {
         let shared = Arc::new(PhaseKey::new(Ingredients {
@@ -430,7 +436,7 @@ impl<'a, S: Stage> Planner<'a, S> {
         &self,
         phase: &Arc<PhaseKey>,
         mut task: Task,
-        let_go: &[&str],
+        let_go: &[String],
         results: &Results,
     ) -> Result<PlannedTask> {
         let phase = phase.clone();
@@ -456,7 +462,7 @@ impl<'a, S: Stage> Planner<'a, S> {
             let mut is_whole = true;
             for (name, output) in &record.outputs {
                 let is_there = self.store.has_object(&output.digest, output.bytes);
-                match let_go.contains(&name.as_str()) {
+                match let_go.contains(name) {
                     true => passing.push(Passing { digest: output.digest, is_there }),
                     false => is_whole &= is_there,
                 }
@@ -504,6 +510,11 @@ fn ask_again(steps: &mut [PlannedStep]) {
             }
         }
     }
+}
+
+/// Shows the names of a phase's tasks to the phases behind it.
+fn note_tasks(view: &mut View, phase: &str, tasks: &[Task]) {
+    view.phases.insert(phase.to_owned(), tasks.iter().map(|task| task.name.clone()).collect());
 }
 
 fn assembled(step: &str, made: Assembly) -> ArtifactView {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use litemap::LiteMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -42,11 +43,13 @@ pub struct OutputRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
     /// Stretches by name. One that is not named is empty.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub sections: BTreeMap<String, Section>,
+    #[serde(default, skip_serializing_if = "LiteMap::is_empty")]
+    pub sections: LiteMap<String, Section>,
 }
 
 /// A task that is done. It stands in the store under the task's key.
+///
+/// A plan holds one of each task, so its maps are sorted lists, which take no more room than what is in them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskRecord {
     /// [`TaskRecord::VERSION`] of the writer.
@@ -54,10 +57,10 @@ pub struct TaskRecord {
     /// The task's key.
     pub key: Digest,
     /// Files by output name.
-    pub outputs: BTreeMap<String, OutputRecord>,
+    pub outputs: LiteMap<String, OutputRecord>,
     /// What was counted.
     #[serde(default)]
-    pub counts: Counts,
+    pub counts: LiteMap<String, u64>,
     /// What the stage says of its result for `artifact.json`, or null.
     #[serde(default)]
     pub details: Value,

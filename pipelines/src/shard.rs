@@ -367,8 +367,9 @@ mod tests {
         }
         shard.finish(&mut out).unwrap();
         let record = out.commit(Digest::of(b"key")).unwrap();
-        let map =
-            |name: &str| Mapped::whole(store.object_path(&record.outputs[name].digest)).unwrap();
+        let map = |name: &str| {
+            Mapped::whole(store.object_path(&record.outputs.get(name).unwrap().digest)).unwrap()
+        };
         let (bin, idx) = (map("train.bin"), map("train.idx"));
         (dir, bin, idx)
     }

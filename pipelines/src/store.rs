@@ -341,7 +341,7 @@ pub(crate) fn move_into_place(from: &Path, to: &Path) -> Result<()> {
 mod tests {
     use super::*;
     use crate::record::OutputRecord;
-    use std::collections::BTreeMap;
+    use litemap::LiteMap;
 
     fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
@@ -356,13 +356,13 @@ mod tests {
             bytes: content.len() as u64,
             rows: None,
             tokens: None,
-            sections: BTreeMap::new(),
+            sections: LiteMap::new(),
         };
         TaskRecord {
             version: TaskRecord::VERSION,
             key: Digest::of(key),
-            outputs: BTreeMap::from([("out".to_owned(), output)]),
-            counts: BTreeMap::new(),
+            outputs: LiteMap::from_iter([("out".to_owned(), output)]),
+            counts: LiteMap::new(),
             details: serde_json::Value::Null,
         }
     }
@@ -394,7 +394,7 @@ mod tests {
         assert_eq!(store.task(&record.key).unwrap(), None);
         store.finish_task(&record).unwrap();
         assert_eq!(store.task(&record.key).unwrap(), Some(record.clone()));
-        fs::remove_file(store.object_path(&record.outputs["out"].digest)).unwrap();
+        fs::remove_file(store.object_path(&record.outputs.get("out").unwrap().digest)).unwrap();
         assert_eq!(store.task(&record.key).unwrap(), None);
     }
 

@@ -108,7 +108,8 @@ mod tests {
                 shard.finish(&mut out).unwrap();
                 let record = out.commit(Digest::of(&place.to_le_bytes())).unwrap();
                 let map = |name: &str| {
-                    Mapped::whole(store.object_path(&record.outputs[name].digest)).unwrap()
+                    Mapped::whole(store.object_path(&record.outputs.get(name).unwrap().digest))
+                        .unwrap()
                 };
                 Shard::open(map("train.bin"), map("train.idx")).unwrap()
             })

@@ -110,13 +110,13 @@ fn remove_if_there(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
+    use litemap::LiteMap;
 
     #[test]
     fn passing_states_come_and_go_and_kept_ones_stay() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path().join("store")).unwrap();
-        let (digest, sections) = (store.put(b"state").unwrap(), BTreeMap::new());
+        let (digest, sections) = (store.put(b"state").unwrap(), LiteMap::new());
         let file = OutputRecord { digest, bytes: 5, rows: None, tokens: None, sections };
         let prefix = Digest::of(b"prefix");
         let keep = |step, passing| {
