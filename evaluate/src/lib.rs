@@ -30,6 +30,6 @@ mod tagger_scores;
 
 pub use config::Config;
 pub use error::EvaluateError;
-pub use metrics::Metric;
+pub use metrics::{EntityMetric, Metric};
 pub use report::table;
 pub use results::Results;
