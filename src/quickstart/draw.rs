@@ -1,6 +1,6 @@
 //! Which labelled rows are kept of those that could be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 /// A row with its label.
 pub trait Labelled {
@@ -36,10 +36,13 @@ pub struct Bounds {
 pub fn draw<R: Labelled>(candidates: Vec<R>, bounds: impl Fn(&R::Stratum) -> Bounds) -> Vec<R> {
     let mut distinct: BTreeMap<String, (usize, R, bool)> = BTreeMap::new();
     for (order, row) in candidates.into_iter().enumerate() {
-        match distinct.get_mut(&row.letters()) {
-            Some((_, first, agree)) => *agree &= first.agrees(&row),
-            None => {
-                distinct.insert(row.letters(), (order, row, true));
+        match distinct.entry(row.letters()) {
+            Entry::Occupied(mut found) => {
+                let (_, first, agree) = found.get_mut();
+                *agree &= first.agrees(&row);
+            }
+            Entry::Vacant(place) => {
+                place.insert((order, row, true));
             }
         }
     }

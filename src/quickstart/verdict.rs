@@ -51,3 +51,52 @@ fn verdict<M: PartialEq>(
         difference.level * 100.0,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pair(model: &str, other: &str, verdict: &str) -> Comparison<EntityMetric> {
+        let pair = json!({
+            "model": model, "other": other, "metric": "micro_f1", "p_adjusted": 0.01, "verdict": verdict,
+            "difference": {
+                "unit": "share", "value": 0.1234, "low": -0.05, "high": 0.3, "level": 0.95, "units": 9,
+                "method": "paired-bootstrap",
+            },
+            "test": { "p": 0.01, "units": 9, "method": "approximate-randomisation" },
+        });
+        serde_json::from_value(pair).unwrap()
+    }
+
+    #[track_caller]
+    fn check(pairs: &[Comparison<EntityMetric>], expected: Option<&str>) {
+        let score = (EntityMetric::MicroF1, "micro F1");
+        let found = verdict(pairs, "entities", ["tagger", "tagger-scratch"], score);
+        assert_eq!(found.as_deref(), expected);
+    }
+
+    #[test]
+    fn a_verdict_names_task_score_and_interval() {
+        let numbers = "+0.123 micro F1 [-0.050, +0.300] (95 % interval)";
+        let words = [
+            ("better", "paid: it is better than"),
+            ("worse", "did not pay: it differs from"),
+            ("tied", "made no difference that can be told from chance: it differs from"),
+        ];
+        for (verdict, words) in words {
+            let expected = format!("entities: pre-training {words} tagger-scratch by {numbers}");
+            check(
+                &[pair("a", "b", "tied"), pair("tagger", "tagger-scratch", verdict)],
+                Some(&expected),
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_not_compared_has_no_verdict() {
+        check(&[pair("tagger-scratch", "tagger", "better")], None);
+        assert_eq!(verdicts(None, None, &Digest::of(b"")), None);
+    }
+}
