@@ -35,7 +35,7 @@ mod tagger_scores;
 pub use classifier::Classifier;
 pub use config::{Config, TooLong};
 pub use error::EvaluateError;
-pub use metrics::{Estimate, Metric};
+pub use metrics::{EntityMetric, Estimate, Metric};
 pub use model_files::Loaded;
 pub use report::table;
 pub use results::Results;

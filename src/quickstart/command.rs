@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::verdict::verdict;
+use super::verdict::verdicts;
 use super::{SampleSize, Summary, write_sample};
 use crate::cli::Voice;
 use crate::implied;
@@ -53,13 +53,11 @@ impl Command {
         let out = dir.join("out");
         let summary = make(&manifest, &dir, &out, None, self.engine, self.voice)?;
         let corpus = summary.artifacts.get("clean/documents");
-        let results = results(&out, "report")?;
-        if let (false, Some(corpus), Some(results)) =
-            (self.voice.quiet || self.voice.json, corpus, results)
-        {
+        if let (false, Some(corpus)) = (self.voice.quiet || self.voice.json, corpus) {
+            let (report, entities) = (results(&out, "report")?, results(&out, "entities")?);
             // Whoever has edited the manifest may compare other models.
-            if let Some(verdict) = verdict(&results, corpus) {
-                show::line(verdict)?;
+            if let Some(verdicts) = verdicts(report.as_ref(), entities.as_ref(), corpus) {
+                show::line(verdicts)?;
             }
         }
         Ok(())
@@ -87,14 +85,17 @@ fn introduce(dir: &Path, path: &Path, sample: &Summary) -> anyhow::Result<()> {
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let labelled: usize = sample.passages.values().sum();
     show::line(format!(
-        "{} packages that this program is made of: {} documents ({}), {labelled} labelled passages in {}\n",
+        "{} packages that this program is made of: {} documents ({}), {labelled} labelled passages, {} tagged \
+         paragraphs with {} code spans in {}\n",
         sample.packages,
         sample.documents,
         show::bytes(sample.bytes as f64),
+        sample.paragraphs,
+        sample.code_spans,
         dir.join("data").display(),
     ))?;
     show::line(format!(
-        "left out: {} documents over their package's share, {} texts that labelled passages stand in, {} packages \
+        "left out: {} documents over their package's share, {} texts that labelled rows stand in, {} packages \
          without sources{}{}\n",
         sample.over_budget,
         sample.held_out,

@@ -1,8 +1,13 @@
 //! Labelled passages: prose of doc comments, labelled by the section it stands in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
+
+use super::{
+    draw::{Labelled, letters},
+    markdown::{CodeBlock, heading, is_link_definition},
+};
 
 /// A section that Rust's documentation is asked to have.
 ///
@@ -39,9 +44,6 @@ const STEMS: [&str; 13] = [
 /// Fewest words that a passage has once the stems are removed, inclusive. A word has two letters or more.
 const MIN_WORDS: usize = 8;
 
-/// Most passages of one section from one repository, inclusive: large ones would otherwise be most of it.
-const MAX_PER_REPOSITORY: usize = 20;
-
 /// A passage and its label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Passage {
@@ -73,15 +75,9 @@ pub struct Prose {
 pub fn sections(markdown: &str) -> Vec<Prose> {
     let mut found: Vec<Prose> = Vec::new();
     let mut inside = false;
-    let mut fence: Option<&str> = None;
+    let mut code = CodeBlock::default();
     for (line, text) in markdown.lines().enumerate() {
-        if let Some(mark) = fence_mark(text) {
-            fence = match fence {
-                None => Some(mark),
-                Some(open) if mark.starts_with(open) && text.trim() == mark => None,
-                open => open,
-            };
-        } else if fence.is_some() || is_link_definition(text) {
+        if code.takes(text) || is_link_definition(text) {
         } else if let Some(title) = heading(text) {
             let section = Section::of_heading(title);
             inside = section.is_some();
@@ -96,27 +92,6 @@ pub fn sections(markdown: &str) -> Vec<Prose> {
     }
     found.retain(|prose| num_words(&prose.text) >= MIN_WORDS);
     found
-}
-
-/// The title of an ATX heading, which one to six `#` and a space open.
-fn heading(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    let title = line.trim_start_matches('#');
-    ((1..=6).contains(&(line.len() - title.len())) && title.starts_with(' ')).then_some(title)
-}
-
-/// The run of backticks or tildes that opens or closes a code block.
-fn fence_mark(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    let mark = line.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
-    let mark = &line[..line.len() - line.trim_start_matches(mark).len()];
-    // Backticks behind the run make it code within a line: ```` ```a``` ````.
-    (mark.len() >= 3 && !line[mark.len()..].contains('`')).then_some(mark)
-}
-
-/// A line such as ``[`Error`]: crate::Error``.
-fn is_link_definition(line: &str) -> bool {
-    line.trim_start().starts_with('[') && line.contains("]:")
 }
 
 /// `text` on one line, without the words that have a part which begins with one of [`STEMS`].
@@ -162,50 +137,29 @@ fn num_words(text: &str) -> usize {
     text.split(|c: char| !c.is_alphabetic()).filter(|word| word.chars().nth(1).is_some()).count()
 }
 
-/// What passages are compared by: their letters, in lower case.
-pub fn letters(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect()
-}
+impl Labelled for Passage {
+    type Stratum = Section;
 
-/// The passages that are labelled, in the order of `candidates`.
-///
-/// Passages of equal [`letters`] are kept once, the first; where they stand in different sections, none
-/// is. Of the others, each section gets `max_per_section` at most and each repository
-/// [`MAX_PER_REPOSITORY`] of them, drawn in the order of a digest of the letters.
-pub fn choose(candidates: Vec<Passage>, max_per_section: usize) -> Vec<Passage> {
-    let mut distinct: BTreeMap<String, Option<(usize, Passage)>> = BTreeMap::new();
-    for (order, passage) in candidates.into_iter().enumerate() {
-        let label = passage.label;
-        let first =
-            distinct.entry(letters(&passage.text)).or_insert_with(|| Some((order, passage)));
-        if first.as_ref().is_some_and(|(_, first)| first.label != label) {
-            *first = None;
-        }
+    fn letters(&self) -> String {
+        letters(&self.text)
     }
-    let mut drawn: Vec<_> = distinct
-        .into_iter()
-        .filter_map(|(letters, first)| Some((*blake3::hash(letters.as_bytes()).as_bytes(), first?)))
-        .collect();
-    drawn.sort_by_key(|(digest, _)| *digest);
-    let mut per_section: BTreeMap<Section, usize> = BTreeMap::new();
-    let mut per_repository: BTreeMap<(Section, String), usize> = BTreeMap::new();
-    let mut fits = |passage: &Passage| {
-        let section = per_section.entry(passage.label).or_default();
-        let repository = per_repository.entry((passage.label, passage.group.clone())).or_default();
-        let fits = *section < max_per_section && *repository < MAX_PER_REPOSITORY;
-        *section += usize::from(fits);
-        *repository += usize::from(fits);
-        fits
-    };
-    let mut chosen: Vec<_> = drawn.into_iter().map(|(_, first)| first).collect();
-    chosen.retain(|(_, passage)| fits(passage));
-    chosen.sort_by_key(|(order, _)| *order);
-    chosen.into_iter().map(|(_, passage)| passage).collect()
+
+    fn agrees(&self, other: &Self) -> bool {
+        self.label == other.label
+    }
+
+    fn stratum(&self) -> Section {
+        self.label
+    }
+
+    fn group(&self) -> &str {
+        &self.group
+    }
 }
 
 /// The [`letters`] of all `passages`.
 pub fn all_letters(passages: &[Passage]) -> BTreeSet<String> {
-    passages.iter().map(|passage| letters(&passage.text)).collect()
+    passages.iter().map(Labelled::letters).collect()
 }
 
 #[cfg(test)]
@@ -268,47 +222,5 @@ mod tests {
             "the overridden interrupt is preferred",
         );
         check_stems("größer als ß", "größer als ß");
-    }
-
-    fn passage(id: &str, text: &str, label: Section, group: &str) -> Passage {
-        Passage { id: id.into(), text: text.into(), label, group: group.into() }
-    }
-
-    fn chosen(candidates: Vec<Passage>, max: usize) -> Vec<String> {
-        choose(candidates, max).into_iter().map(|passage| passage.id).collect()
-    }
-
-    #[test]
-    fn equal_letters_are_kept_once() {
-        let (a, b) = ("If the index is `8`!", "if THE index is 9");
-        let twice = vec![
-            passage("1", a, Section::Panics, "x"),
-            passage("2", b, Section::Panics, "y"),
-            passage("3", "other", Section::Panics, "y"),
-        ];
-        assert_eq!(chosen(twice, 9), ["1", "3"]);
-    }
-
-    #[test]
-    fn a_passage_with_two_labels_is_dropped() {
-        let labels = [Section::Panics, Section::Errors, Section::Panics];
-        let candidates = labels.map(|label| passage("1", "same", label, "x")).to_vec();
-        assert!(chosen(candidates, 9).is_empty());
-    }
-
-    #[test]
-    fn sections_and_repositories_are_bounded() {
-        let words: Vec<String> = (0..60_u32)
-            .map(|i| (0..6).map(|bit| if i >> bit & 1 == 1 { 'a' } else { 'b' }).collect())
-            .collect();
-        let candidates = |group: fn(usize) -> String| -> Vec<Passage> {
-            let rows = words.iter().enumerate();
-            rows.map(|(i, word)| passage(&format!("{i:02}"), word, Section::Safety, &group(i)))
-                .collect()
-        };
-        assert_eq!(chosen(candidates(|_| "one".into()), 100).len(), MAX_PER_REPOSITORY);
-        assert_eq!(chosen(candidates(|i| i.to_string()), 33).len(), 33);
-        let ids = chosen(candidates(|i| i.to_string()), 33);
-        assert!(ids.is_sorted());
     }
 }

@@ -1,4 +1,4 @@
-//! Writes the sample: what of the documentation becomes corpus, and what becomes labelled passages.
+//! Writes the sample: what of the documentation becomes corpus, and what becomes labelled rows.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,9 +10,11 @@ use serde::Serialize;
 
 use super::{
     SampleError,
-    passages::{self, Passage, Section, letters, sections},
+    draw::{Bounds, draw, letters},
+    passages::{self, Passage, Section, sections},
     registry::{self, LOCK, Packages, WORKSPACE},
     sources::{Source, sources},
+    tagged::{self, TaggedParagraph, tagged},
 };
 
 /// How much of the documentation is taken.
@@ -34,12 +36,24 @@ impl SampleSize {
         }
     }
 
-    /// Most labelled passages of one section, inclusive.
-    fn max_per_section(self) -> usize {
-        match self {
+    /// How many labelled passages of one section are drawn.
+    fn passages(self) -> Bounds {
+        let max_rows = match self {
             Self::Full => 200,
             Self::Small => 60,
-        }
+        };
+        Bounds { max_rows, max_per_repository: 20 }
+    }
+
+    /// How many tagged paragraphs are drawn: of those with code, or a quarter as many of those without. So a model must
+    /// not find code everywhere, and most rows teach it something.
+    fn paragraphs(self, has_code: bool) -> Bounds {
+        let share = if has_code { 1 } else { 4 };
+        let max_rows = match self {
+            Self::Full => 800,
+            Self::Small => 160,
+        };
+        Bounds { max_rows: max_rows / share, max_per_repository: 20 / share }
     }
 }
 
@@ -56,7 +70,7 @@ pub struct Summary {
     pub bytes: usize,
     /// Documents left out because their package has its share.
     pub over_budget: usize,
-    /// Doc comments and Markdown files left out because a labelled passage stands in them.
+    /// Doc comments and Markdown files left out because a labelled row stands in them.
     pub held_out: usize,
     /// Files that were not valid UTF-8; what could not be read became U+FFFD.
     pub repaired: usize,
@@ -64,6 +78,10 @@ pub struct Summary {
     pub passages: BTreeMap<Section, usize>,
     /// Repositories with labelled passages.
     pub groups: usize,
+    /// Tagged paragraphs.
+    pub paragraphs: usize,
+    /// Code spans in them.
+    pub code_spans: usize,
 }
 
 /// A line of the corpus.
@@ -77,12 +95,13 @@ struct Document<'a> {
     text: String,
 }
 
-/// Writes the sample into `dir`: `data/corpus/NAME-VERSION.jsonl`, and `data/labelled/passages.jsonl`.
+/// Writes the sample into `dir`: `data/corpus/NAME-VERSION.jsonl`, `data/labelled/passages.jsonl` and
+/// `data/labelled/code.jsonl`.
 ///
-/// The packages are those that every build of the program has. The labelled passages are drawn first,
-/// from doc comments. Then every doc comment or Markdown file in which one of them stands, in any copy,
-/// is left out of the corpus, so that no pre-training sees it next to its heading. What remains of a file
-/// is a document; a package's documents are taken in the order of a digest of their id, passing over
+/// The packages are those that every build of the program has. The labelled passages and the tagged paragraphs are
+/// drawn first, from doc comments. Then every doc comment or Markdown file in which one of them stands, in any copy,
+/// is left out of the corpus, so that no pre-training sees it next to its heading, or with its backticks. What remains
+/// of a file is a document; a package's documents are taken in the order of a digest of their id, passing over
 /// those that do not fit its share. Nothing is cleaned and no duplicate removed.
 ///
 /// Files that are already there with the same bytes are left alone, others are replaced.
@@ -105,16 +124,21 @@ fn write_packages(
 ) -> Result<Summary, SampleError> {
     let documentation =
         packages.found.iter().map(sources).collect::<Result<Vec<_>, SampleError>>()?;
-    let candidates = packages.found.iter().zip(&documentation).flat_map(|(package, sources)| {
-        sources.iter().flat_map(|source| candidates(source, &package.repository))
+    let passages = draw(candidates(packages, &documentation, passages_of), |_| size.passages());
+    let paragraphs = draw(candidates(packages, &documentation, paragraphs_of), |has_code| {
+        size.paragraphs(*has_code)
     });
-    let passages = passages::choose(candidates.collect(), size.max_per_section());
-    let labelled = passages::all_letters(&passages);
+    let labelled = LabelledLetters {
+        passages: passages::all_letters(&passages),
+        paragraphs: tagged::all_letters(&paragraphs),
+    };
     let mut summary = Summary {
         packages: packages.found.len(),
         missing: packages.missing.clone(),
         repaired: documentation.iter().flatten().filter(|source| source.repaired).count(),
         groups: passages.iter().map(|passage| &passage.group).collect::<BTreeSet<_>>().len(),
+        paragraphs: paragraphs.len(),
+        code_spans: paragraphs.iter().map(TaggedParagraph::num_code_spans).sum(),
         ..Summary::default()
     };
     for passage in &passages {
@@ -128,33 +152,93 @@ fn write_packages(
         }
     }
     write_folder(&dir.join("data").join("corpus"), &corpus)?;
-    let labelled = BTreeMap::from([("passages.jsonl".to_owned(), json_lines(&passages))]);
+    let labelled = BTreeMap::from([
+        ("passages.jsonl".to_owned(), json_lines(&passages)),
+        ("code.jsonl".to_owned(), json_lines(&paragraphs)),
+    ]);
     write_folder(&dir.join("data").join("labelled"), &labelled)?;
     Ok(summary)
 }
 
-/// The passages that could be labelled: those of doc comments, since the headings of Markdown files
-/// follow no convention.
-fn candidates(source: &Source, group: &str) -> Vec<Passage> {
-    if !source.id.ends_with(".rs") {
-        return Vec::new();
+/// What could be labelled in all doc comments. Markdown files give no rows: their headings follow no convention, and a
+/// file is much to leave out of the corpus for one row.
+fn candidates<R>(
+    packages: &Packages,
+    documentation: &[Vec<Source>],
+    rows_of: fn(&Place<'_>, &str) -> Vec<R>,
+) -> Vec<R> {
+    let mut rows = Vec::new();
+    for (package, sources) in packages.found.iter().zip(documentation) {
+        for source in sources.iter().filter(|source| source.id.ends_with(".rs")) {
+            for comment in &source.comments {
+                let place = Place {
+                    source: &source.id,
+                    line: comment.line,
+                    repository: &package.repository,
+                };
+                rows.extend(rows_of(&place, &comment.text));
+            }
+        }
     }
-    let passages = source.comments.iter().flat_map(|comment| {
-        sections(&comment.text).into_iter().map(|prose| Passage {
-            id: format!("{}#{}", source.id, comment.line + prose.line),
-            text: prose.text,
-            label: prose.section,
-            group: group.to_owned(),
-        })
+    rows
+}
+
+/// Where a doc comment stands.
+struct Place<'a> {
+    /// The id of its file.
+    source: &'a str,
+    /// Its first line there, counted from one.
+    line: usize,
+    /// The repository of its package.
+    repository: &'a str,
+}
+
+impl Place<'_> {
+    /// Names line `line` of the comment, counted from zero.
+    fn id(&self, line: usize) -> String {
+        format!("{}#{}", self.source, self.line + line)
+    }
+}
+
+fn passages_of(place: &Place<'_>, markdown: &str) -> Vec<Passage> {
+    let passages = sections(markdown).into_iter().map(|prose| Passage {
+        id: place.id(prose.line),
+        text: prose.text,
+        label: prose.section,
+        group: place.repository.to_owned(),
     });
     passages.collect()
+}
+
+fn paragraphs_of(place: &Place<'_>, markdown: &str) -> Vec<TaggedParagraph> {
+    let paragraphs = tagged::candidates(markdown).into_iter().map(|words| TaggedParagraph {
+        id: place.id(words.line),
+        tokens: words.tokens,
+        tags: words.tags,
+        group: place.repository.to_owned(),
+    });
+    paragraphs.collect()
+}
+
+/// The [`letters`] of everything that is labelled.
+struct LabelledLetters {
+    passages: BTreeSet<String>,
+    paragraphs: BTreeSet<String>,
+}
+
+impl LabelledLetters {
+    /// Whether something that is labelled stands in a Markdown text.
+    fn stand_in(&self, markdown: &str) -> bool {
+        sections(markdown).iter().any(|prose| self.passages.contains(&letters(&prose.text)))
+            || tagged(markdown).iter().any(|words| self.paragraphs.contains(&words.letters()))
+    }
 }
 
 /// The documents of one package that fit its share, by path.
 fn documents<'a>(
     package: &'a str,
     sources: &'a [Source],
-    labelled: &BTreeSet<String>,
+    labelled: &LabelledLetters,
     size: SampleSize,
     summary: &mut Summary,
 ) -> Vec<Document<'a>> {
@@ -163,11 +247,7 @@ fn documents<'a>(
         let open: Vec<&str> = source
             .comments
             .iter()
-            .filter(|comment| {
-                sections(&comment.text)
-                    .iter()
-                    .all(|prose| !labelled.contains(&letters(&prose.text)))
-            })
+            .filter(|comment| !labelled.stand_in(&comment.text))
             .map(|comment| comment.text.as_str())
             .collect();
         summary.held_out += source.comments.len() - open.len();
@@ -276,6 +356,7 @@ mod tests {
             repaired: 1,
             passages: BTreeMap::from([(Section::Errors, 1)]),
             groups: 1,
+            ..Summary::default()
         };
         assert_eq!(summary, expected);
         assert_eq!(
@@ -296,13 +377,49 @@ mod tests {
     }
 
     #[test]
+    fn what_holds_a_tagged_paragraph_is_not_in_the_corpus() {
+        let (home, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let code = format!("/// Item.\n///\n/// {PROSE} [`Vec<T>`].\nfn f() {{}}\n");
+        let copy = format!("# Other\n\n{PROSE} `Vec<T>`!\n");
+        let other = format!("{PROSE} Vec.\n\nA `b`.");
+        let one: &[(&str, &[u8])] = &[("src/lib.rs", code.as_bytes())];
+        let two: &[(&str, &[u8])] =
+            &[("README.md", copy.as_bytes()), ("other.md", other.as_bytes())];
+        let found = [("one", one), ("two", two)].map(|(name, files)| {
+            let release = format!("{name}-1.0.0");
+            unpack(home.path(), "index", &release, "", files);
+            let folder = home.path().join("registry/src/index").join(&release);
+            Package { name: name.into(), release, folder, repository: "host/owner/all".into() }
+        });
+        let packages = Packages { found: found.into(), missing: Vec::new() };
+        let summary = write_packages(out.path(), &packages, SampleSize::Full).unwrap();
+        assert_eq!((summary.paragraphs, summary.code_spans, summary.held_out), (1, 1, 2));
+        let row: serde_json::Value =
+            serde_json::from_str(&read(out.path(), "labelled/code.jsonl")).unwrap();
+        let tokens: Vec<_> = PROSE.split(' ').chain(["Vec", "<", "T", ">", "."]).collect();
+        let mut tags = vec!["O"; 8];
+        tags.extend(["B-CODE", "I-CODE", "I-CODE", "I-CODE", "O"]);
+        let expected = serde_json::json!({
+            "id": "one-1.0.0/src/lib.rs#3", "tokens": tokens, "tags": tags, "group": "host/owner/all",
+        });
+        assert_eq!(row, expected);
+        assert!(!out.path().join("data/corpus/one-1.0.0.jsonl").exists());
+        let corpus = read(out.path(), "corpus/two-1.0.0.jsonl");
+        assert!(corpus.contains("other.md") && !corpus.contains("README.md"), "{corpus}");
+    }
+
+    #[test]
     fn the_bytes_do_not_depend_on_where_the_registry_is() {
         let written = ["a", "b"].map(|home| {
             let (parent, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
             let packages = packages(&parent.path().join(home));
             write_packages(out.path(), &packages, SampleSize::Small).unwrap();
-            let files =
-                ["labelled/passages.jsonl", "corpus/one-1.0.0.jsonl", "corpus/two-1.0.0.jsonl"];
+            let files = [
+                "labelled/passages.jsonl",
+                "labelled/code.jsonl",
+                "corpus/one-1.0.0.jsonl",
+                "corpus/two-1.0.0.jsonl",
+            ];
             files.map(|path| read(out.path(), path))
         });
         assert_eq!(written[0], written[1]);
