@@ -14,7 +14,7 @@ use super::{
     passages::{self, Passage, Section, sections},
     registry::{self, LOCK, Packages, WORKSPACE},
     sources::{Source, sources},
-    tagged::{self, TaggedParagraph, tagged},
+    tagged::{self, Copies, TaggedParagraph},
 };
 
 /// How much of the documentation is taken.
@@ -128,9 +128,9 @@ fn write_packages(
     let paragraphs = draw(candidates(packages, &documentation, paragraphs_of), |has_code| {
         size.paragraphs(*has_code)
     });
-    let labelled = LabelledLetters {
+    let labelled = LabelledTexts {
         passages: passages::all_letters(&passages),
-        paragraphs: tagged::all_letters(&paragraphs),
+        paragraphs: Copies::of(&paragraphs),
     };
     let mut summary = Summary {
         packages: packages.found.len(),
@@ -220,17 +220,18 @@ fn paragraphs_of(place: &Place<'_>, markdown: &str) -> Vec<TaggedParagraph> {
     paragraphs.collect()
 }
 
-/// The [`letters`] of everything that is labelled.
-struct LabelledLetters {
+/// Everything that is labelled.
+struct LabelledTexts {
+    /// The [`letters`] of the passages.
     passages: BTreeSet<String>,
-    paragraphs: BTreeSet<String>,
+    paragraphs: Copies,
 }
 
-impl LabelledLetters {
+impl LabelledTexts {
     /// Whether something that is labelled stands in a Markdown text.
     fn stand_in(&self, markdown: &str) -> bool {
         sections(markdown).iter().any(|prose| self.passages.contains(&letters(&prose.text)))
-            || tagged(markdown).iter().any(|words| self.paragraphs.contains(&words.letters()))
+            || self.paragraphs.stand_in(markdown)
     }
 }
 
@@ -238,7 +239,7 @@ impl LabelledLetters {
 fn documents<'a>(
     package: &'a str,
     sources: &'a [Source],
-    labelled: &LabelledLetters,
+    labelled: &LabelledTexts,
     size: SampleSize,
     summary: &mut Summary,
 ) -> Vec<Document<'a>> {
@@ -383,8 +384,12 @@ mod tests {
         let copy = format!("# Other\n\n{PROSE} `Vec<T>`!\n");
         let other = format!("{PROSE} Vec.\n\nA `b`.");
         let one: &[(&str, &[u8])] = &[("src/lib.rs", code.as_bytes())];
-        let two: &[(&str, &[u8])] =
-            &[("README.md", copy.as_bytes()), ("other.md", other.as_bytes())];
+        let list = format!("- as said, {PROSE}\n  `Vec<T>`, and more");
+        let two: &[(&str, &[u8])] = &[
+            ("README.md", copy.as_bytes()),
+            ("list.md", list.as_bytes()),
+            ("other.md", other.as_bytes()),
+        ];
         let found = [("one", one), ("two", two)].map(|(name, files)| {
             let release = format!("{name}-1.0.0");
             unpack(home.path(), "index", &release, "", files);
@@ -393,7 +398,7 @@ mod tests {
         });
         let packages = Packages { found: found.into(), missing: Vec::new() };
         let summary = write_packages(out.path(), &packages, SampleSize::Full).unwrap();
-        assert_eq!((summary.paragraphs, summary.code_spans, summary.held_out), (1, 1, 2));
+        assert_eq!((summary.paragraphs, summary.code_spans, summary.held_out), (1, 1, 3));
         let row: serde_json::Value =
             serde_json::from_str(&read(out.path(), "labelled/code.jsonl")).unwrap();
         let tokens: Vec<_> = PROSE.split(' ').chain(["Vec", "<", "T", ">", "."]).collect();

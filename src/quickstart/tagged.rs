@@ -1,6 +1,6 @@
 //! Tagged paragraphs: prose of doc comments whose backticks are removed, and tags that say which words stood in them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -15,6 +15,9 @@ const MIN_WORDS: usize = 8;
 
 /// Most words of a tagged paragraph, inclusive.
 const MAX_WORDS: usize = 60;
+
+/// Fewest letters of a tagged paragraph, in UTF-8 bytes, inclusive: with fewer, too many texts would hold it by chance.
+const MIN_LETTERS: usize = 12;
 
 /// The tag of a word, in IOB2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -64,7 +67,7 @@ pub fn tagged(markdown: &str) -> Vec<Words> {
     readable.collect()
 }
 
-/// The words of one text that can be labelled: of [`MIN_WORDS`] to [`MAX_WORDS`].
+/// The words of one text that can be labelled: of [`MIN_WORDS`] to [`MAX_WORDS`], with [`MIN_LETTERS`] at least.
 ///
 /// Those without code are among them only if there is code in another one: who never marks code says nothing by leaving
 /// a word unmarked.
@@ -72,7 +75,11 @@ pub fn candidates(markdown: &str) -> Vec<Words> {
     let mut found = tagged(markdown);
     let marks_code = found.iter().any(|words| has_code(&words.tags));
     let bounds = MIN_WORDS..=MAX_WORDS;
-    found.retain(|words| marks_code && bounds.contains(&words.tokens.len()));
+    found.retain(|words| {
+        marks_code
+            && bounds.contains(&words.tokens.len())
+            && letters(&words.tokens.concat()).len() >= MIN_LETTERS
+    });
     found
 }
 
@@ -97,13 +104,6 @@ fn words(characters: &[Character]) -> (Vec<String>, Vec<Tag>) {
 
 fn has_code(tags: &[Tag]) -> bool {
     tags.contains(&Tag::Begin)
-}
-
-impl Words {
-    /// What copies of the paragraph have in common.
-    pub fn letters(&self) -> String {
-        letters(&self.tokens.concat())
-    }
 }
 
 impl TaggedParagraph {
@@ -134,9 +134,37 @@ impl Labelled for TaggedParagraph {
     }
 }
 
-/// The [`letters`] of all `rows`.
-pub fn all_letters(rows: &[TaggedParagraph]) -> BTreeSet<String> {
-    rows.iter().map(Labelled::letters).collect()
+/// The [`letters`] of tagged paragraphs, found wherever they stand.
+pub struct Copies {
+    whole: BTreeSet<String>,
+    by_beginning: HashMap<Vec<u8>, Vec<String>>,
+}
+
+impl Copies {
+    /// Of `rows`, which have [`MIN_LETTERS`].
+    pub fn of(rows: &[TaggedParagraph]) -> Self {
+        let whole: BTreeSet<String> = rows.iter().map(Labelled::letters).collect();
+        let mut by_beginning: HashMap<Vec<u8>, Vec<String>> = HashMap::new();
+        for letters in &whole {
+            let beginning = letters.as_bytes()[..MIN_LETTERS].to_vec();
+            by_beginning.entry(beginning).or_default().push(letters.clone());
+        }
+        Self { whole, by_beginning }
+    }
+
+    /// Whether one of them stands in a Markdown text: as a paragraph, whatever its links, or within any of its lines.
+    pub fn stand_in(&self, markdown: &str) -> bool {
+        let is_whole = |words: &Words| self.whole.contains(&letters(&words.tokens.concat()));
+        self.are_within(letters(markdown).as_bytes()) || tagged(markdown).iter().any(is_whole)
+    }
+
+    fn are_within(&self, text: &[u8]) -> bool {
+        let begins = |at: usize, letters: &String| text[at..].starts_with(letters.as_bytes());
+        text.windows(MIN_LETTERS).enumerate().any(|(at, beginning)| {
+            let found = self.by_beginning.get(beginning);
+            found.is_some_and(|found| found.iter().any(|letters| begins(at, letters)))
+        })
+    }
 }
 
 #[cfg(test)]
@@ -187,16 +215,33 @@ mod tests {
 
     #[test]
     fn bounds_are_inclusive() {
-        let of = |words: usize| format!("`a`{}", " b".repeat(words - 1));
+        let of = |words: usize| format!("`a`{}", " bb".repeat(words - 1));
         check_candidates(&of(MIN_WORDS - 1), &[]);
         check_candidates(&of(MIN_WORDS), &[0]);
         check_candidates(&of(MAX_WORDS), &[0]);
         check_candidates(&of(MAX_WORDS + 1), &[]);
+        check_candidates(&format!("`a` {} 1 2 3 4 5 6 7", "b".repeat(MIN_LETTERS - 1)), &[0]);
+        check_candidates(&format!("`a` {} 1 2 3 4 5 6 7", "b".repeat(MIN_LETTERS - 2)), &[]);
+    }
+
+    #[test]
+    fn copies_are_found_within_other_texts() {
+        let tokens = ["See", "Vec", "for", "an", "example"].map(String::from).to_vec();
+        let tags = vec![Tag::Outside; 5];
+        let row = TaggedParagraph { id: String::new(), tokens, tags, group: String::new() };
+        let copies = Copies::of(&[row]);
+        for text in ["- a\n- see `Vec` for\n  an example, or", "See [Vec](target) for an example."]
+        {
+            assert!(copies.stand_in(text), "{text:?}");
+        }
+        for text in ["", "See `Vec` for an exampl", "See `VecDeque` for an example"] {
+            assert!(!copies.stand_in(text), "{text:?}");
+        }
     }
 
     #[test]
     fn prose_without_code_counts_beside_code_only() {
-        let prose = "a ".repeat(MIN_WORDS);
+        let prose = "aa ".repeat(MIN_WORDS);
         check_candidates(&prose, &[]);
         check_candidates(&format!("{prose}\n\nSee `b`."), &[0]);
     }
