@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::context::Cancel;
 use crate::digest::Digest;
@@ -199,7 +200,8 @@ fn done(plan: &Plan) -> Vec<Finished<'_>> {
 /// The first output that is not as its record says.
 fn difference(record: &TaskRecord, found: &TaskRecord) -> Option<String> {
     if record.counts != found.counts {
-        return Some(format!("it counted {:?}, its record says {:?}", found.counts, record.counts));
+        let counts = |of: &TaskRecord| Value::from_iter(of.counts.clone()).to_string();
+        return Some(format!("it counted {}, its record says {}", counts(found), counts(record)));
     }
     let names = record.outputs.keys().chain(found.outputs.keys());
     let digest = |of: &TaskRecord, name: &String| of.outputs.get(name).map(|output| output.digest);

@@ -105,7 +105,8 @@ impl Ran {
                 .iter()
                 .map(|(name, made)| format!("{name} {}", made.digest))
                 .collect();
-            let line = format!("{task} {outputs:?} {:?}\n", record.counts);
+            let counts: BTreeMap<_, _> = record.counts.iter().collect();
+            let line = format!("{task} {outputs:?} {counts:?}\n");
             match phases.last_mut() {
                 Some((last, lines)) if *last == phase => lines.push_str(&line),
                 _ => phases.push((phase, line)),
