@@ -280,14 +280,15 @@ pub fn write(dir: &Path, scratch: &Path) -> Result<TaskRecord> {
     }
     let mut out = TaskOutput::new(&store)?;
     write_table(&mut out, "examples.parquet", tagged_examples())?;
-    let examples = out.commit(Digest::of(b"examples"))?.outputs;
-    place("v2", "examples.parquet", &store.get(&examples.get("examples.parquet").unwrap().digest)?);
+    for (name, output) in &out.commit(Digest::of(b"examples"))?.outputs {
+        place("v2", name, &store.get(&output.digest)?);
+    }
     // Apart, since the golden record lists the outputs of the first task.
     let mut out = TaskOutput::new(&store)?;
     write_table(&mut out, "tag_predictions.parquet", tag_predictions())?;
-    let tags = out.commit(Digest::of(b"tags"))?.outputs;
-    let name = "tag_predictions.parquet";
-    place("v1", name, &store.get(&tags.get(name).unwrap().digest)?);
+    for (name, output) in &out.commit(Digest::of(b"tags"))?.outputs {
+        place("v1", name, &store.get(&output.digest)?);
+    }
     let hex = task_key().hex();
     let stored = scratch.join("tasks").join(&hex[..2]).join(format!("{}.json", &hex[2..]));
     place("v2", "task.json", &fs::read(stored).expect("a finished task has a record"));
