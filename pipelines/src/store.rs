@@ -109,10 +109,14 @@ impl Store {
                 Err(error) => return Err(error).at("create", &dir),
             }
             let path = dir.join(LOCK);
-            let lock = File::create(&path).at("create", &path)?;
-            // A run that sweeps at this very moment takes the directory away; then another is made. Where there are no
-            // locks, age alone tells what was abandoned.
-            if !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+            let lock = match File::create(&path) {
+                Ok(lock) => lock,
+                // A run that sweeps at this very moment takes the directory away; then another is made.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error).at("create", &path),
+            };
+            // Where there are no locks, age alone tells what was abandoned.
+            if !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) && path.exists() {
                 return Ok(Attempt { dir, _lock: lock });
             }
         }
@@ -125,9 +129,14 @@ impl Store {
     pub fn sweep(&self) -> Result<()> {
         let tmp = self.root.join("tmp");
         for entry in fs::read_dir(&tmp).at("read", &tmp)?.flatten() {
-            if is_abandoned(&entry.path()) {
-                // Another run may sweep at the same time.
-                let _ = fs::remove_dir_all(entry.path());
+            let dir = entry.path();
+            match File::open(dir.join(LOCK)) {
+                // The lock is held until all is gone, so that nobody takes the directory for theirs meanwhile.
+                Ok(lock) if lock.try_lock().is_ok() || is_old(&dir) => remove_attempt(&dir),
+                Ok(_) => {}
+                Err(_) if is_old(&dir) => remove_attempt(&dir),
+                // Killed before it had its lock. If it gets one now it is not empty any more, and stays.
+                Err(_) => drop(fs::remove_dir(&dir)),
             }
         }
         Ok(())
@@ -287,20 +296,27 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        // What cannot be removed stays in `tmp`, where nothing reads it.
-        let _ = fs::remove_dir_all(&self.dir);
+        remove_attempt(&self.dir);
     }
 }
 
-/// Whether the process behind an attempt's directory is gone: its lock can be had, or nothing has happened there for days.
-fn is_abandoned(dir: &Path) -> bool {
-    let lock = File::open(dir.join(LOCK));
-    if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
-        return true;
-    }
+/// Whether nothing has happened to an attempt's directory for days.
+fn is_old(dir: &Path) -> bool {
     let modified = fs::metadata(dir).and_then(|metadata| metadata.modified());
     let age = modified.ok().and_then(|modified| modified.elapsed().ok());
     age.is_some_and(|age| age > ABANDONED)
+}
+
+/// Removes an attempt's directory, its lock last: by that it is known if this ends early. What cannot be removed stays in
+/// `tmp`, where nothing reads it; another run may remove it at the same time.
+fn remove_attempt(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if !path.ends_with(LOCK) {
+            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        }
+    }
+    let _ = fs::remove_dir_all(dir);
 }
 
 fn same_outputs(earlier: &TaskRecord, record: &TaskRecord) -> Result<()> {
@@ -441,6 +457,15 @@ mod tests {
         fs::write(killed.join("half"), b"written").unwrap();
         store.sweep().unwrap();
         assert!(!killed.exists() && alive.dir().exists());
+    }
+
+    #[test]
+    fn an_attempt_that_was_killed_before_it_had_its_lock_is_swept() {
+        let (_dir, store) = store();
+        let tmp = store.root().join("tmp");
+        fs::create_dir(tmp.join("early")).unwrap();
+        store.sweep().unwrap();
+        assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0);
     }
 
     #[test]
