@@ -37,17 +37,18 @@ fn phases_of_a_corpus_write_the_bytes_of_their_version() {
         json!({"id":"x","text":good(1)}),
         json!({"id":"test/1","text":"gone"}),
         json!({"id":"y"}),
+        json!({"id":"z","text":good(1)}),
     ];
     lab.write("a.jsonl", jsonl(&rows));
     lab.write("b.md", good(2) + " -- né\n");
     assert_eq!(
         lab.run(CORPUS).unwrap().golden(),
         [
-            "extract 589470ca06f3",
-            "measure 824ecac8fcc6",
-            "deduplicate 4924c475a922",
-            "decide 850f9ad9585d",
-            "write 8dd98f1289db",
+            "extract 325d41761f89",
+            "measure 1617bc7d33d3",
+            "deduplicate 2ef3b669d36e",
+            "decide 00c2c0cde8de",
+            "write f2228652f10b",
         ]
     );
 }
