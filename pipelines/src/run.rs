@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::context::Cancel;
+use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::error::{Error, Result, TaskError};
 use crate::explain::LastRun;
@@ -84,8 +85,7 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             if ready.is_empty() {
                 summary.tasks = Some(roots::keep_keys(&self.out.store, &plan)?);
                 summary.let_go = roots::keep_let_go(&self.out.store, &plan)?;
-                let tasks = plan.steps.iter().flat_map(|step| step.tasks());
-                summary.states = tasks.filter_map(|(_, task)| task.training_prefix()).collect();
+                summary.states = self.settle_states(&plan)?;
                 break;
             }
             if let Some((step, phase, task)) =
@@ -171,6 +171,24 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             observer.published(&step.name);
         }
         Ok(())
+    }
+
+    /// Lets go of states that serve no more, where an attempt was killed between the end of its task and that; gives the
+    /// prefixes of all training states.
+    fn settle_states(&self, plan: &Plan) -> Result<Vec<Digest>> {
+        let mut prefixes = Vec::new();
+        for (_, task) in plan.steps.iter().flat_map(|step| step.tasks()) {
+            let Some((prefix, training)) = task.training_prefix().zip(task.task.training.as_ref())
+            else {
+                continue;
+            };
+            if matches!(task.state, State::Done(_)) {
+                let length = training.to.unwrap_or(u64::MAX);
+                self.out.store.drop_passing_states(&prefix, length)?;
+            }
+            prefixes.push(prefix);
+        }
+        Ok(prefixes)
     }
 
     fn array(

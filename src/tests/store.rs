@@ -233,3 +233,21 @@ fn what_is_let_go_after_all_is_kept_again() {
     project.seedbed(&["run", "--quiet"]);
     assert!(!project.path("out/clean/extracted").exists());
 }
+
+#[test]
+fn a_state_that_a_killed_attempt_left_behind_goes_with_the_next_run() {
+    let project = training::project(20, 4);
+    project.seedbed(&["run", "--quiet"]);
+    let states = project.path("out/.seedbed/states");
+    let prefixes: Vec<PathBuf> =
+        fs::read_dir(&states).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let file = serde_json::json!({ "digest": format!("b3:{}", "0".repeat(64)), "bytes": 5 });
+    let state = serde_json::json!({ "passing": true, "file": file }).to_string();
+    for prefix in &prefixes {
+        fs::write(prefix.join("1.state"), b"state").unwrap();
+        fs::write(prefix.join("1.json"), &state).unwrap();
+    }
+    assert!(project.seedbed(&["run"]).starts_with("nothing to do"));
+    let left = prefixes.iter().any(|prefix| prefix.join("1.state").exists());
+    assert!(!prefixes.is_empty() && !left);
+}
