@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use corpus_prep::examples::{ExampleTask, ExamplesConfig, FileFormat};
+use corpus_prep::examples::{ExamplesConfig, FileFormat};
 use pipelines::manifest::Manifest;
+use pipelines::table::examples::ExampleTask;
 
 use crate::stages::Stage;
 
@@ -51,24 +52,8 @@ pub fn write_out(manifest: &mut Manifest<Stage>) -> Result<(), String> {
 /// The field `examples` of a step that learns from or is measured on some, and what its rows are for.
 fn examples_of(stage: &mut Stage) -> Option<(&mut String, ExampleTask)> {
     match stage {
-        Stage::Finetune(config) => {
-            let task = match config.task {
-                finetune::config::TaskKind::SequenceClassification => {
-                    ExampleTask::SequenceClassification
-                }
-                finetune::config::TaskKind::TokenClassification => ExampleTask::TokenClassification,
-            };
-            Some((&mut config.examples, task))
-        }
-        Stage::Evaluate(config) => {
-            let task = match config.task {
-                evaluate::config::TaskKind::SequenceClassification => {
-                    ExampleTask::SequenceClassification
-                }
-                evaluate::config::TaskKind::TokenClassification => ExampleTask::TokenClassification,
-            };
-            Some((config.examples.as_mut()?, task))
-        }
+        Stage::Finetune(config) => Some((&mut config.examples, config.task)),
+        Stage::Evaluate(config) => Some((config.examples.as_mut()?, config.task)),
         Stage::CorpusPrep(_) | Stage::Tokenize(_) | Stage::Pretrain(_) => None,
     }
 }

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use metrics::{Decoding, Scheme};
-use pipelines::table::examples::Split;
+use pipelines::table::examples::{ExampleTask, Split};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,8 @@ pub struct Config {
     /// Steps or artifacts whose classifiers are measured, every seed of them.
     pub models: Vec<String>,
     /// What they were taught.
-    #[serde(skip_serializing_if = "TaskKind::is_default")]
-    pub task: TaskKind,
+    #[serde(skip_serializing_if = "ExampleTask::is_default")]
+    pub task: ExampleTask,
     /// Which tags are an entity; of token classification only. `None` is `default`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entity_mode: Option<EntityMode>,
@@ -66,23 +66,6 @@ impl Baseline {
         match self {
             Self::Tfidf => "tfidf",
         }
-    }
-}
-
-/// What classifiers were taught.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum TaskKind {
-    /// One label of the whole text.
-    #[default]
-    SequenceClassification,
-    /// A tag of each word: entities.
-    TokenClassification,
-}
-
-impl TaskKind {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
     }
 }
 
@@ -139,7 +122,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             models: Vec::new(),
-            task: TaskKind::default(),
+            task: ExampleTask::default(),
             entity_mode: None,
             decoding: None,
             baselines: Vec::new(),
@@ -185,8 +168,8 @@ impl Config {
             );
         }
         match self.task {
-            TaskKind::SequenceClassification => self.validate_whole_texts()?,
-            TaskKind::TokenClassification => self.validate_tags()?,
+            ExampleTask::SequenceClassification => self.validate_whole_texts()?,
+            ExampleTask::TokenClassification => self.validate_tags()?,
         }
         let level = self.bootstrap.level;
         if !(level > 0.0 && level < 1.0) {
@@ -228,8 +211,8 @@ impl Config {
     /// The same with what follows from other fields filled in.
     pub(crate) fn resolved(&self) -> Self {
         let (too_long, entity_mode, decoding) = match self.task {
-            TaskKind::SequenceClassification => (TooLong::Refuse, None, None),
-            TaskKind::TokenClassification => {
+            ExampleTask::SequenceClassification => (TooLong::Refuse, None, None),
+            ExampleTask::TokenClassification => {
                 (TooLong::Windows, Some(EntityMode::Default), Some(Decoding::Legal))
             }
         };

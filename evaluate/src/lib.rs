@@ -28,6 +28,7 @@ pub mod tfidf;
 mod batches;
 mod held_out;
 mod model_files;
+mod pairs;
 mod scores;
 mod sequence;
 mod tagger_scores;

@@ -1,13 +1,14 @@
 //! Scores of classifiers from what they said of the same rows.
 
 use metrics::{
-    Bootstrap, Confusion, Metric, MetricsError, Randomisation, Rows, Runs, Test, holm, mcnemar,
+    Bootstrap, Confusion, Metric, MetricsError, Randomisation, Rows, Runs, Test, mcnemar,
 };
 use pipelines::table::predictions::Prediction;
 use rayon::prelude::*;
 
 use crate::{
     error::{EvaluateError, Result},
+    pairs::{compare_pairs, no_answers},
     results::{Comparison, Measured, ModelScores, Origin, SeedScores, Unit, Verdict},
 };
 
@@ -123,32 +124,18 @@ impl Contest {
         })
     }
 
-    /// The comparison of every pair by every metric: all pairs by the first, then all by the second.
+    /// The comparison of every pair by every metric.
     pub(crate) fn compare(
         &self,
         pairs: &[[String; 2]],
         bootstrap: &Bootstrap,
     ) -> Result<Vec<Comparison>> {
-        let asked: Vec<_> = METRICS
-            .iter()
-            .flat_map(|metric| pairs.iter().map(move |pair| (*metric, pair)))
-            .collect();
-        let mut comparisons = asked
-            .par_iter()
-            .map(|(metric, [model, other])| {
-                self.pair(*metric, self.named(model)?, self.named(other)?, bootstrap)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        adjust(&mut comparisons, pairs.len())?;
-        Ok(comparisons)
-    }
-
-    fn named(&self, name: &str) -> Result<&Classifier> {
-        let found = self.classifiers.iter().find(|classifier| classifier.name == name);
-        found.ok_or_else(|| EvaluateError::Unexpected {
-            name: "predictions".to_owned(),
-            found: format!("none of {name}"),
-            expected: "some of every model that is compared".to_owned(),
+        let named = |name: &str| {
+            let found = self.classifiers.iter().find(|classifier| classifier.name == name);
+            found.ok_or_else(|| no_answers("predictions", name))
+        };
+        compare_pairs(&METRICS, pairs, |metric, model, other| {
+            self.pair(metric, named(model)?, named(other)?, bootstrap)
         })
     }
 
@@ -235,16 +222,6 @@ fn numbers<'a>(names: impl Iterator<Item = &'a String>, labels: &[String]) -> Re
         })
     };
     names.map(number).collect()
-}
-
-/// Adjusts the p-values of comparisons, of which each score has as many as there are pairs.
-pub(crate) fn adjust<M>(comparisons: &mut [Comparison<M>], num_pairs: usize) -> Result<()> {
-    for family in comparisons.chunks_mut(num_pairs.max(1)) {
-        let p: Vec<f64> = family.iter().map(|comparison| comparison.test.p).collect();
-        let adjusted = holm(&p).map_err(of("comparisons"))?;
-        family.iter_mut().zip(adjusted).for_each(|(comparison, p)| comparison.p_adjusted = p);
-    }
-    Ok(())
 }
 
 /// Sample standard deviation; none of fewer than two numbers.

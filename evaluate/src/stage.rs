@@ -5,13 +5,14 @@ use pipelines::{
     error::TaskError,
     kind::Kind,
     stage::{ArtifactFile, Assembly, InputField, Phase, Stage, View, Wanted},
+    table::examples::ExampleTask,
 };
 
 use crate::{
     baseline::FitBaseline,
     classify::{Classify, MODELS, PREDICTIONS},
     compare::{self, Compare, RESULTS},
-    config::{Config, TaskKind},
+    config::Config,
     held_out::EXAMPLES,
     likelihood::{LANGUAGE_MODELS, LIKELIHOODS, SHARDS, Score},
     tag::{TAG_PREDICTIONS, Tag},
@@ -87,7 +88,7 @@ impl Stage for Config {
             source: view.output(compare::NAME, compare::NAME, output),
         };
         let mut files = vec![file("results.json", RESULTS)];
-        if self.task == TaskKind::TokenClassification {
+        if self.task == ExampleTask::TokenClassification {
             files.push(file("tag_predictions.parquet", TAG_PREDICTIONS));
         } else if !self.classifiers().is_empty() {
             files.push(file("predictions.parquet", PREDICTIONS));

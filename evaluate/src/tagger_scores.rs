@@ -11,8 +11,9 @@ use rayon::prelude::*;
 use crate::{
     config::EntityMode,
     error::{EvaluateError, Result},
+    pairs::{compare_pairs, no_answers},
     results::{Comparison, Measured, TaggerScores, TaggerSeed, Unit, Verdict},
-    scores::{Independent, adjust, common_multiple, deviation, of},
+    scores::{Independent, common_multiple, deviation, of},
 };
 
 /// The scores by which models are compared.
@@ -72,32 +73,18 @@ impl TaggerContest {
         self.taggers.par_iter().map(|tagger| tagger.score(bootstrap)).collect()
     }
 
-    /// The comparison of every pair by every score: all pairs by the first, then all by the second.
+    /// The comparison of every pair by every score.
     pub(crate) fn compare(
         &self,
         pairs: &[[String; 2]],
         bootstrap: &Bootstrap,
     ) -> Result<Vec<Comparison<EntityMetric>>> {
-        let asked: Vec<_> = COMPARED
-            .iter()
-            .flat_map(|metric| pairs.iter().map(move |pair| (*metric, pair)))
-            .collect();
-        let mut comparisons = asked
-            .par_iter()
-            .map(|(metric, [model, other])| {
-                self.pair(*metric, self.named(model)?, self.named(other)?, bootstrap)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        adjust(&mut comparisons, pairs.len())?;
-        Ok(comparisons)
-    }
-
-    fn named(&self, name: &str) -> Result<&Tagger> {
-        let found = self.taggers.iter().find(|tagger| tagger.name == name);
-        found.ok_or_else(|| EvaluateError::Unexpected {
-            name: "tag-predictions".to_owned(),
-            found: format!("none of {name}"),
-            expected: "some of every model that is compared".to_owned(),
+        let named = |name: &str| {
+            let found = self.taggers.iter().find(|tagger| tagger.name == name);
+            found.ok_or_else(|| no_answers("tag-predictions", name))
+        };
+        compare_pairs(&COMPARED, pairs, |metric, model, other| {
+            self.pair(metric, named(model)?, named(other)?, bootstrap)
         })
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use model::NumericProfile;
+use pipelines::table::examples::ExampleTask;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,7 @@ pub struct Config {
     pub init: Init,
     /// What is learnt.
     #[serde(default)]
-    pub task: TaskKind,
+    pub task: ExampleTask,
     /// Which tokens of a word learn its tag; of token classification only. `None` is `first`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labelled_tokens: Option<LabelledTokens>,
@@ -69,17 +70,6 @@ pub enum Init {
     Pretrained,
     /// Fresh weights in the checkpoint's shape: what pre-training is compared with.
     Scratch,
-}
-
-/// What is learnt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum TaskKind {
-    /// One label of the whole text.
-    #[default]
-    SequenceClassification,
-    /// A tag of each word: entities.
-    TokenClassification,
 }
 
 /// Which tokens of a word learn its tag. A word is always judged by its first.
@@ -161,7 +151,7 @@ impl Config {
                 return Err(format!("`{field}` is {found}, expected {expected}"));
             }
         }
-        if self.task == TaskKind::SequenceClassification {
+        if self.task == ExampleTask::SequenceClassification {
             self.validate_whole_texts()?;
         }
         if self.seeds.is_empty() {
@@ -190,8 +180,8 @@ impl Config {
     #[must_use]
     pub fn resolved(&self) -> Self {
         let (too_long, labelled_tokens) = match self.task {
-            TaskKind::SequenceClassification => (TooLong::Refuse, None),
-            TaskKind::TokenClassification => (TooLong::Windows, Some(LabelledTokens::First)),
+            ExampleTask::SequenceClassification => (TooLong::Refuse, None),
+            ExampleTask::TokenClassification => (TooLong::Windows, Some(LabelledTokens::First)),
         };
         Self {
             too_long: self.too_long.or(Some(too_long)),

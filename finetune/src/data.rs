@@ -6,8 +6,9 @@ use model::{CONFIG_FILE, Checkpoint, ModelConfig, SequenceForm, SpecialIds};
 use pipelines::error::TaskError;
 use pipelines::input::{TaskInput, TaskInputs};
 use pipelines::stage::{ArtifactView, Input, View};
+use pipelines::table::examples::ExampleTask;
 
-use crate::config::{Init, TaskKind};
+use crate::config::Init;
 use crate::error::FinetuneError;
 use crate::train::Train;
 
@@ -97,8 +98,8 @@ pub fn classifier(
     };
     let labels = labels.to_vec();
     Ok(match phase.task {
-        TaskKind::SequenceClassification => body.into_classifier(labels, seed)?,
-        TaskKind::TokenClassification => body.into_token_classifier(labels, seed)?,
+        ExampleTask::SequenceClassification => body.into_classifier(labels, seed)?,
+        ExampleTask::TokenClassification => body.into_token_classifier(labels, seed)?,
     })
 }
 

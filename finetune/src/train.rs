@@ -10,10 +10,11 @@ use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
 use pipelines::output::{Size, TaskOutput};
 use pipelines::stage::{Phase, Task, Training, View};
+use pipelines::table::examples::ExampleTask;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::config::{Init, LabelledTokens, TaskKind, TooLong};
+use crate::config::{Init, LabelledTokens, TooLong};
 use crate::data;
 use crate::error::FinetuneError;
 use crate::rows::{Dataset, Encoder};
@@ -32,7 +33,7 @@ pub const FILES: [&str; 3] = [CONFIG_FILE, METRICS_FILE, WEIGHTS_FILE];
 #[expect(missing_docs, reason = "each field is the config's of the same name")]
 pub struct Train {
     pub init: Init,
-    pub task: TaskKind,
+    pub task: ExampleTask,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labelled_tokens: Option<LabelledTokens>,
     pub max_length: Option<NonZeroUsize>,
@@ -95,8 +96,8 @@ impl Phase for Train {
         }
         let encoder = Encoder { codec: &codec, form, max_length, too_long: self.too_long };
         let dataset = match self.task {
-            TaskKind::SequenceClassification => Dataset::read(inputs, &encoder)?,
-            TaskKind::TokenClassification => {
+            ExampleTask::SequenceClassification => Dataset::read(inputs, &encoder)?,
+            ExampleTask::TokenClassification => {
                 tagged::read(inputs, &encoder, self.labelled_tokens.unwrap_or_default())?
             }
         };
@@ -110,7 +111,7 @@ impl Phase for Train {
         out.count("train_rows", dataset.train.num_rows());
         out.count("validation_rows", dataset.validation.num_rows());
         out.count("truncated_rows", dataset.num_truncated);
-        if self.task == TaskKind::TokenClassification {
+        if self.task == ExampleTask::TokenClassification {
             out.count("train_windows", dataset.train.sequences.len() as u64);
             out.count("validation_windows", dataset.validation.sequences.len() as u64);
         }

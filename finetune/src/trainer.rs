@@ -9,8 +9,8 @@ use model::{
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
 use pipelines::seed::{Permutation, Seed};
+use pipelines::table::examples::ExampleTask;
 
-use crate::config::TaskKind;
 use crate::error::FinetuneError;
 use crate::notes::Notes;
 use crate::rows::{Dataset, Rows, Tags, Targets};
@@ -260,10 +260,10 @@ fn lr(peak_lr: f64, warmup_ratio: f64, total: u64, step: u64) -> f64 {
     }
 }
 
-fn note(task: TaskKind, seed: u64, line: &EpochLine) -> String {
+fn note(task: ExampleTask, seed: u64, line: &EpochLine) -> String {
     let each = match task {
-        TaskKind::SequenceClassification => "row",
-        TaskKind::TokenClassification => "tag",
+        ExampleTask::SequenceClassification => "row",
+        ExampleTask::TokenClassification => "tag",
     };
     let head =
         format!("seed {seed}, epoch {}: loss {:.4} nats/{each}", line.epoch, line.train_loss);

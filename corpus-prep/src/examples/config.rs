@@ -4,7 +4,7 @@ use super::row::Tokens;
 use super::tag::Scheme;
 use crate::config::refuse_delimiter;
 use crate::globs::Globs;
-use pipelines::table::examples::Split;
+use pipelines::table::examples::{ExampleTask, Split};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
@@ -68,16 +68,6 @@ pub struct ExamplesConfig {
     /// How `files` are dealt to splits.
     #[serde(default)]
     pub shares: Shares,
-}
-
-/// What is to be learnt from labelled rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ExampleTask {
-    /// One label for one text, or pair of texts.
-    SequenceClassification,
-    /// A tag for each token, by which entities are marked.
-    TokenClassification,
 }
 
 /// A column by its name, or by its place.
@@ -243,16 +233,6 @@ impl ExamplesConfig {
                 Err(format!("`examples.{key}` is of no use with `{task}`: leave it out"))
             }
             None => Ok(()),
-        }
-    }
-}
-
-impl ExampleTask {
-    /// Its name in manifests.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SequenceClassification => "sequence-classification",
-            Self::TokenClassification => "token-classification",
         }
     }
 }

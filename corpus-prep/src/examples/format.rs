@@ -1,7 +1,8 @@
 //! How a labelled file is read, by its name and the manifest.
 
-use super::config::{ExampleFormat, ExampleTask};
+use super::config::ExampleFormat;
 use crate::read::format::Compression;
+use pipelines::table::examples::ExampleTask;
 use std::fmt;
 use std::path::Path;
 

@@ -1,6 +1,5 @@
 //! Phase `label`: the label list, and what only all rows together can say.
 
-use super::config::ExampleTask;
 use super::read::{self, FIELDS, ID_BYTES, LabelRows, Summary};
 use super::tag::Scheme;
 use crate::error::{Error, Result};
@@ -11,7 +10,7 @@ use pipelines::error::TaskError;
 use pipelines::input::{Mapped, TaskInputs};
 use pipelines::output::TaskOutput;
 use pipelines::stage::{Input, Phase, Task, View};
-use pipelines::table::examples::Split;
+use pipelines::table::examples::{ExampleTask, Split};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, HashSet};

@@ -11,5 +11,5 @@ pub mod row;
 pub mod split;
 pub mod tag;
 
-pub use config::{ExampleTask, ExamplesConfig};
+pub use config::ExamplesConfig;
 pub use format::FileFormat;

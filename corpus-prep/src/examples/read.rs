@@ -1,6 +1,5 @@
 //! Phase `read-examples`: the rows of labelled files, each in its split.
 
-use super::config::ExampleTask;
 use super::format::{FileFormat, RowFormat};
 use super::row::{BadRow, Row, RowReader, bad_row};
 use super::split::Dealer;
@@ -16,7 +15,7 @@ use pipelines::output::{Size, TaskOutput};
 use pipelines::stage::{Input, Phase, Task, View};
 use pipelines::table::TableWriter;
 use pipelines::table::documents::RowKey;
-use pipelines::table::examples::{Example, Split};
+use pipelines::table::examples::{Example, ExampleTask, Split};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};

@@ -43,6 +43,32 @@ impl fmt::Display for Split {
     }
 }
 
+/// What is to be learnt from labelled rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExampleTask {
+    /// One label for the whole text, or pair of texts.
+    #[default]
+    SequenceClassification,
+    /// A tag for each word, by which entities are marked.
+    TokenClassification,
+}
+
+impl ExampleTask {
+    /// Its name in manifests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SequenceClassification => "sequence-classification",
+            Self::TokenClassification => "token-classification",
+        }
+    }
+
+    /// Whether it is what a manifest means that names none.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A row of `examples`: a text with its labels, or with a tag for each of its tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
