@@ -115,7 +115,7 @@ impl Place {
     pub fn results(&self) -> anyhow::Result<OutDir> {
         let root = self.out.for_manifest(&self.manifest);
         anyhow::ensure!(
-            root.join(".seedbed").is_dir(),
+            root.join(OutDir::STORE).is_dir(),
             "{}: found no store, expected the results of a run (--out)",
             root.display()
         );

@@ -48,11 +48,12 @@ impl Command {
             show::line(serde_json::to_string(&both)?)?;
         } else {
             show::line(format!(
-                "read {} objects ({}), {} task records, {} published artifacts",
+                "read {} objects ({}), {} task records, {} published artifacts, {} roots of runs",
                 checked.objects,
                 show::bytes(checked.bytes as f64),
                 checked.records,
-                checked.artifacts
+                checked.artifacts,
+                checked.runs
             ))?;
             for line in &checked.damaged {
                 show::line(format!("  damaged {line}"))?;

@@ -132,6 +132,12 @@ pub enum Error {
         /// The store.
         path: PathBuf,
     },
+    /// A store is being collected.
+    #[error("{path}: `seedbed gc` is at work in it; try again when it has ended")]
+    BeingCollected {
+        /// The store.
+        path: PathBuf,
+    },
     /// The run was told to stop.
     #[error("interrupted; run again to go on from here")]
     Cancelled,

@@ -1,6 +1,6 @@
 //! Raw files: found by globs, named by digests, dealt into parts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, Metadata};
 use std::io::BufReader;
 use std::os::unix::fs::MetadataExt;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::error::{At, Result};
 use crate::part::{Cut, FileRange, Found, Part, Unit, deal, line_ranges};
+use crate::publish::OutDir;
 use crate::row_groups::row_group_ranges;
 use crate::stage::FileSet;
 use crate::store::Store;
@@ -190,7 +191,15 @@ impl Entry {
     }
 }
 
-/// The files that match `globs` under `base`, each once, in order.
+/// What a glob's wildcards match: not names that begin with a dot, as in a shell.
+const WILDCARDS: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: false,
+    require_literal_leading_dot: true,
+};
+
+/// The files that match `globs` under `base`, each once, in order. Wildcards pass over results of the program, which would
+/// otherwise be its next run's data.
 fn expand(base: &Path, globs: &[String]) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     for pattern in globs {
@@ -198,11 +207,15 @@ fn expand(base: &Path, globs: &[String]) -> Result<Vec<PathBuf>, String> {
         let root =
             base.to_str().ok_or_else(|| format!("{}: the path is not UTF-8", base.display()))?;
         let escaped = Path::new(&glob::Pattern::escape(root)).join(pattern);
-        let matches = glob::glob(&escaped.to_string_lossy())
+        let matches = glob::glob_with(&escaped.to_string_lossy(), WILDCARDS)
             .map_err(|error| format!("`{pattern}`: {error}"))?;
         let before = files.len();
+        let mut results = ResultDirs::behind(literal_directory(base, pattern));
         for found in matches {
             let path = found.map_err(|error| format!("`{pattern}`: {error}"))?;
+            if results.hold(&path) {
+                continue;
+            }
             if path.is_file() {
                 files.push(path);
             } else if !path.is_dir() {
@@ -228,4 +241,48 @@ fn expand(base: &Path, globs: &[String]) -> Result<Vec<PathBuf>, String> {
     files.sort();
     files.dedup();
     Ok(files)
+}
+
+/// The directory that a pattern names before its first wildcard.
+fn literal_directory(base: &Path, pattern: &str) -> PathBuf {
+    let names = Path::new(pattern).components();
+    let literal =
+        names.take_while(|name| !name.as_os_str().to_string_lossy().contains(['*', '?', '[']));
+    let literal: PathBuf = literal.collect();
+    base.join(if literal.as_os_str() == pattern {
+        literal.parent().unwrap_or(&literal)
+    } else {
+        &literal
+    })
+}
+
+/// Directories of results that wildcards have met.
+struct ResultDirs {
+    /// Results are looked for below it.
+    behind: PathBuf,
+    known: HashMap<PathBuf, bool>,
+}
+
+impl ResultDirs {
+    fn behind(dir: PathBuf) -> Self {
+        Self { behind: dir, known: HashMap::new() }
+    }
+
+    /// Whether the file at `path` stands in such a directory.
+    fn hold(&mut self, path: &Path) -> bool {
+        path.parent().is_some_and(|dir| self.are(dir))
+    }
+
+    fn are(&mut self, dir: &Path) -> bool {
+        if !dir.starts_with(&self.behind) || dir == self.behind {
+            return false;
+        }
+        if let Some(known) = self.known.get(dir) {
+            return *known;
+        }
+        let found =
+            dir.join(OutDir::STORE).is_dir() || dir.parent().is_some_and(|parent| self.are(parent));
+        self.known.insert(dir.to_owned(), found);
+        found
+    }
 }

@@ -1,7 +1,8 @@
 //! Garbage collection: what no root reaches is taken out of a store.
 //!
-//! Kept are: what the newest runs of each manifest reach (tasks, their outputs, artifacts, training states), what is published
-//! under the output directory, what was imported, and whatever is young. A run holds a shared lock on the store as long as it
+//! Kept are: what the newest runs of each manifest reach (tasks, their outputs, artifacts, training states), what runs after
+//! those have done before they were stopped, what is published under the output directory, what was imported, and whatever is
+//! young. Manifests are told apart by their names. A run holds a shared lock on the store as long as it
 //! lives, and nothing is removed while one does.
 
 use std::collections::{BTreeMap, HashSet};
@@ -105,8 +106,8 @@ pub fn collect(out: &OutDir, policy: Policy, delete: bool) -> Result<Garbage> {
     Ok(sweep.garbage)
 }
 
-/// Removes the objects that the newest run lets go and that nothing else keeps. Where another run works with the store they
-/// stay: the next run or `seedbed gc` takes them.
+/// Removes the objects that the newest run lets go and that nothing else keeps. Where another run works with the store, or
+/// a root is damaged, they stay: a later run or `seedbed gc` takes them.
 ///
 /// # Errors
 /// When a root or artifact cannot be read, or an object cannot be removed.
@@ -116,7 +117,11 @@ pub(crate) fn let_go(out: &OutDir, retention: &Retention) -> Result<()> {
         Err(Error::InUse { .. }) => return Ok(()),
         locked => locked?,
     };
-    let newest = roots::runs(store)?.into_iter().find_map(|(_, root)| root);
+    let newest = match roots::runs(store) {
+        // What a damaged root reaches nobody knows.
+        Err(Error::Format { .. }) => return Ok(()),
+        runs => runs?.into_iter().find(|run| run.has_ended_well).and_then(|run| run.root),
+    };
     let Some(list) = newest.and_then(|root| root.let_go) else { return Ok(()) };
     let paths =
         roots::list(store, &list)?.into_iter().map(|digest| (digest, store.object_path(&digest)));
@@ -146,16 +151,24 @@ impl Reached {
         let store = &out.store;
         let mut reached = Self::default();
         let mut kept: BTreeMap<String, usize> = BTreeMap::new();
-        for (dir, root) in roots::runs(store)? {
-            // The log of a run that did not end well tells why; it stays until it is old.
-            let Some(root) = root else { continue };
+        for run in roots::runs(store)? {
+            // The log of a run that did nothing tells why; it stays until it is old.
+            let Some(root) = run.root else { continue };
             let runs = kept.entry(root.manifest.clone()).or_default();
-            *runs += 1;
+            match run.has_ended_well {
+                true => *runs += 1,
+                // A later run had all that this one has done.
+                false if *runs > 0 => continue,
+                false => reached.unfinished(store, &root.states)?,
+            }
             if *runs > most_runs.get() {
                 continue;
             }
-            reached.runs.insert(dir);
+            reached.runs.insert(run.dir);
             root.artifacts.values().try_for_each(|identity| reached.artifact(store, identity))?;
+            for key in root.keys {
+                reached.task(store, key, &HashSet::new())?;
+            }
             if let Some(list) = &root.tasks {
                 reached.objects.insert(*list);
                 let let_go = root.let_go.map(|let_go| roots::list(store, &let_go)).transpose()?;
@@ -174,14 +187,28 @@ impl Reached {
         Ok(reached)
     }
 
+    /// Notes the states that trainings with these prefixes have left, of which no task record tells yet.
+    fn unfinished(&mut self, store: &Store, prefixes: &[Digest]) -> Result<()> {
+        for prefix in prefixes {
+            let states = store.states(prefix, u64::MAX)?.into_iter();
+            self.objects.extend(
+                states.filter(|(_, state)| !state.passing).map(|(_, state)| state.file.digest),
+            );
+        }
+        Ok(())
+    }
+
     fn artifact(&mut self, store: &Store, identity: &Digest) -> Result<()> {
         if !self.artifacts.insert(*identity) {
             return Ok(());
         }
         self.objects.insert(*identity);
         let path = store.object_path(identity);
-        // An artifact that is lost already keeps nothing.
-        let Ok(bytes) = store.get(identity) else { return Ok(()) };
+        if !path.exists() {
+            // An artifact that is lost already keeps nothing.
+            return Ok(());
+        }
+        let bytes = store.get(identity)?;
         let parts = Artifact::read(&path, &bytes)?.parts;
         self.objects.extend(parts.iter().map(|part| part.blake3));
         Ok(())

@@ -102,16 +102,17 @@ pub(crate) fn at_path(
         let (found, expected) = (format!("an artifact of {kind}"), format!("one of {wanted}"));
         return Err(Error::Format { path: dir.to_owned(), found, expected });
     }
+    let source = |part: &PartRecord| {
+        let (path, bytes, digest) = (dir.join(&part.path), part.bytes, part.blake3);
+        match artifact.stage == ELSEWHERE {
+            true => Source::File { path, offset: 0, bytes, footer: None, digest },
+            false => Source::Published { path, bytes, digest },
+        }
+    };
     let files = artifact.parts.iter().map(|part| ArtifactFile {
         path: part.path.clone(),
         part: part.part.clone(),
-        source: Source::File {
-            path: dir.join(&part.path),
-            offset: 0,
-            bytes: part.bytes,
-            footer: None,
-            digest: part.blake3,
-        },
+        source: source(part),
     });
     let view = ArtifactView { name: name.to_owned(), kind: wanted, files: files.collect() };
     Ok((view, Digest::of(&bytes)))

@@ -42,6 +42,8 @@ pub struct Located {
 pub enum Place {
     /// A file that may change at any time.
     File(PathBuf),
+    /// A file of an artifact that was published elsewhere.
+    Published(PathBuf),
     /// An object.
     Object(Digest),
 }
@@ -113,7 +115,7 @@ impl TaskInput {
     /// Where its bytes stand.
     pub fn path(&self) -> PathBuf {
         match &self.located.place {
-            Place::File(path) => path.clone(),
+            Place::File(path) | Place::Published(path) => path.clone(),
             Place::Object(digest) => self.store.object_path(digest),
         }
     }
@@ -140,7 +142,7 @@ impl TaskInput {
         Ok(BufReader::new(VerifyingReader::new(both, self.located.digest)))
     }
 
-    /// Maps it into memory after checking its bytes.
+    /// Maps it into memory after checking its bytes. A file that may change is read into memory instead.
     ///
     /// # Errors
     /// When it cannot be opened, its bytes are others, or it is of two stretches.
@@ -157,27 +159,47 @@ impl TaskInput {
                     &self.located.digest,
                 )?;
             }
-            Place::File(path) => {
+            Place::Published(path) => {
                 let mut file = File::open(path).at("open", path)?;
                 file.seek(SeekFrom::Start(self.located.offset)).at("read", path)?;
                 let (found, _) =
                     Digest::of_reader(file.take(self.located.bytes)).at("read", path)?;
-                if found != self.located.digest {
-                    let (path, expected) = (path.clone(), self.located.digest);
-                    return Err(Error::Damaged { path, expected, found, advice: "" });
-                }
+                self.expect(found)?;
+            }
+            Place::File(path) => {
+                let mut file = File::open(path).at("open", path)?;
+                file.seek(SeekFrom::Start(self.located.offset)).at("read", path)?;
+                let mut bytes = Vec::new();
+                file.take(self.located.bytes).read_to_end(&mut bytes).at("read", path)?;
+                self.expect(Digest::of(&bytes))?;
+                return Ok(Mapped { path: path.clone(), bytes: Bytes::Held(bytes.into()) });
             }
         }
         Mapped::open(self.path(), self.located.offset, self.located.bytes)
     }
+
+    fn expect(&self, found: Digest) -> Result<()> {
+        let expected = self.located.digest;
+        match found == expected {
+            true => Ok(()),
+            false => Err(Error::Damaged { path: self.path(), expected, found, advice: "" }),
+        }
+    }
 }
 
-/// Bytes of a file in memory, loaded by the system as they are read.
+/// Bytes of a file in memory.
 #[derive(Clone)]
 pub struct Mapped {
     path: PathBuf,
-    /// `None` for an empty stretch, which cannot be mapped.
-    map: Option<Arc<Mmap>>,
+    bytes: Bytes,
+}
+
+#[derive(Clone)]
+enum Bytes {
+    /// Loaded by the system as they are read.
+    Map(Arc<Mmap>),
+    /// Those of a file that may change, or of an empty stretch, which cannot be mapped.
+    Held(Arc<[u8]>),
 }
 
 impl Mapped {
@@ -195,7 +217,7 @@ impl Mapped {
             return Err(Error::Format { path, found, expected });
         }
         if bytes == 0 {
-            return Ok(Self { path, map: None });
+            return Ok(Self { path, bytes: Bytes::Held(Arc::default()) });
         }
         let length = usize::try_from(bytes).map_err(|_| Error::Format {
             path: path.clone(),
@@ -206,7 +228,7 @@ impl Mapped {
         // written to again: a replacement is a new file under a new name, which leaves this mapping as it is. Whoever
         // edits a published artifact in place while a run reads it breaks the promise that artifacts never change.
         let map = unsafe { MmapOptions::new().offset(offset).len(length).map(&file) };
-        Ok(Self { map: Some(Arc::new(map.at("map", &path)?)), path })
+        Ok(Self { bytes: Bytes::Map(Arc::new(map.at("map", &path)?)), path })
     }
 
     /// The whole file at `path`.
@@ -228,7 +250,10 @@ impl Deref for Mapped {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.map.as_deref().map_or(&[], |map| map)
+        match &self.bytes {
+            Bytes::Map(map) => map,
+            Bytes::Held(bytes) => bytes,
+        }
     }
 }
 
@@ -243,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mapped_stretch_of_a_file_is_checked_alone() {
+    fn a_stretch_of_a_file_is_checked_alone_and_held() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path().join("store")).unwrap();
         let path = dir.path().join("raw");
@@ -261,7 +286,10 @@ mod tests {
             };
             TaskInputs::new(vec![located], &store).one("unit").unwrap().map()
         };
-        assert_eq!(map(Digest::of(b"stretch")).unwrap()[..], *b"stretch");
+        let held = map(Digest::of(b"stretch")).unwrap();
+        std::fs::write(&path, b"").unwrap();
+        assert_eq!(held[..], *b"stretch", "a file that is cut takes its bytes away");
+        std::fs::write(&path, b"before,stretch,behind").unwrap();
         let error = map(Digest::of(b"other")).err().unwrap();
         assert!(matches!(&error, Error::Damaged { path: at, .. } if *at == path), "{error}");
     }

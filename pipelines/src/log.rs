@@ -16,7 +16,7 @@ use crate::manifest::Manifest;
 use crate::plan::{Plan, PlannedPhase, PlannedStep, State};
 use crate::roots::{self, Root};
 use crate::stage::Stage;
-use crate::store::Store;
+use crate::store::{Store, move_into_place, write_durably};
 use crate::task::{Event, TaskArray};
 use crate::tensorboard::EventFile;
 
@@ -190,12 +190,32 @@ impl RunLog {
         file.add(time, line).at("write", &dir)
     }
 
-    /// Registers what the run made, so that it is not taken for litter.
+    /// Registers what the run has reached so far, so that it is not taken for litter if the run ends here.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn so_far(&self, root: &Root) -> Result<()> {
+        self.whole(roots::SO_FAR, &root.to_bytes())
+    }
+
+    /// Registers what the run made, now that it has ended well.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn root(&self, root: &Root) -> Result<()> {
-        self.json(roots::FILE, root)
+        self.whole(roots::FILE, &root.to_bytes())?;
+        let so_far = self.dir.join(roots::SO_FAR);
+        match fs::remove_file(&so_far) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.at("remove", &so_far),
+        }
+    }
+
+    /// Writes a file of the run, whole or not at all.
+    fn whole(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let fresh = self.dir.join(format!("{name}.part"));
+        write_durably(&fresh, bytes)?;
+        move_into_place(&fresh, &self.dir.join(name))
     }
 
     fn json(&self, name: &str, value: &impl Serialize) -> Result<()> {
@@ -280,7 +300,7 @@ impl LoggedRun {
     /// # Errors
     /// When it cannot be read.
     pub fn root(&self) -> Result<Option<Root>> {
-        self.json(roots::FILE)
+        Root::read(&self.dir.join(roots::FILE))
     }
 
     /// What happened, in order, and how many lines cannot be understood, such as one that was cut.

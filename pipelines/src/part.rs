@@ -98,14 +98,20 @@ fn part_name(kind: &str, unit: &Unit) -> String {
 }
 
 /// One entry for equal contents, all paths in it.
-fn merge_copies(found: Vec<Found>) -> Vec<Found> {
+fn merge_copies(mut found: Vec<Found>) -> Vec<Found> {
     let mut merged: BTreeMap<(Digest, String), Found> = BTreeMap::new();
+    found.sort_by(|one, other| {
+        let (one, other) = (&one.unit, &other.unit);
+        one.paths.cmp(&other.paths).then_with(|| one.offset.cmp(&other.offset))
+    });
     for next in found {
         let entry = merged.entry((next.unit.digest, next.unit.tag.clone()));
         let kept = entry.or_insert_with(|| Found {
             unit: Unit { paths: Vec::new(), ..next.unit.clone() },
             is_range: next.is_range,
         });
+        // What stands in a small file too goes where small files go, whatever the names are.
+        kept.is_range &= next.is_range;
         kept.unit.paths.extend(next.unit.paths);
     }
     let mut merged: Vec<Found> = merged.into_values().collect();
@@ -157,19 +163,16 @@ pub struct FileRange {
 pub fn line_ranges(mut reader: impl BufRead, part_size: u64) -> io::Result<Vec<FileRange>> {
     let mut ranges = Vec::new();
     let mut open = OpenRange::at(0);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if reader.read_until(b'\n', &mut line)? == 0 {
-            break;
-        }
-        let length = line.len() as u64;
-        if open.bytes > 0 && open.bytes + length > part_size {
+    while let Some(line) = Line::read(&mut reader, &open.hasher)? {
+        let ends_range = line.ends_range(part_size);
+        if open.bytes > 0 && open.bytes + line.bytes > part_size {
             open = open.close(&mut ranges);
+            open.hasher = line.hasher;
+        } else {
+            open.hasher = line.behind;
         }
-        open.hasher.update(&line);
-        open.bytes += length;
-        if open.bytes >= part_size / 4 && ends_range(&line, part_size) {
+        open.bytes += line.bytes;
+        if open.bytes >= part_size / 4 && ends_range {
             open = open.close(&mut ranges);
         }
     }
@@ -197,13 +200,45 @@ impl OpenRange {
     }
 }
 
-/// Whether a range may end after `line`: true for `line.len() / (part_size / 4)` of all lines.
-fn ends_range(line: &[u8], part_size: u64) -> bool {
-    let hash = blake3::hash(line);
-    let head =
-        hash.as_bytes().iter().take(8).fold(0u64, |value, byte| value << 8 | u64::from(*byte));
-    let share = u128::from(u64::MAX) * (line.len() as u128) / u128::from((part_size / 4).max(1));
-    u128::from(head) < share
+/// A line, of which only its digests are held: it may be as long as the file.
+struct Line {
+    bytes: u64,
+    hasher: blake3::Hasher,
+    /// Hashes the line behind all that the open range has.
+    behind: blake3::Hasher,
+}
+
+impl Line {
+    /// The next line, its end included; `None` at the end of the file.
+    fn read(reader: &mut impl BufRead, open: &blake3::Hasher) -> io::Result<Option<Self>> {
+        let mut line = Self { bytes: 0, hasher: blake3::Hasher::new(), behind: open.clone() };
+        loop {
+            let held = match reader.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                held => held?,
+            };
+            let end = memchr::memchr(b'\n', held);
+            let stretch = &held[..end.map_or(held.len(), |at| at + 1)];
+            line.hasher.update(stretch);
+            line.behind.update(stretch);
+            let length = stretch.len();
+            line.bytes += length as u64;
+            reader.consume(length);
+            if end.is_some() || length == 0 {
+                return Ok((line.bytes > 0).then_some(line));
+            }
+        }
+    }
+
+    /// Whether a range may end after it: true for `bytes / (part_size / 4)` of all lines.
+    fn ends_range(&self, part_size: u64) -> bool {
+        let hash = self.hasher.finalize();
+        let head =
+            hash.as_bytes().iter().take(8).fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+        let share =
+            u128::from(u64::MAX) * u128::from(self.bytes) / u128::from((part_size / 4).max(1));
+        u128::from(head) < share
+    }
 }
 
 #[cfg(test)]
@@ -238,6 +273,22 @@ mod tests {
         assert_eq!(parts.len(), 1);
         let paths: usize = parts[0].units.iter().map(|unit| unit.paths.len()).sum();
         assert_eq!((parts[0].units.len(), paths), (2, 3));
+    }
+
+    #[test]
+    fn a_file_that_equals_a_range_is_dealt_as_a_file_whatever_it_is_called() {
+        let range = |name: &str| {
+            let mut found = file(name, b"same");
+            found.unit.offset = 500;
+            Found { is_range: true, ..found }
+        };
+        for (small, large) in [("a", "b"), ("b", "a")] {
+            let parts = deal(vec![file(small, b"same"), range(large)], 100);
+            assert_eq!((parts.len(), &*parts[0].name), (1, "bucket"));
+            let unit = &parts[0].units[0];
+            let offset = if unit.paths[0].ends_with(small) { 0 } else { 500 };
+            assert_eq!(unit.offset, offset);
+        }
     }
 
     #[test]
@@ -295,6 +346,14 @@ mod tests {
             }
             prop_assert_eq!(at, text.len() as u64);
         }
+    }
+
+    #[test]
+    fn a_line_that_no_buffer_holds_is_cut_as_one_that_it_does() {
+        let lines: Vec<String> = (0..100usize).map(|at| "x".repeat(at * at % 91) + "\n").collect();
+        let text = lines.concat();
+        let narrow = std::io::BufReader::with_capacity(7, text.as_bytes());
+        assert_eq!(line_ranges(narrow, 256).unwrap(), line_ranges(text.as_bytes(), 256).unwrap());
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl PlannedTask {
     pub(crate) fn reads(&self, objects: &HashSet<Digest>) -> bool {
         self.inputs.iter().any(|input| match &input.place {
             Place::Object(digest) => objects.contains(digest),
-            Place::File(_) => false,
+            Place::File(_) | Place::Published(_) => false,
         })
     }
 

@@ -35,13 +35,16 @@ pub struct OutDir {
 pub type Identities = BTreeMap<(String, Kind), Digest>;
 
 impl OutDir {
+    /// The directory of the store, by which a directory of results is known.
+    pub const STORE: &str = ".seedbed";
+
     /// Opens `root`, making it and its store. The store is for its owner's eyes only: it holds raw text.
     ///
     /// # Errors
     /// When something cannot be made.
     pub fn open(root: &Path) -> Result<Self> {
         use std::os::unix::fs::PermissionsExt;
-        let inner = root.join(".seedbed");
+        let inner = root.join(Self::STORE);
         fs::create_dir_all(&inner).at("create", &inner)?;
         fs::set_permissions(&inner, fs::Permissions::from_mode(0o700)).at("protect", &inner)?;
         Ok(Self { root: root.to_owned(), store: Store::open(&inner)? })
@@ -49,7 +52,7 @@ impl OutDir {
 
     /// Results at `root` as they are, to look at: nothing is made, and where there are none everything is still to do.
     pub fn at(root: &Path) -> Self {
-        Self { root: root.to_owned(), store: Store::at(root.join(".seedbed")) }
+        Self { root: root.to_owned(), store: Store::at(root.join(Self::STORE)) }
     }
 
     /// Publishes all artifacts of a step that is done, and adds their identities to `known`.
@@ -69,7 +72,8 @@ impl OutDir {
         let done = Done::of(plan);
         for view in &step.artifacts {
             for file in &view.files {
-                if let Source::File { path, digest, bytes, .. } = &file.source
+                if let Source::File { path, digest, bytes, .. }
+                | Source::Published { path, digest, bytes } = &file.source
                     && !self.store.has_object(digest, *bytes)
                 {
                     self.take(path, digest)?;
@@ -333,17 +337,17 @@ fn part(file: &ArtifactFile, done: &Done<'_>) -> Result<PartRecord> {
                 task,
             })
         }
-        Source::Object { digest, bytes, .. } | Source::File { digest, bytes, .. } => {
-            Ok(PartRecord {
-                path,
-                part,
-                bytes: *bytes,
-                blake3: *digest,
-                rows: None,
-                tokens: None,
-                task: None,
-            })
-        }
+        Source::Object { digest, bytes, .. }
+        | Source::File { digest, bytes, .. }
+        | Source::Published { digest, bytes, .. } => Ok(PartRecord {
+            path,
+            part,
+            bytes: *bytes,
+            blake3: *digest,
+            rows: None,
+            tokens: None,
+            task: None,
+        }),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::key::canonical;
 
-/// The field of a task record that holds BLAKE3 over the canonical JSON of all other fields.
+/// The field of a checked file that holds BLAKE3 over the canonical JSON of all other fields.
 const CHECKSUM: &str = "checksum";
 
 /// Counts of one phase or task by name, such as `read`, `kept`, `gopher_short_doc`.
@@ -75,25 +75,12 @@ impl TaskRecord {
     /// # Errors
     /// When the bytes are no record, a damaged one, or one of a newer version.
     pub fn read(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let mut value = versioned(path, bytes, "task record", "version", Self::VERSION)?;
-        let found = value.as_object_mut().and_then(|fields| fields.remove(CHECKSUM));
-        let expected = Value::from(Digest::of(canonical(&value).as_bytes()).to_string());
-        let record: Self = typed(path, value, "task record")?;
-        if record.version > 1 && found.as_ref() != Some(&expected) {
-            return Err(Error::Format {
-                path: path.to_owned(),
-                found: format!("`{CHECKSUM}`: {}", found.unwrap_or_default()),
-                expected: expected.to_string(),
-            });
-        }
-        Ok(record)
+        checked(path, bytes, "task record", Self::VERSION)
     }
 
     /// The bytes of the file: canonical JSON with a checksum of all else in it.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut value = serde_json::to_value(self).expect("a record has string keys only");
-        value[CHECKSUM] = Digest::of(canonical(&value).as_bytes()).to_string().into();
-        canonical(&value).into_bytes()
+        with_checksum(self)
     }
 }
 
@@ -171,8 +158,15 @@ impl Artifact {
     /// When the bytes are not such a file, or one of a newer version.
     pub fn read(path: &Path, bytes: &[u8]) -> Result<Self> {
         const WHAT: &str = "artifact";
-        let artifact: Self =
-            typed(path, versioned(path, bytes, WHAT, "format_version", Self::VERSION)?, WHAT)?;
+        let value = json(path, bytes, WHAT)?;
+        let found = value["format_version"]
+            .as_u64()
+            .ok_or_else(|| not_a(WHAT, path, "JSON without `format_version`".into()))?;
+        if found > Self::VERSION {
+            let (path, supported) = (path.to_owned(), Self::VERSION);
+            return Err(Error::TooNew { path, what: WHAT, found, supported });
+        }
+        let artifact: Self = typed(path, value, WHAT)?;
         let inside = |part: &&PartRecord| {
             let mut names = Path::new(&part.path).components();
             names.all(|name| matches!(name, std::path::Component::Normal(_)))
@@ -196,23 +190,40 @@ impl Artifact {
     }
 }
 
-/// Reads JSON, looking at its version before anything else.
-fn versioned(
+/// Reads JSON with a `version`, and from version 2 on with a checksum, which is looked at before anything else: what a turned
+/// bit makes look newer is damaged. Without a version it is of version 1.
+pub(crate) fn checked<T: DeserializeOwned>(
     path: &Path,
     bytes: &[u8],
     what: &'static str,
-    field: &str,
     supported: u64,
-) -> Result<Value> {
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|error| not_a(what, path, error.to_string()))?;
-    let found = value[field]
-        .as_u64()
-        .ok_or_else(|| not_a(what, path, format!("JSON without `{field}`")))?;
+) -> Result<T> {
+    let mut value = json(path, bytes, what)?;
+    let sum = value.as_object_mut().and_then(|fields| fields.remove(CHECKSUM));
+    let expected = Value::from(Digest::of(canonical(&value).as_bytes()).to_string());
+    let found = value["version"].as_u64().unwrap_or(1);
+    if (sum.is_some() || found > 1) && sum.as_ref() != Some(&expected) {
+        return Err(Error::Format {
+            path: path.to_owned(),
+            found: format!("`{CHECKSUM}`: {}", sum.unwrap_or_default()),
+            expected: expected.to_string(),
+        });
+    }
     if found > supported {
         return Err(Error::TooNew { path: path.to_owned(), what, found, supported });
     }
-    Ok(value)
+    typed(path, value, what)
+}
+
+/// Canonical JSON with a checksum of all else in it.
+pub(crate) fn with_checksum(written: &impl Serialize) -> Vec<u8> {
+    let mut value = serde_json::to_value(written).expect("it has string keys only");
+    value[CHECKSUM] = Digest::of(canonical(&value).as_bytes()).to_string().into();
+    canonical(&value).into_bytes()
+}
+
+fn json(path: &Path, bytes: &[u8], what: &str) -> Result<Value> {
+    serde_json::from_slice(bytes).map_err(|error| not_a(what, path, error.to_string()))
 }
 
 fn typed<T: DeserializeOwned>(path: &Path, value: Value, what: &str) -> Result<T> {

@@ -33,6 +33,9 @@ impl Results {
                 second = *footer;
                 (path.display().to_string(), Place::File(path.clone()), *offset, *bytes, *digest)
             }
+            Source::Published { path, bytes, digest } => {
+                (path.display().to_string(), Place::Published(path.clone()), 0, *bytes, *digest)
+            }
             Source::Object { digest, bytes, name } => {
                 (name.clone(), Place::Object(*digest), 0, *bytes, *digest)
             }

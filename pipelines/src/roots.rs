@@ -1,7 +1,8 @@
-//! Roots: what a store is to keep. Every run that ends well registers one, and so does every import.
+//! Roots: what a store is to keep. Every run registers one, and so does every import.
 //!
 //! A root of a run names the manifest, the artifacts and, in an object of its own, the keys of all tasks that the plan held:
-//! equal plans share that object. [`crate::gc`] keeps what the newest roots reach.
+//! equal plans share that object. While a run goes on it registers what it has reached so far, so that what an interrupted one
+//! has done is not lost. [`crate::gc`] keeps what the newest roots reach.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,14 +13,20 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::error::{At, Error, Result};
 use crate::plan::Plan;
+use crate::record::{checked, with_checksum};
 use crate::store::Store;
 
-/// The file of a root in the directory of its run.
+/// The file of a root in the directory of a run that ended well.
 pub const FILE: &str = "root.json";
+/// The file of what a run has reached so far; gone when it has ended well.
+pub const SO_FAR: &str = "so-far.json";
 
 /// What a run came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
+    /// [`Root::VERSION`] of the writer.
+    #[serde(default = "Root::first_version")]
+    pub version: u64,
     /// The manifest's name.
     #[serde(default)]
     pub manifest: String,
@@ -30,6 +37,9 @@ pub struct Root {
     /// The object that lists the keys of the plan's tasks; absent in roots of early builds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks: Option<Digest>,
+    /// The keys themselves, as long as the run goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<Digest>,
     /// The object that lists what of their outputs the manifest lets go, as keys are listed; absent if that is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub let_go: Option<Digest>,
@@ -38,16 +48,58 @@ pub struct Root {
     pub states: Vec<Digest>,
 }
 
+impl Root {
+    /// Version of the format. Roots of version 1 have neither a version nor a checksum.
+    pub const VERSION: u64 = 2;
+
+    /// A root of the manifest called `manifest`, which reaches nothing yet.
+    pub fn new(manifest: &str) -> Self {
+        Self { version: Self::VERSION, manifest: manifest.to_owned(), ..Self::default() }
+    }
+
+    fn first_version() -> u64 {
+        1
+    }
+
+    /// Reads the root at `path`; nothing if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, is damaged, or was written by a newer version.
+    pub fn read(path: &Path) -> Result<Option<Self>> {
+        let bytes = match fs::read(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => read.at("read", path)?,
+        };
+        checked(path, &bytes, "root of a run", Self::VERSION).map(Some).map_err(|error| match error
+        {
+            Error::Format { path, found, .. } => {
+                let expected = "the root of a run; `seedbed verify` sets a damaged one aside";
+                Error::Format { path, found, expected: expected.into() }
+            }
+            other => other,
+        })
+    }
+
+    /// The bytes of the file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        with_checksum(self)
+    }
+}
+
 /// Bytes of a digest in a list: 64 hexadecimal digits and a line end.
 const LINE_BYTES: usize = 65;
+
+/// The keys of all tasks of `plan` that are known.
+pub(crate) fn keys(plan: &Plan) -> Vec<Digest> {
+    plan.steps.iter().flat_map(|step| step.tasks()).filter_map(|(_, task)| task.key()).collect()
+}
 
 /// Stores the sorted keys of all tasks of `plan`, and gives the object's name.
 ///
 /// # Errors
 /// When it cannot be written.
 pub(crate) fn keep_keys(store: &Store, plan: &Plan) -> Result<Digest> {
-    let tasks = plan.steps.iter().flat_map(|step| step.tasks());
-    keep_list(store, tasks.filter_map(|(_, task)| task.key()).collect())
+    keep_list(store, keys(plan))
 }
 
 /// Stores which outputs of finished steps the manifest lets go, and gives the object's name; nothing if there are none.
@@ -85,20 +137,33 @@ pub(crate) fn list(store: &Store, list: &Digest) -> Result<Vec<Digest>> {
     text.lines().map(|line| format!("b3:{line}").parse().map_err(|_| wrong())).collect()
 }
 
-/// The directories of all runs with their roots, the newest first; `None` for a run that has not ended well.
+/// A run as the store knows it.
+pub(crate) struct KnownRun {
+    /// Its directory.
+    pub(crate) dir: PathBuf,
+    /// What it reached; nothing if it ended before its first task.
+    pub(crate) root: Option<Root>,
+    /// Whether it ended well.
+    pub(crate) has_ended_well: bool,
+}
+
+/// All runs, the newest first.
 ///
 /// # Errors
-/// When the directory of runs cannot be read.
-pub fn runs(store: &Store) -> Result<Vec<(PathBuf, Option<Root>)>> {
-    let dir = store.root().join("runs");
-    let mut dirs = entries(&dir)?;
+/// When the directory of runs or a root cannot be read.
+pub(crate) fn runs(store: &Store) -> Result<Vec<KnownRun>> {
+    let mut dirs = entries(&store.root().join("runs"))?;
     dirs.sort();
     let read = |dir: PathBuf| {
-        let bytes = fs::read(dir.join(FILE)).ok();
-        let root = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        (dir, root)
+        let root = Root::read(&dir.join(FILE))?;
+        let has_ended_well = root.is_some();
+        let root = match root {
+            None => Root::read(&dir.join(SO_FAR))?,
+            ended => ended,
+        };
+        Ok(KnownRun { dir, root, has_ended_well })
     };
-    Ok(dirs.into_iter().rev().map(read).collect())
+    dirs.into_iter().rev().map(read).collect()
 }
 
 /// Registers an imported artifact.

@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result, TaskError};
 use crate::explain::LastRun;
 use crate::gc;
+use crate::kind::Kind;
 use crate::log::RunLog;
 use crate::manifest::Manifest;
 use crate::plan::{Plan, PlannedStep, PlannedTask, State};
@@ -71,7 +72,7 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         let in_use = self.out.store.share()?;
         let mut planner = Planner::new(self.manifest, self.base, &self.out.store)?;
         let mut log = RunLog::create(&self.out.store)?;
-        let mut summary = Root { manifest: self.manifest.name.clone(), ..Root::default() };
+        let mut summary = Root::new(&self.manifest.name);
         let mut published = Identities::new();
         let mut tried = BTreeSet::new();
         self.out.store.sweep()?;
@@ -83,12 +84,14 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             self.check_only(&plan, only)?;
             self.publish(&plan, &mut published, observer)?;
             let ready = ready(&plan, only);
+            summary.states = self.settle_states(&plan)?;
+            summary.artifacts = names(&published);
             if ready.is_empty() {
                 summary.tasks = Some(roots::keep_keys(&self.out.store, &plan)?);
                 summary.let_go = roots::keep_let_go(&self.out.store, &plan)?;
-                summary.states = self.settle_states(&plan)?;
                 break;
             }
+            log.so_far(&Root { keys: roots::keys(&plan), ..summary.clone() })?;
             if let Some((step, phase, task)) =
                 ready.iter().find(|(_, _, task)| tried.contains(&task.key()))
             {
@@ -113,10 +116,6 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
             }
             planner.forget_records();
         }
-        summary.artifacts = published
-            .iter()
-            .map(|((step, kind), identity)| (format!("{step}/{kind}"), *identity))
-            .collect();
         log.root(&summary)?;
         drop(in_use);
         if summary.let_go.is_some() {
@@ -263,6 +262,14 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         })?;
         logged.map(|()| failures)
     }
+}
+
+/// Identities of artifacts by `step/kind`.
+fn names(published: &Identities) -> BTreeMap<String, Digest> {
+    let named = |((step, kind), identity): (&(String, Kind), &Digest)| {
+        (format!("{step}/{kind}"), *identity)
+    };
+    published.iter().map(named).collect()
 }
 
 fn inputs_are_published(step: &PlannedStep, published: &Identities) -> bool {

@@ -122,7 +122,7 @@ pub struct FileSet {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
-    /// A stretch of a file that was there before.
+    /// A stretch of a file that was there before, and may change.
     File {
         /// The file.
         path: PathBuf,
@@ -134,6 +134,15 @@ pub enum Source {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         footer: Option<Stretch>,
         /// BLAKE3 of the stretch, the footer's bytes behind the others.
+        digest: Digest,
+    },
+    /// A file of an artifact that was published elsewhere. It never changes.
+    Published {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        bytes: u64,
+        /// BLAKE3 of it.
         digest: Digest,
     },
     /// What a task wrote, or will write.

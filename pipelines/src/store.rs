@@ -14,6 +14,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 mod attempts;
 mod states;
@@ -24,6 +25,9 @@ pub use states::TrainingState;
 use crate::digest::Digest;
 use crate::error::{At, Error, Result};
 use crate::record::TaskRecord;
+
+/// How long whoever works with a store waits for a collection to end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A store on disk.
 #[derive(Clone, Debug)]
@@ -58,13 +62,21 @@ impl Store {
     /// Keeps the store from being collected, for as long as the file lives.
     ///
     /// # Errors
-    /// When it is being collected now.
+    /// When it is being collected, and still is after a while: runs collect at their end what they let go.
     pub fn share(&self) -> Result<File> {
         let (_, lock) = self.lock_file()?;
-        match lock.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Err(Error::InUse { path: self.root.clone() }),
-            // Where there are no locks, age protects what a run has just made.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(lock),
+        let begun = Instant::now();
+        loop {
+            match lock.try_lock_shared() {
+                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(PATIENCE / 100);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::BeingCollected { path: self.root.clone() });
+                }
+                // Where there are no locks, age protects what a run has just made.
+                Ok(()) | Err(TryLockError::Error(_)) => return Ok(lock),
+            }
         }
     }
 
@@ -151,6 +163,15 @@ impl Store {
             Err(_) => "; remove it, and the next run makes it anew",
         };
         Error::Damaged { path, expected: *object, found, advice }
+    }
+
+    /// Sets a damaged file of a run aside.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub(crate) fn set_aside(&self, path: &Path) -> Result<()> {
+        let inside = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy();
+        move_into_place(path, &self.root.join("quarantine").join(inside.replace('/', "-")))
     }
 
     /// Removes the published directories that hold `object`, which a hard link may have damaged too.
@@ -345,8 +366,7 @@ mod tests {
             store.finish_task(&record).unwrap();
             assert_eq!(store.task(&record.key).unwrap(), Some(record.clone()));
         }
-        let newer = fs::read_to_string(&path).unwrap().replace("\"version\":2", "\"version\":3");
-        fs::write(&path, newer).unwrap();
+        fs::write(&path, TaskRecord { version: 3, ..record.clone() }.to_bytes()).unwrap();
         assert!(matches!(store.task(&record.key), Err(Error::TooNew { found: 3, .. })));
     }
 

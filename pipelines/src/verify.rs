@@ -17,7 +17,7 @@ use crate::gc::fanned;
 use crate::plan::{Plan, PlannedStep, PlannedTask, State};
 use crate::publish::OutDir;
 use crate::record::{Artifact, TaskRecord};
-use crate::roots::entries;
+use crate::roots::{self, Root, entries};
 use crate::run::Run;
 use crate::seed::{Permutation, Seed};
 use crate::stage::Stage;
@@ -35,6 +35,8 @@ pub struct Checked {
     pub records: u64,
     /// Published directories read.
     pub artifacts: u64,
+    /// Roots of runs read.
+    pub runs: u64,
     /// What was damaged, one line each, sorted. It was set aside or withdrawn; the next run makes it anew.
     pub damaged: Vec<String>,
 }
@@ -85,6 +87,19 @@ pub fn check(out: &OutDir, cancel: &Cancel) -> Result<Checked> {
         }
         Ok(())
     })?;
+    let mut runs = 0;
+    for dir in entries(&store.root().join("runs"))? {
+        for name in [roots::FILE, roots::SO_FAR] {
+            let path = dir.join(name);
+            match Root::read(&path) {
+                Err(error @ Error::Format { .. }) => {
+                    say(error.to_string());
+                    store.set_aside(&path)?;
+                }
+                read => runs += u64::from(read?.is_some()),
+            }
+        }
+    }
     let mut damaged = damaged.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     damaged.sort();
     Ok(Checked {
@@ -92,6 +107,7 @@ pub fn check(out: &OutDir, cancel: &Cancel) -> Result<Checked> {
         bytes: bytes.into_inner(),
         records: records.len() as u64,
         artifacts: published.len() as u64,
+        runs,
         damaged,
     })
 }

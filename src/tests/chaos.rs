@@ -50,6 +50,10 @@ fn files(project: &Project) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
         kept(project, "out").into_iter().map(|name| root.join(name)).collect();
     files.extend(["digests", "last/clean.json"].map(|name| root.join(name)));
+    let runs = fs::read_dir(root.join("runs")).into_iter().flatten().flatten();
+    files.extend(
+        runs.flat_map(|run| ["root.json", "so-far.json"].map(|name| run.path().join(name))),
+    );
     files.retain(|path| fs::metadata(path).is_ok_and(|found| found.len() > 0));
     files
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use pipelines::seed::Seed;
 
 use crate::project::{Project, documents};
+use crate::store::{DELETE, kept};
 use crate::training;
 
 /// Kills a test; more with `SEEDBED_KILLS=N`.
@@ -164,6 +165,28 @@ fn data_stages_survive_kills() {
 #[test]
 fn interrupted_data_stages_say_so_and_go_on() {
     check_interrupted(&data(8), ["clean/extract/", "clean/measure/", "shards/"]);
+}
+
+#[test]
+fn gc_takes_nothing_of_an_interrupted_run() {
+    let project = training::project(400, 40);
+    while !interrupted(&project, "out", "base/train", Victim::Program) {
+        std::fs::remove_dir_all(project.path("out")).unwrap();
+    }
+    let resumes = project.seedbed(&["plan"]);
+    assert!(resumes.contains("base/train") || resumes.contains("resumes at"), "{resumes}");
+    let before = kept(&project, "out");
+    project.seedbed(&DELETE);
+    assert_eq!((kept(&project, "out"), project.seedbed(&["plan"])), (before, resumes));
+    project.seedbed(&["run", "--quiet"]);
+    project.seedbed(&["run", "--quiet", "--out", "calm"]);
+    project.seedbed(&DELETE);
+    assert!(project.artifacts("out") == project.artifacts("calm"));
+    assert_eq!(
+        kept(&project, "out"),
+        kept(&project, "calm"),
+        "what the interrupted run left stays"
+    );
 }
 
 #[test]

@@ -102,6 +102,36 @@ fn gc_keeps_training_states_and_imported_artifacts() {
 }
 
 #[test]
+fn gc_takes_a_damaged_root_for_damage_and_not_for_none() {
+    let project = project();
+    let runs = fs::read_dir(project.path("out/.seedbed/runs")).unwrap();
+    let root = runs.map(|run| run.unwrap().path().join("root.json")).next().unwrap();
+    let before = kept(&project, "out");
+    let text = fs::read_to_string(&root).unwrap();
+    fs::write(&root, text.replacen("\"manifest\":\"store\"", "\"manifest\":\"stone\"", 1)).unwrap();
+    let error = project.refused(&DELETE);
+    assert!(error.contains("root.json") && error.contains("`seedbed verify`"), "{error}");
+    assert_eq!(kept(&project, "out"), before);
+    let error = project.refused(&["verify"]);
+    assert!(error.contains("1 damaged"), "{error}");
+    project.seedbed(&["run", "--quiet"]);
+    project.seedbed(&DELETE);
+    assert_eq!(kept(&project, "out"), before);
+}
+
+#[test]
+fn wildcards_pass_over_results() {
+    let project = Project::new(&MANIFEST.replace("data/*.jsonl", "**/*.jsonl"));
+    project.write("data/1.jsonl", text(1).as_bytes());
+    project.write("data/.hidden/2.jsonl", text(2).as_bytes());
+    project.seedbed(&["run", "--quiet"]);
+    project.write("out/clean/3.jsonl", text(3).as_bytes());
+    assert!(project.seedbed(&["run"]).starts_with("nothing to do"));
+    project.write("pipeline.toml", MANIFEST.replace("data", "out/clean").as_bytes());
+    assert!(!project.seedbed(&["run", "--out", "other"]).starts_with("nothing to do"));
+}
+
+#[test]
 fn gc_removes_nothing_while_a_run_is_under_way() {
     let project = project();
     let in_use = Store::open(project.path("out/.seedbed")).unwrap().share().unwrap();
