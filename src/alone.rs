@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 use crate::cli::Voice;
 use crate::implied;
-use crate::run::{EngineArgs, make};
+use crate::run::{EngineArgs, Work};
 use crate::stages::Stage;
 
 #[derive(Args)]
@@ -55,7 +55,9 @@ impl Command {
         let mut manifest = Manifest::new(stage, self.seed, steps);
         manifest.validate()?;
         implied::write_out(&mut manifest).map_err(anyhow::Error::msg)?;
-        make(&manifest, Path::new(""), &self.out, None, self.engine, self.voice).map(|_| ())
+        let (base, out) = (Path::new(""), &self.out);
+        let work = Work { manifest: &manifest, base, out, place: None };
+        work.make(None, self.engine, self.voice).map(|_| ())
     }
 }
 

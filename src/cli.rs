@@ -97,11 +97,14 @@ impl Command {
     }
 }
 
+/// The manifest of commands that are not told another.
+pub const MANIFEST: &str = "pipeline.toml";
+
 /// A manifest, and where its results go.
 #[derive(Args)]
 pub struct Place {
     /// The manifest
-    #[arg(default_value = "pipeline.toml")]
+    #[arg(default_value = MANIFEST)]
     pub manifest: PathBuf,
     #[command(flatten)]
     pub out: Out,
@@ -111,8 +114,13 @@ impl Place {
     /// The results of earlier runs.
     ///
     /// # Errors
-    /// When there are none.
+    /// When there are none, or the manifest that they are beside of is not there.
     pub fn results(&self) -> anyhow::Result<OutDir> {
+        anyhow::ensure!(
+            self.manifest.exists() || self.out.out.is_some(),
+            "cannot read {}: found no such file, expected a manifest, or its results (--out)",
+            self.manifest.display()
+        );
         let root = self.out.for_manifest(&self.manifest);
         anyhow::ensure!(
             root.join(OutDir::STORE).is_dir(),

@@ -5,7 +5,7 @@ use clap::Args;
 use pipelines::explain::LastRun;
 use pipelines::plan::{PlannedTask, State};
 
-use crate::cli::{Out, Place};
+use crate::cli::{MANIFEST, Out, Place};
 use crate::{plan, show};
 
 #[derive(Args)]
@@ -13,7 +13,7 @@ pub struct Command {
     /// The step, or one of its tasks: STEP/PART
     what: String,
     /// The manifest
-    #[arg(long, default_value = "pipeline.toml")]
+    #[arg(long, default_value = MANIFEST)]
     manifest: std::path::PathBuf,
     #[command(flatten)]
     out: Out,

@@ -72,48 +72,68 @@ fn available_memory() -> u64 {
 impl Command {
     pub fn run(self) -> anyhow::Result<()> {
         let manifest = implied::read(&self.place.manifest)?;
-        let out = self.place.out.for_manifest(&self.place.manifest);
-        let base = base_of(&self.place.manifest);
-        make(&manifest, &base, &out, self.only.as_deref(), self.engine, self.voice).map(|_| ())
+        let work = Work {
+            manifest: &manifest,
+            base: &base_of(&self.place.manifest),
+            out: &self.place.out.for_manifest(&self.place.manifest),
+            place: Some(&self.place),
+        };
+        work.make(self.only.as_deref(), self.engine, self.voice).map(|_| ())
     }
 }
 
-/// Runs `manifest`, and says what came of it.
-pub fn make(
-    manifest: &Manifest<Stage>,
-    base: &Path,
-    out: &Path,
-    only: Option<&str>,
-    engine: EngineArgs,
-    voice: Voice,
-) -> anyhow::Result<Root> {
-    let cancel = stop_on_signals()?;
-    let out = OutDir::open(out)?;
-    let mut progress = Progress::new(voice);
-    let run = Run { manifest, base, out: &out };
-    let summary = run.run(&engine.local()?, only, &cancel, &mut progress);
-    progress.end();
-    // A run is what it is, whether its page can be written or not.
-    let page = report::write_newest(&out).unwrap_or_else(|error| {
-        eprintln!("no page of this run: {error:#}");
-        None
-    });
-    let page = page.map(|page| page.display().to_string());
-    if let (Err(_), Some(page), false) = (&summary, &page, voice.quiet || voice.json) {
-        show::line(format!("what came of it: {page}"))?;
-    }
-    let summary = summary?;
-    if voice.json {
-        let mut evaluations = BTreeMap::new();
-        for step in evaluated(&summary) {
-            evaluations.insert(step, results(&out.root, step)?);
+/// What a command makes.
+pub struct Work<'a> {
+    /// The steps.
+    pub manifest: &'a Manifest<Stage>,
+    /// What their paths are relative to.
+    pub base: &'a Path,
+    /// Where results go.
+    pub out: &'a Path,
+    /// How other commands name it, if a file holds the manifest.
+    pub place: Option<&'a Place>,
+}
+
+impl Work<'_> {
+    /// Makes it, or `only` one step, and says what came of it.
+    ///
+    /// # Errors
+    /// When something of it fails.
+    pub fn make(
+        &self,
+        only: Option<&str>,
+        engine: EngineArgs,
+        voice: Voice,
+    ) -> anyhow::Result<Root> {
+        let cancel = stop_on_signals()?;
+        let out = OutDir::open(self.out)?;
+        let mut progress = Progress::new(voice);
+        let run = Run { manifest: self.manifest, base: self.base, out: &out };
+        let summary = run.run(&engine.local()?, only, &cancel, &mut progress);
+        progress.end();
+        // A run is what it is, whether its page can be written or not.
+        let page = report::write_newest(&out, self.place).unwrap_or_else(|error| {
+            eprintln!("no page of this run: {error:#}");
+            None
+        });
+        let page = page.map(|page| page.display().to_string());
+        if let (Err(_), Some(page), false) = (&summary, &page, voice.quiet || voice.json) {
+            show::line(format!("what came of it: {page}"))?;
         }
-        let line = serde_json::json!({ "summary": summary, "results": evaluations, "page": page });
-        show::line(serde_json::to_string(&line)?)?;
-    } else if !voice.quiet {
-        say(&out, &summary, page.as_deref())?;
+        let summary = summary?;
+        if voice.json {
+            let mut evaluations = BTreeMap::new();
+            for step in evaluated(&summary) {
+                evaluations.insert(step, results(&out.root, step)?);
+            }
+            let line =
+                serde_json::json!({ "summary": summary, "results": evaluations, "page": page });
+            show::line(serde_json::to_string(&line)?)?;
+        } else if !voice.quiet {
+            say(&out, &summary, page.as_deref())?;
+        }
+        Ok(summary)
     }
-    Ok(summary)
 }
 
 /// What ran, where it stands, where the page is, and the results of every evaluation.

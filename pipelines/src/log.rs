@@ -173,8 +173,9 @@ impl RunLog {
             Event::Started { task, .. } => _ = self.tasks.insert(group, task.clone()),
             Event::Note { .. } | Event::Finished { .. } | Event::Failed { .. } => {}
         }
-        let line = serde_json::json!({ "time": now(), "event": event });
-        writeln!(self.log, "{line}").at("write", &self.dir)
+        // One write, so that a kill hardly ever tears a line.
+        let line = serde_json::json!({ "time": now(), "event": event }).to_string() + "\n";
+        self.log.write_all(line.as_bytes()).at("write", &self.dir)
     }
 
     fn measured(&mut self, group: usize, line: &Value) -> Result<()> {
@@ -301,6 +302,14 @@ impl LoggedRun {
     /// When it cannot be read.
     pub fn root(&self) -> Result<Option<Root>> {
         Root::read(&self.dir.join(roots::FILE))
+    }
+
+    /// What it has reached so far; nothing of a run that ended well, or before its first task.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn so_far(&self) -> Result<Option<Root>> {
+        Root::read(&self.dir.join(roots::SO_FAR))
     }
 
     /// What happened, in order, and how many lines cannot be understood, such as one that was cut.

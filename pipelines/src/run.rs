@@ -70,58 +70,31 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         observer: &mut dyn Observer,
     ) -> Result<Root> {
         let in_use = self.out.store.share()?;
-        let mut planner = Planner::new(self.manifest, self.base, &self.out.store)?;
-        let mut log = RunLog::create(&self.out.store)?;
-        let mut summary = Root::new(&self.manifest.name);
-        let mut published = Identities::new();
-        let mut tried = BTreeSet::new();
+        let mut under_way = UnderWay::begin(self, only)?;
         self.out.store.sweep()?;
-        loop {
-            let plan = planner.plan()?;
-            if tried.is_empty() {
-                log.start(self.manifest, only, &plan)?;
-            }
-            self.check_only(&plan, only)?;
-            self.publish(&plan, &mut published, observer)?;
+        let root = loop {
+            let plan = under_way.look(observer)?;
             let ready = ready(&plan, only);
-            summary.states = self.settle_states(&plan)?;
-            summary.artifacts = names(&published);
             if ready.is_empty() {
-                summary.tasks = Some(roots::keep_keys(&self.out.store, &plan)?);
-                summary.let_go = roots::keep_let_go(&self.out.store, &plan)?;
-                break;
+                break under_way.end(&plan)?;
             }
-            log.so_far(&Root { keys: roots::keys(&plan), ..summary.clone() })?;
-            if let Some((step, phase, task)) =
-                ready.iter().find(|(_, _, task)| tried.contains(&task.key()))
-            {
-                let task = format!("{}/{phase}/{}", step.name, task.task.name);
-                return Err(Error::NotKept { task });
-            }
-            tried.extend(ready.iter().map(|(_, _, task)| task.key()));
-            let array = self.array(&ready, engine.workers(), engine.memory());
-            let list = log.freeze(&array)?;
-            observer.wave(&tally(&ready));
-            let failures = self.wave(engine, &array, &list, cancel, observer, &mut log)?;
-            for (phase, count) in tally(&ready) {
-                *summary.ran.entry(phase).or_default() += count;
-            }
+            let failures = under_way.wave(&plan, &ready, engine, cancel, observer)?;
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
             let failed = failures.len();
             if let Some((task, message)) = failures.into_iter().next() {
+                // What else the wave has finished is published all the same; if that fails too, it is not what to tell.
+                let _ = under_way.look(observer).and_then(|plan| under_way.register(&plan));
                 let planned = ready.len();
                 return Err(Error::TasksFailed { failed, planned, task, message });
             }
-            planner.forget_records();
-        }
-        log.root(&summary)?;
+        };
         drop(in_use);
-        if summary.let_go.is_some() {
+        if root.let_go.is_some() {
             gc::let_go(self.out, &self.manifest.retention)?;
         }
-        Ok(summary)
+        Ok(root)
     }
 
     /// What [`run`](Run::run) would do now.
@@ -234,15 +207,84 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
         };
         array.run_again(0, report, cancel)
     }
+}
 
+/// A run that goes on.
+struct UnderWay<'r, S> {
+    run: &'r Run<'r, S>,
+    only: Option<&'r str>,
+    planner: Planner<'r, S>,
+    log: RunLog,
+    root: Root,
+    published: Identities,
+    tried: BTreeSet<Option<Digest>>,
+}
+
+impl<'r, S: Stage + Clone + Serialize> UnderWay<'r, S> {
+    fn begin(run: &'r Run<'r, S>, only: Option<&'r str>) -> Result<Self> {
+        Ok(Self {
+            run,
+            only,
+            planner: Planner::new(run.manifest, run.base, &run.out.store)?,
+            log: RunLog::create(&run.out.store)?,
+            root: Root::new(&run.manifest.name),
+            published: Identities::new(),
+            tried: BTreeSet::new(),
+        })
+    }
+
+    /// Plans anew, and publishes what has become done.
+    fn look(&mut self, observer: &mut dyn Observer) -> Result<Plan> {
+        self.planner.forget_records();
+        let plan = self.planner.plan()?;
+        if self.tried.is_empty() {
+            self.log.start(self.run.manifest, self.only, &plan)?;
+        }
+        self.run.check_only(&plan, self.only)?;
+        self.run.publish(&plan, &mut self.published, observer)?;
+        self.root.artifacts = names(&self.published);
+        self.root.states = self.run.settle_states(&plan)?;
+        Ok(plan)
+    }
+
+    /// Registers what has been reached so far.
+    fn register(&self, plan: &Plan) -> Result<()> {
+        self.log.so_far(&Root { keys: roots::keys(plan), ..self.root.clone() })
+    }
+
+    /// Runs the tasks that can run now, and gives those that failed with their messages.
     fn wave(
-        &self,
+        &mut self,
+        plan: &Plan,
+        ready: &[(&PlannedStep, &'static str, &PlannedTask)],
         engine: &dyn Engine<S>,
-        array: &TaskArray<S>,
-        list: &Path,
         cancel: &Cancel,
         observer: &mut dyn Observer,
-        log: &mut RunLog,
+    ) -> Result<Vec<(String, String)>> {
+        let again = ready.iter().find(|(_, _, task)| self.tried.contains(&task.key()));
+        if let Some((step, phase, task)) = again {
+            let task = format!("{}/{phase}/{}", step.name, task.task.name);
+            return Err(Error::NotKept { task });
+        }
+        self.tried.extend(ready.iter().map(|(_, _, task)| task.key()));
+        self.register(plan)?;
+        let array = self.run.array(ready, engine.workers(), engine.memory());
+        let list = self.log.freeze(&array)?;
+        observer.wave(&tally(ready));
+        let failures = self.hear(&array, &list, engine, cancel, observer)?;
+        for (phase, count) in tally(ready) {
+            *self.root.ran.entry(phase).or_default() += count;
+        }
+        Ok(failures)
+    }
+
+    fn hear(
+        &mut self,
+        array: &TaskArray<S>,
+        list: &Path,
+        engine: &dyn Engine<S>,
+        cancel: &Cancel,
+        observer: &mut dyn Observer,
     ) -> Result<Vec<(String, String)>> {
         let mut failures = Vec::new();
         let mut logged = Ok(());
@@ -256,11 +298,20 @@ impl<S: Stage + Clone + Serialize> Run<'_, S> {
                 _ => {}
             }
             if logged.is_ok() {
-                logged = log.event(group, &event);
+                logged = self.log.event(group, &event);
             }
             observer.event(group, &event);
         })?;
         logged.map(|()| failures)
+    }
+
+    /// Registers what was made, now that nothing is left to run.
+    fn end(mut self, plan: &Plan) -> Result<Root> {
+        let store = &self.run.out.store;
+        self.root.tasks = Some(roots::keep_keys(store, plan)?);
+        self.root.let_go = roots::keep_let_go(store, plan)?;
+        self.log.root(&self.root)?;
+        Ok(self.root)
     }
 }
 

@@ -8,9 +8,9 @@ use clap::Args;
 
 use super::verdict::verdicts;
 use super::{SampleSize, Summary, write_sample};
-use crate::cli::Voice;
+use crate::cli::{Out, Place, Voice};
 use crate::implied;
-use crate::run::{EngineArgs, make, results};
+use crate::run::{EngineArgs, Work, results};
 use crate::show;
 
 const MANIFEST: &str = include_str!("../../pipelines/quickstart.toml");
@@ -51,7 +51,9 @@ impl Command {
             introduce(&dir, &path, &sample)?;
         }
         let out = dir.join("out");
-        let summary = make(&manifest, &dir, &out, None, self.engine, self.voice)?;
+        let place = Place { manifest: path, out: Out { out: None } };
+        let work = Work { manifest: &manifest, base: &dir, out: &out, place: Some(&place) };
+        let summary = work.make(None, self.engine, self.voice)?;
         let corpus = summary.artifacts.get("clean/documents");
         if let (false, Some(corpus)) = (self.voice.quiet || self.voice.json, corpus) {
             let (report, entities) = (results(&out, "report")?, results(&out, "entities")?);

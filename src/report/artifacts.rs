@@ -1,12 +1,15 @@
 //! The artifacts of a run, opened.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pipelines::digest::Digest;
+use pipelines::error::Result;
+use pipelines::input::Mapped;
 use pipelines::kind::Kind;
 use pipelines::publish::OutDir;
 use pipelines::record::Artifact;
+use pipelines::table::{Row, TableReader};
 
 use super::history::History;
 
@@ -50,23 +53,11 @@ pub struct Artifacts {
 }
 
 impl Artifacts {
-    /// What the run made or found made: all of one that ended well, else those of the steps that are done.
+    /// What the run made or found made, up to where it ended.
     pub fn of(out: &OutDir, history: &History) -> Self {
         let mut artifacts = Self { opened: Vec::new(), missing: Vec::new() };
         for step in &history.start.steps {
-            let identities = match &history.root {
-                Some(root) => root
-                    .artifacts
-                    .iter()
-                    .filter(|(name, _)| {
-                        name.split_once('/').is_some_and(|(name, _)| name == step.name)
-                    })
-                    .map(|(_, identity)| *identity)
-                    .collect(),
-                None if history.is_done(step) => published(&out.root.join(&step.name)),
-                None => Vec::new(),
-            };
-            for identity in identities {
+            for identity in history.artifacts_of(step) {
                 match open(out, &step.name, identity) {
                     Ok(opened) => artifacts.opened.push(opened),
                     Err(error) => artifacts.missing.push(format!("{}: {error:#}", step.name)),
@@ -101,14 +92,20 @@ fn open(out: &OutDir, step: &str, identity: Digest) -> anyhow::Result<Opened> {
     Ok(Opened { step: step.to_owned(), identity, dir, artifact })
 }
 
-/// The identities that the links in a step's directory point at, by kind.
-fn published(dir: &Path) -> Vec<Digest> {
-    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
-    let mut links: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    links.sort();
-    let identity = |link: &PathBuf| {
-        let target = fs::read_link(link).ok()?;
-        format!("b3:{}", target.file_name()?.to_str()?).parse().ok()
-    };
-    links.iter().filter_map(identity).collect()
+/// Hands rows of tables to `take`, one after the other, until it has enough.
+///
+/// # Errors
+/// When a table cannot be read.
+pub fn rows<R: Row>(
+    files: impl Iterator<Item = PathBuf>,
+    mut take: impl FnMut(R) -> bool,
+) -> Result<()> {
+    for path in files {
+        for rows in TableReader::<R>::open(&Mapped::whole(path)?)? {
+            if !rows?.into_iter().all(&mut take) {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }

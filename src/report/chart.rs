@@ -134,14 +134,24 @@ fn range(values: impl Iterator<Item = f64>, room: f64) -> Range<f64> {
     least - room..most + room
 }
 
-/// At most [`MAX_POINTS`] of the points, the first and the last among them.
+/// At most [`MAX_POINTS`] of the points: the first, the last, and the least and the greatest of each stretch between, so that no
+/// spike is lost.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let every = points.len().div_ceil(MAX_POINTS).max(1);
-    let mut kept: Vec<(f64, f64)> = points.iter().step_by(every).copied().collect();
-    if let Some(last) = points.last().filter(|last| kept.last() != Some(last)) {
-        kept.truncate(MAX_POINTS - 1);
-        kept.push(*last);
+    let [first, between @ .., last] = points else { return points.to_vec() };
+    if points.len() <= MAX_POINTS {
+        return points.to_vec();
     }
+    let stretch = between.len().div_ceil((MAX_POINTS - 2) / 2);
+    let mut kept = vec![*first];
+    for points in between.chunks(stretch) {
+        let by_value = |one: &&(f64, f64), other: &&(f64, f64)| one.1.total_cmp(&other.1);
+        let (least, greatest) = (points.iter().min_by(by_value), points.iter().max_by(by_value));
+        let mut ends: Vec<(f64, f64)> = least.into_iter().chain(greatest).copied().collect();
+        ends.sort_by(|one, other| one.0.total_cmp(&other.0));
+        ends.dedup();
+        kept.extend(ends);
+    }
+    kept.push(*last);
     kept
 }
 
@@ -188,12 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn long_curves_are_thinned_and_keep_their_ends() {
-        let points = |count: u32| (0..count).map(|x| (f64::from(x), 0.0)).collect::<Vec<_>>();
+    fn long_curves_are_thinned_and_keep_their_ends_and_spikes() {
+        let value = |x: u32| if x == 333 { 9.0 } else { f64::from(x % 2) };
+        let points = |count: u32| (0..count).map(|x| (f64::from(x), value(x))).collect::<Vec<_>>();
         for count in [0, 1, 399, 400, 401, 799, 800, 100_001] {
             let (all, kept) = (points(count), thinned(&points(count)));
             assert!(kept.len() <= MAX_POINTS, "{count}: {}", kept.len());
             assert_eq!((kept.first(), kept.last()), (all.first(), all.last()), "{count}");
+            assert_eq!(kept.contains(&(333.0, 9.0)), count > 333, "{count}");
         }
     }
 }

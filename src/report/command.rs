@@ -12,7 +12,8 @@ use pipelines::publish::OutDir;
 
 use super::history::{self, End, History};
 use super::page::{Page, Samples, mark};
-use crate::cli::Place;
+use super::provenance::Again;
+use crate::cli::{MANIFEST, Out, Place};
 use crate::show;
 
 /// The page that a run leaves beside its results. No step has such a name.
@@ -22,11 +23,13 @@ const MARK_WITHIN: u64 = 4096;
 
 #[derive(Args)]
 pub struct Command {
-    #[command(flatten)]
-    place: Place,
     /// The run, by its name or the beginning of it [default: the newest that ran something]
-    #[arg(long, value_name = "RUN")]
     run: Option<String>,
+    /// The manifest
+    #[arg(long, default_value = MANIFEST)]
+    manifest: PathBuf,
+    #[command(flatten)]
+    out: Out,
     /// Where the page goes [default: `report.html` beside the results]
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
@@ -37,13 +40,15 @@ pub struct Command {
 
 impl Command {
     pub fn run(self) -> anyhow::Result<()> {
-        let out = self.place.results()?;
+        let place = Place { manifest: self.manifest, out: self.out };
+        let out = place.results()?;
         let run = match &self.run {
             Some(name) => history::named(&out.store, name)?,
             None => history::newest(&out.store)?,
         };
         let path = self.page.unwrap_or_else(|| out.root.join(PAGE));
-        write(&out, &History::read(&run)?, self.samples, &path)?;
+        let again = Again::of(&out, Some(&place));
+        write(&Page::gather(&out, &History::read(&run)?, self.samples, again), &path)?;
         show::line(path.display())
     }
 }
@@ -53,7 +58,7 @@ impl Command {
 ///
 /// # Errors
 /// When the log cannot be read, or the page cannot be written.
-pub fn write_newest(out: &OutDir) -> anyhow::Result<Option<PathBuf>> {
+pub fn write_newest(out: &OutDir, place: Option<&Place>) -> anyhow::Result<Option<PathBuf>> {
     let newest = LoggedRun::all(&out.store)?.into_iter().next();
     if newest.and_then(|run| run.pid()) != Some(std::process::id()) {
         return Ok(None);
@@ -62,7 +67,8 @@ pub fn write_newest(out: &OutDir) -> anyhow::Result<Option<PathBuf>> {
     let run = history::newest(&out.store)?;
     // Before the log is read, which may be long.
     if run.root()?.is_none() || !stands(&path, &mark(run.name(), End::Well)) {
-        write(out, &History::read(&run)?, Samples::Kept, &path)?;
+        let again = Again::of(out, place);
+        write(&Page::gather(out, &History::read(&run)?, Samples::Kept, again), &path)?;
     }
     Ok(Some(path))
 }
@@ -75,8 +81,7 @@ fn stands(path: &Path, mark: &str) -> bool {
 }
 
 /// Writes the page, whole or not at all; for its owner alone if there is text of the data on it.
-fn write(out: &OutDir, history: &History, samples: Samples, path: &Path) -> anyhow::Result<()> {
-    let page = Page::gather(out, history, samples);
+fn write(page: &Page, path: &Path) -> anyhow::Result<()> {
     let html = page.html()?;
     let name = path.file_name().context("`--page` names no file")?.to_string_lossy();
     let fresh = path.with_file_name(format!(".{name}.part"));

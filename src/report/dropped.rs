@@ -7,18 +7,17 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use pipelines::error::Result;
-use pipelines::input::Mapped;
 use pipelines::kind::Kind;
 use pipelines::publish::OutDir;
+use pipelines::table::Row;
 use pipelines::table::decisions::{Decision, Outcome};
 use pipelines::table::documents::{Document, Extracted, RowKey};
 use pipelines::table::sources::SourceRow;
-use pipelines::table::{Row, TableReader};
 use serde::Serialize;
 
-use super::artifacts::{Artifacts, Opened};
+use super::artifacts::{Artifacts, Opened, rows};
 use super::counts::{MAX_RULES, percent};
-use super::page::{Samples, excerpt, number};
+use super::page::{Samples, excerpt, number, short};
 
 /// Samples of each rule, and of what is kept.
 const MAX_SAMPLES: usize = 3;
@@ -26,8 +25,9 @@ const MAX_SAMPLES: usize = 3;
 const MAX_ROWS: u64 = 100_000;
 /// Files that are opened for them.
 const MAX_FILES: usize = 256;
-/// Letters of a text.
+/// Letters of a text, and of a path.
 const MAX_LETTERS: usize = 500;
+const MAX_PATH: usize = 200;
 
 /// What a step dropped.
 #[derive(Debug, Serialize)]
@@ -178,22 +178,17 @@ fn take_counts<'a>(
 }
 
 /// Hands the first rows of the first tables to `take`, until it has enough; says how many rows those were.
-pub fn first_rows<R: Row>(
+fn first_rows<R: Row>(
     files: impl Iterator<Item = PathBuf>,
     most: u64,
     mut take: impl FnMut(R) -> bool,
 ) -> Result<u64> {
     let mut seen = 0;
-    for path in files.take(MAX_FILES) {
-        for rows in TableReader::<R>::open(&Mapped::whole(path)?)? {
-            for row in rows? {
-                if seen == most || !take(row) {
-                    return Ok(seen);
-                }
-                seen += 1;
-            }
-        }
-    }
+    rows(files.take(MAX_FILES), |row| {
+        let goes_on = seen < most && take(row);
+        seen += u64::from(goes_on);
+        goes_on
+    })?;
     Ok(seen)
 }
 
@@ -229,10 +224,6 @@ fn note(reasons: &mut BTreeMap<(String, String), Reason>, decision: Decision) {
             key: decision.key,
         });
     }
-}
-
-fn short(id: &str) -> String {
-    id.chars().take(12).collect()
 }
 
 fn kept(documents: &Opened) -> Result<Vec<Kept>> {
@@ -283,7 +274,9 @@ fn name_sources(path: PathBuf, found: &mut Dropped) -> Result<()> {
         }
         !wanted.is_empty()
     })?;
-    let name = |unit: &str| names.get(unit).cloned().unwrap_or_else(|| format!("unit {unit}"));
+    let name = |unit: &str| {
+        names.get(unit).map_or_else(|| format!("unit {unit}"), |path| excerpt(path, MAX_PATH))
+    };
     for sample in found.reasons.iter_mut().flat_map(|reason| &mut reason.samples) {
         sample.source = name(&sample.key.unit);
     }

@@ -23,14 +23,31 @@ pub struct Graph {
 pub struct StepState {
     pub name: String,
     pub stage: String,
-    /// `made`, `found`, `failed`, `open`, `waits` or `pinned`.
-    pub state: &'static str,
+    pub state: State,
     /// The state in words.
     pub words: String,
     pub reads: Vec<String>,
     pub phases: Vec<PhaseState>,
     /// While one of its phases ran; nothing if none did.
     pub time: Option<String>,
+}
+
+/// How far a step has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// This run made it.
+    Made,
+    /// It was made before.
+    Found,
+    /// A task of it failed.
+    Failed,
+    /// Some of it is done.
+    Open,
+    /// None of it ran.
+    Waits,
+    /// A pin holds it.
+    Pinned,
 }
 
 /// What became of a phase.
@@ -78,14 +95,13 @@ impl StepState {
         let has_failed = runs.iter().any(|run| run.failed > 0);
         let has_started = runs.iter().any(|run| run.started > 0);
         let (state, words) = if step.pin.is_some() {
-            ("pinned", "pinned".to_owned())
+            (State::Pinned, "pinned".to_owned())
         } else if has_failed {
-            ("failed", format!("failed, {done} of {tasks} done"))
+            (State::Failed, format!("failed, {done} of {tasks} done"))
         } else if history.is_done(step) && ran == 0 {
-            ("found", "was made before".to_owned())
+            (State::Found, "was made before".to_owned())
         } else if history.is_done(step) {
-            (
-                "made",
+            (State::Made,
                 if ran < tasks {
                     format!("{ran} of {} ran", show::tasks(tasks))
                 } else {
@@ -93,11 +109,11 @@ impl StepState {
                 },
             )
         } else if has_started && history.end == End::UnderWay {
-            ("open", format!("runs, {done} of {tasks} done"))
+            (State::Open, format!("runs, {done} of {tasks} done"))
         } else if has_started {
-            ("open", format!("stopped, {done} of {tasks} done"))
+            (State::Open, format!("stopped, {done} of {tasks} done"))
         } else {
-            ("waits", "not run".to_owned())
+            (State::Waits, "not run".to_owned())
         };
         Self {
             name: step.name.clone(),
@@ -138,7 +154,7 @@ mod tests {
     use super::super::history::tests::{finished, history, started, step};
     use super::*;
 
-    fn states(graph: &Graph) -> Vec<(&str, &str)> {
+    fn states(graph: &Graph) -> Vec<(State, &str)> {
         graph.steps.iter().map(|step| (step.state, step.words.as_str())).collect()
     }
 
@@ -156,10 +172,10 @@ mod tests {
         assert_eq!(
             states(&graph),
             [
-                ("found", "was made before"),
-                ("made", "1 of 2 tasks ran"),
-                ("open", "stopped, 1 of 2 done"),
-                ("waits", "not run")
+                (State::Found, "was made before"),
+                (State::Made, "1 of 2 tasks ran"),
+                (State::Open, "stopped, 1 of 2 done"),
+                (State::Waits, "not run")
             ]
         );
         assert_eq!(graph.steps[1].time.as_deref(), Some("1.0 s"));

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
-use pipelines::log::{Logged, LoggedRun, Start};
+use pipelines::digest::Digest;
+use pipelines::log::{Logged, LoggedRun, Start, StartedStep};
 use pipelines::roots::Root;
 use pipelines::store::Store;
 use pipelines::task::Event;
@@ -19,8 +20,8 @@ pub struct History {
     pub name: String,
     /// What it started from.
     pub start: Start,
-    /// What it came to, if it ended well.
-    pub root: Option<Root>,
+    /// What it came to, or what it had reached when something last became of it.
+    pub root: Root,
     /// How it ended.
     pub end: End,
     /// When it started, in seconds since 1970.
@@ -131,6 +132,11 @@ impl History {
         })?;
         let (events, damaged_lines) = run.events()?;
         let root = run.root()?;
+        let has_ended_well = root.is_some();
+        let root = match root {
+            Some(root) => root,
+            None => run.so_far()?.unwrap_or_default(),
+        };
         let began = run.started().unwrap_or(0.0);
         let mut history = Self {
             name: run.name().to_owned(),
@@ -145,13 +151,12 @@ impl History {
             has_curves: run.tensorboard().is_some(),
         };
         events.into_iter().for_each(|event| history.hear(event));
-        history.end = match &history.root {
-            Some(_) => End::Well,
-            None if !history.failures.is_empty() => End::Failed,
-            None if run.pid().is_some_and(|pid| pid != std::process::id() && is_alive(pid)) => {
-                End::UnderWay
-            }
-            None => End::Interrupted,
+        let goes_on = || run.pid().is_some_and(|pid| pid != std::process::id() && is_alive(pid));
+        history.end = match has_ended_well {
+            true => End::Well,
+            false if !history.failures.is_empty() => End::Failed,
+            false if goes_on() => End::UnderWay,
+            false => End::Interrupted,
         };
         Ok(history)
     }
@@ -194,17 +199,19 @@ impl History {
     }
 
     /// Whether all tasks of `step` are done, by this run or before.
-    pub fn is_done(&self, step: &pipelines::log::StartedStep) -> bool {
-        let published = |root: &Root| {
-            let mut steps = root.artifacts.keys().filter_map(|name| name.split_once('/'));
-            steps.any(|(name, _)| name == step.name)
-        };
+    pub fn is_done(&self, step: &StartedStep) -> bool {
         // Of two steps that ask for the same result, only one is heard to make it.
-        self.root.as_ref().is_some_and(published)
+        self.artifacts_of(step).next().is_some()
             || step
                 .phases
                 .iter()
                 .all(|phase| phase.done + self.ran(&step.name, &phase.name).finished >= phase.tasks)
+    }
+
+    /// Identities of what the run made of `step` or found made, in the order of kinds.
+    pub fn artifacts_of(&self, step: &StartedStep) -> impl Iterator<Item = Digest> {
+        let is_of = |name: &str| name.split_once('/').is_some_and(|(of, _)| of == step.name);
+        self.root.artifacts.iter().filter(move |(name, _)| is_of(name)).map(|(_, found)| *found)
     }
 
     /// Tasks that ended well in this run.
@@ -216,7 +223,7 @@ impl History {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use pipelines::log::{StartedPhase, StartedStep};
+    use pipelines::log::StartedPhase;
 
     /// A step of one phase `work` whose tasks are `done` before the run, out of `tasks`.
     pub fn step(name: &str, reads: &[&str], tasks: usize, done: usize) -> StartedStep {
@@ -236,7 +243,7 @@ pub mod tests {
         let mut history = History {
             name: "1-1".into(),
             start,
-            root: None,
+            root: Root::default(),
             end: End::Interrupted,
             began: 0.0,
             ended: 0.0,

@@ -11,17 +11,16 @@ use pipelines::table::predictions::Prediction;
 use pipelines::table::tag_predictions::TagPrediction;
 use serde::Serialize;
 
-use super::artifacts::{Artifacts, Opened};
-use super::dropped::first_rows;
-use super::page::{Samples, excerpt};
+use super::artifacts::{Artifacts, Opened, rows};
+use super::page::{Samples, excerpt, short};
 
 /// Rows that are shown of each model.
 const MAX_MISTAKES: usize = 5;
-/// Rows that are looked at, in each table.
-const MAX_ROWS: u64 = 200_000;
 /// Letters of a text, and tokens of a tagged one.
 const MAX_LETTERS: usize = 700;
 const MAX_TOKENS: usize = 80;
+/// Letters of a token, a label or the name of a row.
+const MAX_NAME: usize = 60;
 
 /// The errors of one model.
 #[derive(Debug, PartialEq, Serialize)]
@@ -106,7 +105,7 @@ pub fn mistakes(
     samples: Samples,
 ) -> Result<Vec<ModelMistakes>> {
     let mut labels = Worst(BTreeMap::new());
-    first_rows(opened.file("predictions.parquet").into_iter(), MAX_ROWS, |row: Prediction| {
+    rows(opened.file("predictions.parquet").into_iter(), |row: Prediction| {
         if row.label != row.predicted {
             let sure = row.probabilities.iter().copied().fold(0.0, f64::max);
             let model = row.model.clone();
@@ -115,18 +114,14 @@ pub fn mistakes(
         true
     })?;
     let mut tags = Worst(BTreeMap::new());
-    first_rows(
-        opened.file("tag_predictions.parquet").into_iter(),
-        MAX_ROWS,
-        |row: TagPrediction| {
-            let wrong = wrong(&row);
-            if wrong > 0 {
-                let model = row.model.clone();
-                tags.push(&model, wrong as f64, row, |row| &row.id);
-            }
-            true
-        },
-    )?;
+    rows(opened.file("tag_predictions.parquet").into_iter(), |row: TagPrediction| {
+        let wrong = wrong(&row);
+        if wrong > 0 {
+            let model = row.model.clone();
+            tags.push(&model, wrong as f64, row, |row| &row.id);
+        }
+        true
+    })?;
     let keys = labels.0.values().flatten().map(|(_, row)| &row.key);
     let keys = keys.chain(tags.0.values().flatten().map(|(_, row)| &row.key));
     let examples = match samples {
@@ -142,13 +137,13 @@ pub fn mistakes(
         found.labels.extend(labels);
         found.tags.extend(tags);
     };
-    for (model, rows) in &labels.0 {
+    for (model, wrong) in &labels.0 {
         let row = |(_, row): &(f64, Prediction)| label_mistake(row, names, examples.get(&row.key));
-        of_model(model, rows.iter().map(row).collect(), vec![]);
+        of_model(model, wrong.iter().map(row).collect(), vec![]);
     }
-    for (model, rows) in &tags.0 {
+    for (model, wrong) in &tags.0 {
         let row = |(_, row): &(f64, TagPrediction)| tag_mistake(row, examples.get(&row.key));
-        of_model(model, vec![], rows.iter().map(row).collect());
+        of_model(model, vec![], wrong.iter().map(row).collect());
     }
     Ok(models.into_values().collect())
 }
@@ -168,7 +163,7 @@ fn examples(
     let mut found = HashMap::new();
     let reads = results.artifact.inputs.iter().filter(|input| input.kind == Kind::Examples.name());
     for opened in reads.filter_map(|input| artifacts.with(&input.digest)) {
-        first_rows(opened.files(".parquet"), MAX_ROWS, |row: Example| {
+        rows(opened.files(".parquet"), |row: Example| {
             if wanted.binary_search(&row.key).is_ok() {
                 found.insert(row.key.clone(), row);
             }
@@ -180,7 +175,7 @@ fn examples(
 
 fn name(id: &str, example: Option<&Example>) -> String {
     let own = example.and_then(|example| example.source_id.clone());
-    own.unwrap_or_else(|| id.chars().take(12).collect())
+    own.map_or_else(|| short(id), |own| excerpt(&own, MAX_NAME))
 }
 
 fn label_mistake(row: &Prediction, labels: &[String], example: Option<&Example>) -> LabelMistake {
@@ -195,8 +190,8 @@ fn label_mistake(row: &Prediction, labels: &[String], example: Option<&Example>)
     LabelMistake {
         name: name(&row.id, example),
         seed: row.seed,
-        truth: row.label.clone(),
-        predicted: row.predicted.clone(),
+        truth: excerpt(&row.label, MAX_NAME),
+        predicted: excerpt(&row.predicted, MAX_NAME),
         probability: probability(&row.predicted).unwrap_or_default(),
         of_truth: probability(&row.label),
         text: example.map(|example| excerpt(&text(example), MAX_LETTERS)),
@@ -210,9 +205,11 @@ fn tag_mistake(row: &TagPrediction, example: Option<&Example>) -> TagMistake {
     let first = tags.clone().position(|(_, (truth, predicted))| truth != predicted).unwrap_or(0);
     let from = (first + MAX_TOKENS / 4).saturating_sub(MAX_TOKENS);
     let token = |(at, (truth, predicted)): (usize, (&String, &String))| Token {
-        text: texts.get(at).map_or_else(|| format!("token {}", at + 1), Clone::clone),
-        truth: truth.clone(),
-        predicted: predicted.clone(),
+        text: texts
+            .get(at)
+            .map_or_else(|| format!("token {}", at + 1), |text| excerpt(text, MAX_NAME)),
+        truth: excerpt(truth, MAX_NAME),
+        predicted: excerpt(predicted, MAX_NAME),
         is_wrong: truth != predicted,
     };
     TagMistake {

@@ -21,7 +21,7 @@ use super::graph::{Graph, graph};
 use super::history::{End, History};
 use super::mistakes::{ModelMistakes, mistakes};
 use super::models::{StepResults, headline, step_results};
-use super::provenance::{Provenance, provenance};
+use super::provenance::{Again, Provenance, provenance};
 use crate::show;
 
 const TEMPLATE: &str = include_str!("page.html");
@@ -35,7 +35,7 @@ const MAX_MESSAGE: usize = 2000;
 /// Whose texts are on the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Samples {
-    /// No text at all
+    /// No text at all: neither of data, nor what failed tasks say, which may quote it
     None,
     /// Of documents that are kept, and of held-out rows that a model gets wrong
     Kept,
@@ -83,13 +83,15 @@ pub struct Page {
 #[derive(Serialize)]
 pub struct Failure {
     pub task: String,
-    pub message: String,
+    pub message: Option<String>,
 }
 
-impl Failure {
-    fn of((task, message): &(String, String)) -> Self {
-        Self { task: task.clone(), message: excerpt(message, MAX_MESSAGE) }
-    }
+fn failures(history: &History, samples: Samples) -> Vec<Failure> {
+    let failure = |(task, message): &(String, String)| Failure {
+        task: task.clone(),
+        message: (samples != Samples::None).then(|| excerpt(message, MAX_MESSAGE)),
+    };
+    history.failures.iter().take(MAX_FAILURES).map(failure).collect()
 }
 
 /// What tells the page of a run from others: which run, and how it had ended when the page was written.
@@ -130,7 +132,7 @@ impl Problems {
 
 impl Page {
     /// Gathers all of it. What cannot be read is said on the page.
-    pub fn gather(out: &OutDir, history: &History, samples: Samples) -> Self {
+    pub fn gather(out: &OutDir, history: &History, samples: Samples, again: Again) -> Self {
         let mut artifacts = Artifacts::of(out, history);
         let mut problems = Problems(std::mem::take(&mut artifacts.missing));
         if history.damaged_lines > 0 {
@@ -165,7 +167,7 @@ impl Page {
             end: end_name(history.end),
             end_words: end_words(history.end),
             finished: history.finished(),
-            failures: history.failures.iter().take(MAX_FAILURES).map(Failure::of).collect(),
+            failures: failures(history, samples),
             more_failures: history.failures.len().saturating_sub(MAX_FAILURES),
             headlines: evaluations.iter().filter_map(|(_, results)| headline(results)).collect(),
             problems: problems.0,
@@ -176,7 +178,7 @@ impl Page {
                 .iter()
                 .map(|(opened, results)| step_results(&opened.step, results))
                 .collect(),
-            provenance: provenance(history, &artifacts),
+            provenance: provenance(history, &artifacts, again),
             has_texts: dropped.iter().any(|step| !step.kept.is_empty())
                 || wrong.iter().any(ModelMistakes::has_texts),
             has_dropped_texts: dropped.iter().any(Dropped::has_texts),
@@ -188,7 +190,8 @@ impl Page {
 
     /// Whether something on it is for its owner's eyes only. A message of a task that failed may quote what it read.
     pub fn is_private(&self) -> bool {
-        self.has_texts || self.has_dropped_texts || !self.failures.is_empty()
+        let quotes = self.failures.iter().any(|failure| failure.message.is_some());
+        self.has_texts || self.has_dropped_texts || quotes
     }
 
     /// The page as HTML. Whatever stands in the data is escaped.
@@ -258,10 +261,11 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// The first `most` letters of a text. What cannot be shown is U+FFFD.
+/// The first `most` letters of a text. What cannot be shown, or would turn what stands behind it, is U+FFFD.
 pub fn excerpt(text: &str, most: usize) -> String {
     let shown = |letter: char| match letter {
         '\n' | '\t' => letter,
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
         _ if letter.is_control() => '\u{fffd}',
         _ => letter,
     };
@@ -271,6 +275,11 @@ pub fn excerpt(text: &str, most: usize) -> String {
         cut.push_str(" …");
     }
     cut
+}
+
+/// The beginning of a digest, to tell rows apart by.
+pub fn short(id: &str) -> String {
+    id.chars().take(12).collect()
 }
 
 #[cfg(test)]
@@ -291,6 +300,7 @@ mod tests {
     #[test]
     fn an_excerpt_is_cut_between_letters_and_shows_what_it_can() {
         assert_eq!(excerpt("  ärger\u{0}\n", 10), "ärger\u{fffd}");
+        assert_eq!(excerpt("a\u{202e}b", 10), "a\u{fffd}b");
         assert_eq!(excerpt("äääää", 2), "ää …");
         assert_eq!(excerpt("ää", 2), "ää");
     }
@@ -300,7 +310,8 @@ mod tests {
         let root = dir.path().join("out");
         let store = Store::open(root.join(".seedbed")).unwrap();
         let out = OutDir { root, store };
-        Page::gather(&out, history, Samples::Kept).html().unwrap()
+        let again = Again::of(&out, None);
+        Page::gather(&out, history, Samples::Kept, again).html().unwrap()
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Where everything comes from: artifacts, their configs, and how to make them again.
 
+use std::path::{Path, PathBuf};
+
 use pipelines::log::StartedStep;
+use pipelines::publish::OutDir;
 use serde::Serialize;
 
 use super::artifacts::{Artifacts, Opened};
 use super::history::History;
+use crate::cli::Place;
 use crate::show;
 
 /// Letters of a config.
@@ -17,8 +21,42 @@ pub struct Provenance {
     pub steps: Vec<StepConfig>,
     /// The program that wrote the page.
     pub program: String,
-    /// Where TensorBoard finds the run's curves, from the directory of results on.
+    pub again: Again,
+    /// Where TensorBoard finds the run's curves.
     pub tensorboard: Option<String>,
+}
+
+/// How commands name the manifest and its results, as words for a shell.
+#[derive(Serialize)]
+pub struct Again {
+    /// The manifest, if a file holds it.
+    pub manifest: Option<String>,
+    /// Where results go, if it is not beside the manifest.
+    pub out: Option<String>,
+    /// The directory of results.
+    #[serde(skip)]
+    root: PathBuf,
+}
+
+impl Again {
+    /// Of what a command was told.
+    pub fn of(out: &OutDir, place: Option<&Place>) -> Self {
+        Self {
+            manifest: place.map(|place| word(&place.manifest)),
+            out: place.and_then(|place| place.out.out.as_deref()).map(word),
+            root: out.root.clone(),
+        }
+    }
+}
+
+/// A path as one word for a shell.
+fn word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,@".contains(letter);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.into_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
 }
 
 /// An artifact.
@@ -46,14 +84,16 @@ pub struct StepConfig {
 }
 
 /// Gathers the provenance of a run.
-pub fn provenance(history: &History, artifacts: &Artifacts) -> Provenance {
-    let tensorboard =
-        history.has_curves.then(|| format!(".seedbed/runs/{}/tensorboard", history.name));
+pub fn provenance(history: &History, artifacts: &Artifacts, again: Again) -> Provenance {
+    let curves =
+        again.root.join(OutDir::STORE).join("runs").join(&history.name).join("tensorboard");
+    let tensorboard = history.has_curves.then(|| word(&curves));
     Provenance {
         artifacts: artifacts.opened.iter().map(Made::of).collect(),
         steps: history.start.steps.iter().map(StepConfig::of).collect(),
         program: format!("seedbed {}", env!("CARGO_PKG_VERSION")),
         tensorboard,
+        again,
     }
 }
 

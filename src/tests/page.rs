@@ -132,6 +132,42 @@ fn a_run_that_failed_leaves_a_page_that_says_why() {
 }
 
 #[test]
+fn a_page_of_a_run_that_failed_shows_what_that_run_made() {
+    let project = small();
+    let manifest = fs::read_to_string(project.path("pipeline.toml")).unwrap();
+    let labels = "\n[steps.labels.corpus-prep]\nexamples = { files = \"labels.csv\", task = \"sequence-classification\" }\n";
+    project.write("pipeline.toml", (manifest + labels).as_bytes());
+    project.write("labels.csv", b"text,wrong\na,b\n");
+    let error = project.refused(&["run", "--quiet"]);
+    assert!(error.contains("labels.csv"), "{error}");
+    let read = |html: &str| {
+        let from = html.split("<section id=\"counts\"").nth(1).expect("counts of `clean`");
+        from.split("</section>").next().unwrap().to_owned()
+    };
+    let before = page(&project, "out/report.html");
+    let run = newest_run(&project);
+    project.write("labels.csv", b"text,label\na,b\nc,d\n");
+    project.write("data/b.jsonl", documents(20, 40).as_bytes());
+    project.seedbed(&["run", "--quiet"]);
+    project.seedbed(&["report", &run, "--page", "again.html"]);
+    assert_eq!(read(&page(&project, "again.html")), read(&before));
+    assert_ne!(read(&page(&project, "out/report.html")), read(&before));
+}
+
+#[test]
+fn a_page_says_how_to_make_it_again() {
+    let project = small();
+    fs::rename(project.path("pipeline.toml"), project.path("my notes.toml")).unwrap();
+    project.seedbed(&["run", "my notes.toml", "--out", "there", "--quiet"]);
+    let run = newest_run_under(&project, "there");
+    let again = format!("seedbed report {run} --manifest &#x27;my notes.toml&#x27; --out there");
+    assert!(page(&project, "there/report.html").contains(&again), "{again}");
+    let error = project.refused(&["report", &run]);
+    assert!(error.contains("pipeline.toml: found no such file"), "{error}");
+    project.seedbed(&["report", &run, "--manifest", "my notes.toml", "--out", "there"]);
+}
+
+#[test]
 fn runs_are_named_where_one_is_not_found() {
     let project = small();
     let error = project.refused(&["report"]);
@@ -146,12 +182,12 @@ fn runs_are_named_where_one_is_not_found() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     runs.sort();
-    let error = project.refused(&["report", "--run", "nothing"]);
+    let error = project.refused(&["report", "nothing"]);
     assert!(error.contains("there is no run `nothing`; there are"), "{error}");
     assert!(runs.iter().all(|run| error.contains(run)), "{error}");
-    let error = project.refused(&["report", "--run", "0"]);
+    let error = project.refused(&["report", "0"]);
     assert!(error.contains("`0` may be any of the runs"), "{error}");
-    project.seedbed(&["report", "--run", &runs[1], "--page", "page.html"]);
+    project.seedbed(&["report", &runs[1], "--page", "page.html"]);
     assert!(page(&project, "page.html").contains("was made before"));
 }
 
@@ -179,6 +215,15 @@ fn what_is_damaged_or_gone_is_said_on_the_page() {
     fs::write(run.path().join("root.json"), "{").unwrap();
     let error = project.refused(&["report"]);
     assert!(error.contains("root.json"), "{error}");
+}
+
+fn newest_run(project: &Project) -> String {
+    newest_run_under(project, "out")
+}
+
+fn newest_run_under(project: &Project, out: &str) -> String {
+    let runs = fs::read_dir(project.path(out).join(".seedbed/runs")).unwrap();
+    runs.map(|run| run.unwrap().file_name().into_string().unwrap()).max().unwrap()
 }
 
 /// The scalars of an event file, with their steps, in order.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pipelines::log::StartedStep;
 use serde::Serialize;
 
-use super::StepState;
+use super::{State, StepState};
 
 /// Size of a box, and the room between boxes, in pixels.
 const BOX: (u32, u32) = (164, 66);
@@ -57,7 +57,7 @@ pub struct StepBox {
     pub y: u32,
     pub width: u32,
     pub height: u32,
-    pub state: &'static str,
+    pub state: State,
     /// The name as far as it fits, and whole.
     pub label: String,
     pub name: String,
