@@ -22,6 +22,7 @@ mod show;
 mod stages;
 mod status;
 mod verify;
+mod whole_file;
 mod worker;
 
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! Where predictions go.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,25 +12,17 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::answer::{Answers, Model};
+use crate::whole_file::WholeFile;
 
 /// The ends of names of files that can be written, for messages.
 const KNOWN: &str = ".jsonl, .csv or .parquet";
 
-/// The predictions, as they are written. A file stands under its name once all of them are there.
+/// The predictions, as they are written. A file stands under its name once all of them are there, for its owner alone unless
+/// it replaces one that others could read.
 pub struct Output {
     form: Form,
-    /// Of a file, its name, and the one that it has until it is whole.
-    path: Option<(PathBuf, Unfinished)>,
-}
-
-/// A file that is removed unless it is finished.
-struct Unfinished(PathBuf);
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // It is there no more where it was renamed; what else can go wrong leaves a file whose name says what it is.
-        let _ = fs::remove_file(&self.0);
-    }
+    /// Of a file.
+    path: Option<(PathBuf, WholeFile)>,
 }
 
 enum Form {
@@ -53,10 +45,10 @@ impl Output {
             Some("parquet") => |file| Form::Parquet(Some(file), None),
             _ => bail!("{shown}: the end of its name tells no format; expected {KNOWN}"),
         };
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let partial = path.with_file_name(format!(".{name}.{}.partial", std::process::id()));
-        let file = File::create(&partial).with_context(|| format!("cannot write {shown}"))?;
-        Ok(Self { form: form(file), path: Some((path.to_owned(), Unfinished(partial))) })
+        // They hold what stands in the rows.
+        let created = WholeFile::create(path, None);
+        let (whole, file) = created.with_context(|| format!("cannot write {shown}"))?;
+        Ok(Self { form: form(file), path: Some((path.to_owned(), whole)) })
     }
 
     /// Writes some answers; returns whether anyone reads them.
@@ -90,7 +82,7 @@ impl Output {
     pub fn finish(mut self, model: &Model) -> anyhow::Result<()> {
         // So that the columns are there even where no row was.
         self.write(&model.no_answers(), model.labels())?;
-        let Some((path, unfinished)) = self.path else { return Ok(()) };
+        let Some((path, whole)) = self.path else { return Ok(()) };
         let cannot = || format!("cannot write {}", path.display());
         let file = match self.form {
             Form::Stdout => return Ok(()),
@@ -99,8 +91,7 @@ impl Output {
             Form::Parquet(_, None) => return Ok(()),
             Form::Parquet(_, Some(writer)) => Ok(writer.into_inner().with_context(cannot)?),
         };
-        let written = file.and_then(|file| file.sync_all());
-        written.and_then(|()| fs::rename(&unfinished.0, &path)).with_context(cannot)
+        file.and_then(|file| whole.publish(file)).with_context(cannot)
     }
 }
 
