@@ -1,8 +1,7 @@
 //! The command, and the page that a run leaves.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -15,6 +14,7 @@ use super::page::{Page, Samples, mark};
 use super::provenance::Again;
 use crate::cli::{MANIFEST, Out, Place};
 use crate::show;
+use crate::whole_file::WholeFile;
 
 /// The page that a run leaves beside its results. No step has such a name.
 const PAGE: &str = "report.html";
@@ -83,21 +83,10 @@ fn stands(path: &Path, mark: &str) -> bool {
 /// Writes the page, whole or not at all; for its owner alone if there is text of the data on it.
 fn write(page: &Page, path: &Path) -> anyhow::Result<()> {
     let html = page.html()?;
-    let name = path.file_name().context("`--page` names no file")?.to_string_lossy();
-    let fresh = path.with_file_name(format!(".{name}.part"));
-    // What a writer that was killed left.
-    let _ = fs::remove_file(&fresh);
     let mode = if page.is_private() { 0o600 } else { 0o644 };
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&fresh)
-        .and_then(|mut file| file.write_all(html.as_bytes()))
-        .and_then(|()| fs::rename(&fresh, path));
-    if written.is_err() {
-        // It may not be there at all.
-        let _ = fs::remove_file(&fresh);
-    }
+    let written = WholeFile::create(path, Some(mode)).and_then(|(whole, mut file)| {
+        file.write_all(html.as_bytes())?;
+        whole.publish(file)
+    });
     written.with_context(|| format!("cannot write {}", path.display()))
 }

@@ -101,7 +101,8 @@ impl StepState {
         } else if history.is_done(step) && ran == 0 {
             (State::Found, "was made before".to_owned())
         } else if history.is_done(step) {
-            (State::Made,
+            (
+                State::Made,
                 if ran < tasks {
                     format!("{ran} of {} ran", show::tasks(tasks))
                 } else {
