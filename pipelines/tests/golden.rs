@@ -195,7 +195,7 @@ fn a_task_record_is_read_and_strange_ones_refused() {
     let record = samples::write(dir.path(), scratch.path()).unwrap();
     assert_eq!(read(&good).unwrap(), record);
     check_format(read(cut(&good)), "expected task record as JSON");
-    check_format(read(&bytes("artifact.json")), "found missing field `version`");
+    check_format(read(&bytes("artifact.json")), "expected task record as JSON");
     check_format(read(&edited(&good, b"\"read\":5", b"\"read\":4")), "found `checksum`");
     check_format(read(&edited(&good, b"\"version\":2", b"\"version\":3")), "found `checksum`");
     let newer = TaskRecord { version: 3, ..record }.to_bytes();

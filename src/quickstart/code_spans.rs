@@ -39,7 +39,7 @@ impl Character {
 /// Links are all pairs of brackets, with what stands in `(…)` or `[…]` right behind them: rustdoc makes links of
 /// bracketed names that are defined nowhere. Line ends in prose are kept.
 ///
-/// `None` where backticks have no partner, and where there is an image, HTML or an address in prose.
+/// `None` where backticks have no partner, and where there is an image, HTML, an address or a character reference in prose.
 pub fn visible(paragraph: &str) -> Option<Vec<Character>> {
     let characters = without_links(characters(paragraph)?);
     let opens = |pair: &[Character]| {
@@ -48,10 +48,26 @@ pub fn visible(paragraph: &str) -> Option<Vec<Character>> {
     };
     let address =
         |marks: &[Character]| marks.iter().zip("://".chars()).all(|(c, mark)| c.is_mark(mark));
-    if characters.windows(2).any(opens) || characters.windows(3).any(address) {
+    let reference = |at: usize| is_character_reference(&characters[at..]);
+    if characters.windows(2).any(opens)
+        || characters.windows(3).any(address)
+        || (0..characters.len()).any(reference)
+    {
         return None;
     }
     Some(without_emphasis(&characters))
+}
+
+/// Whether a character reference such as `&mdash;` or `&#8212;` begins here.
+///
+/// Source: CommonMark 0.31.2, section 2.5; of named ones any name is taken for one.
+fn is_character_reference(characters: &[Character]) -> bool {
+    let [first, rest @ ..] = characters else { return false };
+    let is_of_name = |c: &&Character| {
+        c.place == Place::Prose && (c.value.is_ascii_alphanumeric() || c.value == '#')
+    };
+    let name = rest.iter().take_while(is_of_name).count();
+    first.is_mark('&') && name > 0 && rest.get(name).is_some_and(|next| next.is_mark(';'))
 }
 
 /// The characters of a paragraph, without the backticks of code spans and the backslashes of escapes.
@@ -257,10 +273,12 @@ mod tests {
     }
 
     #[test]
-    fn images_html_and_addresses_leave_the_paragraph_out() {
-        for paragraph in ["![a](b)", "a <br> b", "a </b>", "a <!-- b -->", "see https://a.b"] {
+    fn images_html_addresses_and_references_leave_the_paragraph_out() {
+        let html = ["![a](b)", "a <br> b", "a </b>", "a <!-- b -->", "see https://a.b"];
+        for paragraph in html.into_iter().chain(["a&mdash;b", "&#8212;", "x &ensp; `y`"]) {
             check(paragraph, "-");
         }
+        check("`&amp;` \\&amp; a & b; R&D &;", "{&amp;} &amp; a & b; R&D &;");
         check("[a](https://b.c) `<a>` `d://`", "a {<a>} {d://}");
         check("a < b, a <`b`", "a < b, a <{b}");
     }

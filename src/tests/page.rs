@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::project::{Project, documents};
+use crate::project::{Project, documents, labelled};
 use crate::{tagging, training};
 
 const MANIFEST: &str = r#"
@@ -135,18 +135,18 @@ fn a_run_that_failed_leaves_a_page_that_says_why() {
 fn a_page_of_a_run_that_failed_shows_what_that_run_made() {
     let project = small();
     let manifest = fs::read_to_string(project.path("pipeline.toml")).unwrap();
-    let labels = "\n[steps.labels.corpus-prep]\nexamples = { files = \"labels.csv\", task = \"sequence-classification\" }\n";
+    let labels = "\n[steps.labels.corpus-prep]\nexamples = { files = \"labels.jsonl\", task = \"sequence-classification\" }\n";
     project.write("pipeline.toml", (manifest + labels).as_bytes());
-    project.write("labels.csv", b"text,wrong\na,b\n");
+    project.write("labels.jsonl", b"{\"text\": \"a\"}\n");
     let error = project.refused(&["run", "--quiet"]);
-    assert!(error.contains("labels.csv"), "{error}");
+    assert!(error.contains("labels.jsonl"), "{error}");
     let read = |html: &str| {
         let from = html.split("<section id=\"counts\"").nth(1).expect("counts of `clean`");
         from.split("</section>").next().unwrap().to_owned()
     };
     let before = page(&project, "out/report.html");
     let run = newest_run(&project);
-    project.write("labels.csv", b"text,label\na,b\nc,d\n");
+    project.write("labels.jsonl", labelled(0, 60).as_bytes());
     project.write("data/b.jsonl", documents(20, 40).as_bytes());
     project.seedbed(&["run", "--quiet"]);
     project.seedbed(&["report", &run, "--page", "again.html"]);
