@@ -14,9 +14,8 @@ use crate::resources::Resources;
 use crate::retention::Retention;
 use crate::stage::Stage;
 
+// `S` is the enum of stages: its variant is the key behind the step's name. Editors show what stands in doc comments here.
 /// A pipeline as a person wrote it.
-///
-/// `S` is the enum of stages: its variant is the key behind the step's name.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest<S> {
