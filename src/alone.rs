@@ -53,8 +53,8 @@ impl Command {
             toml::from_str(&text).with_context(|| format!("the settings of {stage}"))?;
         let steps = BTreeMap::from([(stage.to_owned(), step)]);
         let mut manifest = Manifest::new(stage, self.seed, steps);
+        implied::write_out(&mut manifest, Path::new("")).map_err(anyhow::Error::msg)?;
         manifest.validate()?;
-        implied::write_out(&mut manifest).map_err(anyhow::Error::msg)?;
         make(&manifest, Path::new(""), &self.out, None, self.engine, self.voice).map(|_| ())
     }
 }

@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use corpus_prep::read::Format;
-use pipelines::manifest::Manifest;
 
 use crate::cli::base_of;
+use crate::implied;
 use crate::show;
-use crate::stages::Stage;
 use labels::Labels;
 use text::Corpus;
 
@@ -43,7 +42,7 @@ impl Command {
         let labels = self.labels.as_deref().map(Labels::look).transpose()?;
         let text = manifest(&corpus, labels.as_ref(), &base)?;
         // What is written is a manifest that this program takes.
-        Manifest::<Stage>::parse(&text, &self.manifest)?;
+        implied::parse(&text, &self.manifest)?;
         fs::File::create_new(&self.manifest)
             .and_then(|mut file| file.write_all(text.as_bytes()))
             .with_context(|| format!("cannot write {}", self.manifest.display()))?;

@@ -56,23 +56,32 @@ fn is_default(retention: &Retention) -> bool {
 }
 
 impl<S: Stage + DeserializeOwned> Manifest<S> {
-    /// Reads the manifest at `path`.
+    /// Reads the manifest at `path`; `write_out` then adds the steps that it implies.
     ///
     /// # Errors
     /// When it cannot be read or is wrong, with line, column and the names that would be right.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub fn read(
+        path: &Path,
+        write_out: impl FnOnce(&mut Self) -> Result<(), String>,
+    ) -> Result<Self> {
         let text = fs::read_to_string(path).at("read", path)?;
-        Self::parse(&text, path)
+        Self::parse(&text, path, write_out)
     }
 
-    /// Reads a manifest from `text`, calling it `path` in messages.
+    /// Reads a manifest from `text`, calling it `path` in messages; `write_out` then adds the steps that it implies.
     ///
     /// # Errors
     /// When it is wrong, with line, column and the names that would be right.
-    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+    pub fn parse(
+        text: &str,
+        path: &Path,
+        write_out: impl FnOnce(&mut Self) -> Result<(), String>,
+    ) -> Result<Self> {
         let wrong = |message: String| Error::Manifest { path: path.to_owned(), message };
-        let manifest: Self =
+        let mut manifest: Self =
             toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+        // Before it is checked: pins and resources may be those of a step that is implied.
+        write_out(&mut manifest).map_err(wrong)?;
         manifest.validate().map_err(|error| wrong(error.to_string()))?;
         Ok(manifest)
     }
