@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::{At, Error, Result};
-use crate::resources::Resources;
+use crate::resources::{Resources, enough};
 use crate::retention::Retention;
 use crate::stage::Stage;
 
@@ -118,6 +118,12 @@ impl<S: Stage> Manifest<S> {
                 return Err(Error::Step { step: step.clone(), message });
             }
         }
-        Ok(())
+        self.engine.iter().try_for_each(|(step, resources)| {
+            let enough = resources.memory.map_or(Ok(()), |memory| enough(memory).map(drop));
+            enough.map_err(|message| Error::Step {
+                step: step.clone(),
+                message: format!("`memory` in `[engine.{step}]`: {message}"),
+            })
+        })
     }
 }

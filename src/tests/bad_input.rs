@@ -132,6 +132,12 @@ fn a_cut_parquet_file_is_named() {
 }
 
 #[test]
+fn memory_that_no_worker_can_do_with_is_refused() {
+    let manifest = format!("{MANIFEST}[engine.clean]\nmemory = 0\n");
+    check_manifest(&manifest, &[], &["[engine.clean]", "found 0 B, expected at least 32 MB"]);
+}
+
+#[test]
 fn a_parquet_file_without_the_column_is_told_with_those_that_are_there() {
     let manifest = MANIFEST.replace("filters", "fields = { text = \"body\" }\nfilters");
     let file = parquet();
