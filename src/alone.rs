@@ -53,8 +53,8 @@ impl Command {
             toml::from_str(&text).with_context(|| format!("the settings of {stage}"))?;
         let steps = BTreeMap::from([(stage.to_owned(), step)]);
         let mut manifest = Manifest::new(stage, self.seed, steps);
+        implied::write_out(&mut manifest, Path::new("")).map_err(anyhow::Error::msg)?;
         manifest.validate()?;
-        implied::write_out(&mut manifest).map_err(anyhow::Error::msg)?;
         let (base, out) = (Path::new(""), &self.out);
         let work = Work { manifest: &manifest, base, out, place: None };
         work.make(None, self.engine, self.voice).map(|_| ())

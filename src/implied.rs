@@ -4,30 +4,41 @@
 use std::path::Path;
 
 use corpus_prep::examples::{ExamplesConfig, FileFormat};
+use pipelines::error::Result;
 use pipelines::manifest::Manifest;
 use pipelines::table::examples::ExampleTask;
 
+use crate::cli::base_of;
 use crate::stages::Stage;
 
 /// Reads the manifest at `path`, with the steps that it implies.
 ///
 /// # Errors
 /// When it cannot be read or is wrong.
-pub fn read(path: &Path) -> anyhow::Result<Manifest<Stage>> {
-    let mut manifest = Manifest::<Stage>::read(path)?;
-    write_out(&mut manifest).map_err(|message| anyhow::anyhow!("{}: {message}", path.display()))?;
-    Ok(manifest)
+pub fn read(path: &Path) -> Result<Manifest<Stage>> {
+    Manifest::read(path, |manifest| write_out(manifest, &base_of(path)))
+}
+
+/// Reads a manifest from `text`, as if it stood at `path`.
+///
+/// # Errors
+/// When it is wrong.
+pub fn parse(text: &str, path: &Path) -> Result<Manifest<Stage>> {
+    Manifest::parse(text, path, |manifest| write_out(manifest, &base_of(path)))
 }
 
 /// Writes out the steps that `manifest` implies, and lets the fields that imply them name them. Steps that name the same file
-/// share one.
+/// share one. Paths are relative to `base`.
 ///
 /// # Errors
-/// With the message for the user, when another step has the name of an implied one.
-pub fn write_out(manifest: &mut Manifest<Stage>) -> Result<(), String> {
+/// With the message for the user, when another step has the name of an implied one, or a file has a name that tells no format.
+pub fn write_out(manifest: &mut Manifest<Stage>, base: &Path) -> Result<(), String> {
     let mut implied = Vec::new();
     for (step, stage) in &mut manifest.steps {
         let Some((examples, task)) = examples_of(stage) else { continue };
+        refuse_unknown_format(examples, base).map_err(|message| {
+            format!("step `{step}`: `examples = \"{examples}\"` is a file, and {message}")
+        })?;
         if names_files(examples) {
             let name = name_of(examples);
             let files = std::mem::replace(examples, name.clone());
@@ -63,6 +74,14 @@ fn names_files(reference: &str) -> bool {
     reference.contains('*') || FileFormat::of(Path::new(reference), None).is_ok()
 }
 
+/// Refuses a file that is none of labelled rows. What stands there otherwise is the directory of an artifact.
+fn refuse_unknown_format(reference: &str, base: &Path) -> Result<(), String> {
+    match !names_files(reference) && base.join(reference).is_file() {
+        true => FileFormat::of(Path::new(reference), None).map(drop),
+        false => Ok(()),
+    }
+}
+
 /// `triage-examples` for `data/triage.csv.gz`.
 fn name_of(files: &str) -> String {
     let name = Path::new(files).file_name().map_or(files.into(), |name| name.to_string_lossy());
@@ -86,8 +105,20 @@ examples = "data/triage.csv"
 "#;
 
     fn written_out(text: &str) -> Result<Manifest<Stage>, String> {
-        let mut manifest = Manifest::parse(text, Path::new("p.toml")).unwrap();
-        write_out(&mut manifest).map(|()| manifest)
+        parse(text, Path::new("p.toml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn pins_and_resources_may_be_those_of_an_implied_step() {
+        let digest = format!("b3:{}", "0".repeat(64));
+        let tables = format!(
+            "[engine.triage-examples]\nworkers = 1\n[pins]\ntriage-examples = \"{digest}\"\n"
+        );
+        let manifest = written_out(&(MODELS.to_owned() + &tables)).unwrap();
+        assert!(manifest.steps.contains_key("triage-examples"));
+        let strange = tables.replace("triage-examples", "other-examples");
+        let error = written_out(&(MODELS.to_owned() + &strange)).unwrap_err();
+        assert!(error.contains("there are only the steps report, triage-examples"), "{error}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod implied;
 mod import;
 mod init;
 mod model_dir;
+mod panics;
 mod plan;
 mod predict;
 mod progress;
@@ -34,7 +35,7 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    match cli.command.run() {
+    match panics::guarded(|| cli.command.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

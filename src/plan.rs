@@ -1,6 +1,7 @@
 //! `seedbed plan`: says what `run` would do, and why.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use clap::Args;
 use pipelines::explain::LastRun;
@@ -106,8 +107,8 @@ fn say_step(step: &PlannedStep, store: &Store) -> anyhow::Result<()> {
             show::line(format!("  {:<14} because {reason}", ""))?;
         }
     }
-    if let Some(line) = training_line(step, store)? {
-        show::line(format!("  {line}"))?;
+    if let Some(training) = Training::of(step, store)? {
+        show::line(format!("  {training}"))?;
     }
     Ok(())
 }
@@ -160,42 +161,84 @@ fn reasons(phase: &PlannedPhase, last: Option<&LastRun>) -> Vec<String> {
     reasons
 }
 
-/// From which optimizer step training goes on, and how many are left.
-pub fn training_line(step: &PlannedStep, store: &Store) -> anyhow::Result<Option<String>> {
-    let mut left = 0;
-    let mut start = None;
-    let mut end = 0;
-    let (mut of_unknown_length, mut going_on) = (0, 0);
-    for (_, task) in step.tasks() {
-        let Some(training) = &task.task.training else { continue };
-        end = end.max(training.to.unwrap_or(0));
-        if matches!(task.state, State::Done(_)) {
-            continue;
+/// Where the training of a step goes on.
+pub enum Training {
+    /// From nothing.
+    Starts {
+        /// Optimizer steps that are left.
+        left: u64,
+    },
+    /// At a state of an earlier run.
+    Resumes {
+        /// The first optimizer step that is left.
+        from: u64,
+        /// The last one.
+        end: u64,
+        /// How many are left.
+        left: u64,
+    },
+    /// Some models of a run whose length its data say.
+    ResumesModels {
+        /// Those that have a state.
+        going_on: usize,
+        /// All that are not done.
+        all: usize,
+    },
+}
+
+impl Training {
+    /// How far `step` is; `None` where nothing is to be trained, or no model of unknown length has a state.
+    pub fn of(step: &PlannedStep, store: &Store) -> anyhow::Result<Option<Self>> {
+        let (mut start, mut end, mut left) = (None, 0, 0);
+        let (mut all, mut going_on) = (0, 0);
+        for (_, task) in step.tasks() {
+            let Some(training) = &task.task.training else { continue };
+            end = end.max(training.to.unwrap_or(0));
+            if matches!(task.state, State::Done(_)) {
+                continue;
+            }
+            let resumed = match task.training_prefix() {
+                Some(prefix) => store.states(&prefix, training.to.unwrap_or(u64::MAX))?,
+                None => Vec::new(),
+            };
+            let resumed = resumed.first().map(|(step, _)| *step);
+            let Some(to) = training.to else {
+                all += 1;
+                going_on += usize::from(resumed.is_some());
+                continue;
+            };
+            let from = resumed.unwrap_or(0).max(training.from);
+            start.get_or_insert(from);
+            left += to - from;
         }
-        let resumed = match task.training_prefix() {
-            Some(prefix) => store.states(&prefix, training.to.unwrap_or(u64::MAX))?,
-            None => Vec::new(),
-        };
-        let resumed = resumed.first().map(|(step, _)| *step);
-        let Some(to) = training.to else {
-            of_unknown_length += 1;
-            going_on += usize::from(resumed.is_some());
-            continue;
-        };
-        let from = resumed.unwrap_or(0).max(training.from);
-        start.get_or_insert(from);
-        left += to - from;
+        Ok(match start {
+            Some(0) => Some(Self::Starts { left }),
+            Some(from) if left > 0 => Some(Self::Resumes { from, end, left }),
+            _ if going_on > 0 => Some(Self::ResumesModels { going_on, all }),
+            _ => None,
+        })
     }
-    Ok(match start {
-        Some(0) => Some(format!("starts from nothing, trains {left} optimizer steps")),
-        Some(from) if left > 0 => {
-            Some(format!("resumes at {from} of {end}, trains {left} optimizer steps"))
+
+    /// Whether there is a state of an earlier run.
+    pub fn is_started(&self) -> bool {
+        !matches!(self, Self::Starts { .. })
+    }
+}
+
+impl fmt::Display for Training {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starts { left } => {
+                write!(f, "starts from nothing, trains {left} optimizer steps")
+            }
+            Self::Resumes { from, end, left } => {
+                write!(f, "resumes at {from} of {end}, trains {left} optimizer steps")
+            }
+            Self::ResumesModels { going_on, all } => {
+                write!(f, "resumes {going_on} of {all} models where they were stopped")
+            }
         }
-        _ if going_on > 0 => Some(format!(
-            "resumes {going_on} of {of_unknown_length} models where they were stopped"
-        )),
-        _ => None,
-    })
+    }
 }
 
 fn describe(step: &PlannedStep, store: &Store) -> Value {
@@ -215,6 +258,6 @@ fn describe(step: &PlannedStep, store: &Store) -> Value {
         "stage": step.stage,
         "pin": step.pin,
         "phases": step.phases.iter().map(phase).collect::<Vec<_>>(),
-        "training": training_line(step, store).ok().flatten(),
+        "training": Training::of(step, store).ok().flatten().map(|training| training.to_string()),
     })
 }

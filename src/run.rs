@@ -9,6 +9,7 @@ use pipelines::engine::Local;
 use pipelines::kind::Kind;
 use pipelines::manifest::Manifest;
 use pipelines::publish::OutDir;
+use pipelines::resources::enough;
 use pipelines::roots::Root;
 use pipelines::run::Run;
 use pipelines::size::ByteSize;
@@ -41,7 +42,7 @@ pub struct EngineArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     workers: Option<u16>,
     /// Memory that all workers together may take, such as `2 GB` [default: nine tenths of what is available]
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
     memory: Option<ByteSize>,
 }
 
@@ -52,6 +53,10 @@ impl EngineArgs {
         let memory = self.memory.map_or_else(available_memory, |memory| memory.0);
         Ok(Local { program, workers: self.workers.map_or(cores, usize::from), memory })
     }
+}
+
+fn memory(text: &str) -> Result<ByteSize, String> {
+    enough(text.parse()?)
 }
 
 /// Nine tenths of the memory that is available on this machine and to this control group, in bytes; four gigabytes where the
@@ -176,4 +181,18 @@ pub fn results(out: &Path, step: &str) -> anyhow::Result<Option<evaluate::Result
     let results =
         evaluate::Results::from_json(&bytes).with_context(|| path.display().to_string())?;
     Ok(Some(results))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_no_worker_can_do_with_is_refused() {
+        assert_eq!(memory("32 MB"), Ok(ByteSize(32_000_000)));
+        for little in ["0", "31999999", "0 GB"] {
+            let error = memory(little).unwrap_err();
+            assert!(error.ends_with("expected at least 32 MB"), "{error}");
+        }
+    }
 }

@@ -7,10 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+// The enum is externally tagged on purpose: a typing error in a manifest is then reported with its line, column and the
+// names that would have been right. Editors show what stands in doc comments here.
 /// Every stage a manifest can name.
-///
-/// The enum is externally tagged on purpose: a typing error in a manifest is then reported with its line, column and the
-/// names that would have been right.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {

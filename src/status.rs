@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::Place;
-use crate::plan::{self, Tally};
+use crate::plan::{self, Tally, Training};
 use crate::show;
 
 #[derive(Args)]
@@ -41,13 +41,16 @@ impl<'a> StepStatus<'a> {
     fn of(step: &'a PlannedStep, store: &Store) -> anyhow::Result<Self> {
         let tally = Tally::of(step.tasks().map(|(_, task)| task));
         let left = tally.ready + tally.waits;
-        let state = match (step.pin, tally.done, left) {
-            (Some(_), ..) => "pinned",
-            (None, _, 0) => "done",
-            (None, 0, _) => "not-started",
-            (None, ..) => "started",
+        let training = Training::of(step, store)?;
+        // Nothing of a training need be done for there to be a state that it goes on from.
+        let is_started = tally.done > 0 || training.as_ref().is_some_and(Training::is_started);
+        let state = match (step.pin, left) {
+            (Some(_), _) => "pinned",
+            (None, 0) => "done",
+            (None, _) if is_started => "started",
+            (None, _) => "not-started",
         };
-        let training = plan::training_line(step, store)?;
+        let training = training.map(|training| training.to_string());
         Ok(Self { step: &step.name, stage: step.stage, state, done: tally.done, left, training })
     }
 

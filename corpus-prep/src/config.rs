@@ -71,7 +71,7 @@ pub struct Exclude {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dialect {
-    /// At the word boundaries of Unicode Standard Annex #29; see [`crate::signal::words`].
+    /// At the word boundaries of Unicode Standard Annex #29.
     #[default]
     Uax29,
 }

@@ -56,7 +56,7 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Baseline {
-    /// Logistic regression on weighted words and pairs of words; see [`crate::tfidf`].
+    /// Logistic regression on words and pairs of words, weighted by how rare they are.
     Tfidf,
 }
 

@@ -93,6 +93,10 @@ pub(crate) fn at_path(
     wanted: Kind,
     cache: &mut DigestCache,
 ) -> Result<(ArtifactView, Digest)> {
+    if dir.is_file() {
+        let expected = format!("the name of a step, or a directory with an artifact of {wanted}");
+        return Err(Error::Format { path: dir.to_owned(), found: "a file".into(), expected });
+    }
     let (artifact, bytes) = record(dir, cache)?;
     let kind = kind_of(&artifact, dir)?;
     // A model that others wrote has its tokenizer beside it.
@@ -198,6 +202,16 @@ mod tests {
         assert!(view(dir.path(), Kind::Vocabulary).is_ok());
         let error = view(dir.path(), Kind::Checkpoint).unwrap_err().to_string();
         assert!(error.ends_with("found an artifact of vocabulary, expected one of checkpoint"));
+    }
+
+    #[test]
+    fn a_file_is_refused_with_what_would_be_right() {
+        let dir = model(&["notes.txt"]);
+        let mut cache = DigestCache::open(&Store::at(dir.path().join("store")));
+        let file = dir.path().join("notes.txt");
+        let error = at_path(&file, "notes.txt", Kind::Examples, &mut cache).unwrap_err();
+        let words = "found a file, expected the name of a step, or a directory with an artifact of examples";
+        assert!(error.to_string().ends_with(words), "{error}");
     }
 
     #[test]

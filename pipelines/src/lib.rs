@@ -33,6 +33,7 @@ mod given;
 mod graph;
 pub mod log;
 pub mod manifest;
+pub mod panics;
 pub mod passing;
 pub mod plan;
 mod planner;

@@ -10,13 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::{At, Error, Result};
-use crate::resources::Resources;
+use crate::resources::{Resources, enough};
 use crate::retention::Retention;
 use crate::stage::Stage;
 
+// `S` is the enum of stages: its variant is the key behind the step's name. Editors show what stands in doc comments here.
 /// A pipeline as a person wrote it.
-///
-/// `S` is the enum of stages: its variant is the key behind the step's name.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest<S> {
@@ -57,23 +56,32 @@ fn is_default(retention: &Retention) -> bool {
 }
 
 impl<S: Stage + DeserializeOwned> Manifest<S> {
-    /// Reads the manifest at `path`.
+    /// Reads the manifest at `path`; `write_out` then adds the steps that it implies.
     ///
     /// # Errors
     /// When it cannot be read or is wrong, with line, column and the names that would be right.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub fn read(
+        path: &Path,
+        write_out: impl FnOnce(&mut Self) -> Result<(), String>,
+    ) -> Result<Self> {
         let text = fs::read_to_string(path).at("read", path)?;
-        Self::parse(&text, path)
+        Self::parse(&text, path, write_out)
     }
 
-    /// Reads a manifest from `text`, calling it `path` in messages.
+    /// Reads a manifest from `text`, calling it `path` in messages; `write_out` then adds the steps that it implies.
     ///
     /// # Errors
     /// When it is wrong, with line, column and the names that would be right.
-    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+    pub fn parse(
+        text: &str,
+        path: &Path,
+        write_out: impl FnOnce(&mut Self) -> Result<(), String>,
+    ) -> Result<Self> {
         let wrong = |message: String| Error::Manifest { path: path.to_owned(), message };
-        let manifest: Self =
+        let mut manifest: Self =
             toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+        // Before it is checked: pins and resources may be those of a step that is implied.
+        write_out(&mut manifest).map_err(wrong)?;
         manifest.validate().map_err(|error| wrong(error.to_string()))?;
         Ok(manifest)
     }
@@ -110,6 +118,12 @@ impl<S: Stage> Manifest<S> {
                 return Err(Error::Step { step: step.clone(), message });
             }
         }
-        Ok(())
+        self.engine.iter().try_for_each(|(step, resources)| {
+            let enough = resources.memory.map_or(Ok(()), |memory| enough(memory).map(drop));
+            enough.map_err(|message| Error::Step {
+                step: step.clone(),
+                message: format!("`memory` in `[engine.{step}]`: {message}"),
+            })
+        })
     }
 }

@@ -17,6 +17,7 @@ use crate::error::{At, Error, Result, TaskError, chain};
 use crate::input::{Located, TaskInputs};
 use crate::key::canonical;
 use crate::output::TaskOutput;
+use crate::panics;
 use crate::record::TaskRecord;
 use crate::resources::Resources;
 use crate::stage::{Stage, Training};
@@ -292,7 +293,7 @@ impl<S: Stage> TaskArray<S> {
         let ctx = surroundings.context(assignment, resume);
         // A panic is a bug of ours; the user gets its message, the other tasks go on, and nothing is half-written.
         let ran = catch_unwind(AssertUnwindSafe(|| phase.run(&inputs, &mut out, &ctx)));
-        ran.unwrap_or_else(|panic| Err(panic_message(panic.as_ref()).into()))?;
+        ran.unwrap_or_else(|panic| Err(bug(&*panic).into()))?;
         cancel_before_commit(cancel)?;
         Ok(out)
     }
@@ -336,15 +337,8 @@ fn cancel_before_commit(cancel: &Cancel) -> Result<()> {
     if cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
 }
 
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let said = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    format!(
-        "the task stopped in a way it should not ({}); this is a bug in seedbed: please report it",
-        said.unwrap_or("no message")
-    )
+fn bug(panic: &(dyn std::any::Any + Send)) -> String {
+    format!("the task stopped in a way it should not ({}); {}", panics::told(panic), panics::BUG)
 }
 
 struct Reporting {

@@ -19,7 +19,7 @@ const MASKED_OR_RANDOM: f64 = 0.9;
 pub struct Mask {
     /// Chance of each token (or word) to be chosen; above 0, at most 1.
     pub probability: f64,
-    /// Whether whole words are chosen, as [`Codec::continues_word`] tells them, instead of tokens.
+    /// Whether whole words are chosen, as the vocabulary tells them, instead of tokens.
     pub whole_word: bool,
 }
 

@@ -1,15 +1,25 @@
 //! What labelled rows there are, and which column is what.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail, ensure};
+use corpus_prep::error::Error;
+use corpus_prep::examples::FileFormat;
+use corpus_prep::examples::config::Encoding;
+use corpus_prep::examples::format::RowFormat;
+use corpus_prep::examples::row::{self, BadRow, RowReader, Tokens};
+use corpus_prep::examples::tag::{self, Tag};
+use corpus_prep::read::decompress::Decoder;
+use corpus_prep::read::rows::NamedRow;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::head::{Column, Columns, MAX_VALUES, head};
 
 /// Rows that are looked at.
 const LOOKED_AT: usize = 2000;
-/// Most labels of a column that holds labels, inclusive.
-const MAX_LABELS: usize = 200;
 /// Names of columns that say what rows have in common, in any case.
 const GROUPS: [&str; 9] = [
     "group",
@@ -24,120 +34,217 @@ const GROUPS: [&str; 9] = [
 ];
 /// Names of columns that say a label, the likeliest first, in any case.
 const LABELS: [&str; 6] = ["label", "labels", "category", "class", "intent", "target"];
+/// The fields of the words of a sentence, and of their tags.
+const TOKENS: [&str; 2] = ["tokens", "tags"];
 
 /// A file of labelled rows.
+#[derive(Serialize)]
 pub struct Labels {
     /// Where it is.
     pub file: PathBuf,
-    /// The column, or field, of the text: the one with the longest values.
-    pub text: String,
-    /// That of the label.
-    pub label: String,
-    /// That of what makes rows depend on each other, if a name says so.
-    pub group: Option<String>,
     /// Rows that were looked at.
     pub rows: usize,
-    /// Labels among them.
-    pub distinct: usize,
+    /// What they teach.
+    pub taught: Taught,
+    /// The column of what makes rows depend on each other, if a name says so.
+    pub group: Option<String>,
 }
 
-#[derive(Default)]
-struct ColumnSeen {
-    bytes: u64,
-    values: BTreeSet<String>,
+/// What labelled rows teach.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Taught {
+    /// The label of a text.
+    Label {
+        /// The column of texts: the one with the longest values.
+        text: String,
+        /// That of labels.
+        label: String,
+        /// Labels among the rows.
+        distinct: usize,
+    },
+    /// The entities that tags of words mark.
+    Tags {
+        /// Types of entities among the rows.
+        types: usize,
+        /// Whether the file begins documents, whose sentences are one group; `None` where its format has none.
+        has_documents: Option<bool>,
+    },
 }
 
 impl Labels {
     /// Looks at the first rows of `file`.
     pub fn look(file: &Path) -> anyhow::Result<Self> {
-        let name = file.to_string_lossy().to_ascii_lowercase();
-        let rows = match name.rsplit('.').next() {
-            Some("csv") => separated(file, b',')?,
-            Some("tsv") => separated(file, b'\t')?,
-            Some("jsonl" | "ndjson" | "json") => json_lines(file)?,
-            _ => bail!(
-                "{}: found a name that tells no format, expected .csv, .tsv or .jsonl; other labelled files are \
-                 described in the manifest by hand",
-                file.display()
-            ),
-        };
-        let mut columns: BTreeMap<String, ColumnSeen> = BTreeMap::new();
-        for (column, value) in rows.iter().flatten() {
-            let seen = columns.entry(column.clone()).or_default();
-            seen.bytes += value.len() as u64;
-            if seen.values.len() <= MAX_LABELS {
-                seen.values.insert(value.clone());
-            }
+        let format = FileFormat::of(file, None)
+            .map_err(|message| anyhow!("{}: {message}", file.display()))?;
+        if format.rows == RowFormat::Conll {
+            return Self::conll(file, &format);
         }
-        let text = columns.iter().max_by_key(|(_, seen)| seen.bytes).map(|(name, _)| name.clone());
-        let Some(text) = text.filter(|_| columns.len() > 1) else {
-            bail!(
-                "{}: found {} columns, expected one of text and one of labels",
-                file.display(),
-                columns.len()
-            );
+        let rows = head(file, LOOKED_AT, |_| true)?.into_iter();
+        let rows: Vec<NamedRow> = rows.collect::<anyhow::Result<_>>()?;
+        ensure!(!rows.is_empty(), "{}: found no row, expected labelled ones", file.display());
+        let columns = columns(&rows);
+        let (group, taught) = match rows.iter().all(has_tags) {
+            true => (named(&columns, &GROUPS), tags(&rows, file)?),
+            false => texts(&columns, file)?,
         };
-        let is_label = |name: &&String, seen: &ColumnSeen| {
-            **name != text
-                && (2..=MAX_LABELS).contains(&seen.values.len())
-                && seen.values.len() < rows.len()
-        };
-        let named = |names: &[&str]| {
-            names
-                .iter()
-                .find_map(|wanted| columns.keys().find(|name| name.eq_ignore_ascii_case(wanted)))
-        };
-        let group = named(&GROUPS).filter(|name| **name != text).cloned();
-        let fewest = columns
-            .iter()
-            .filter(|(name, seen)| is_label(name, seen) && group.as_ref() != Some(*name))
-            .min_by_key(|(_, seen)| seen.values.len())
-            .map(|(name, _)| name);
-        let label = named(&LABELS)
-            .filter(|name| columns.get(*name).is_some_and(|seen| is_label(name, seen)));
-        let Some(label) = label.or(fewest).cloned() else {
-            bail!(
-                "{}: found no column of 2 to {MAX_LABELS} different labels among {}",
-                file.display(),
-                columns.keys().cloned().collect::<Vec<_>>().join(", ")
-            );
-        };
-        let distinct = columns[&label].values.len();
-        Ok(Self { file: file.to_owned(), text, label, group, rows: rows.len(), distinct })
+        Ok(Self { file: file.to_owned(), rows: rows.len(), taught, group })
+    }
+
+    /// Looks at a file with a word and its tag a line.
+    #[expect(clippy::result_large_err, reason = "it is what the reader takes")]
+    fn conll(file: &Path, format: &FileFormat) -> anyhow::Result<Self> {
+        let name = file.display().to_string();
+        let failed = || format!("cannot read {name}");
+        let decoder = Decoder::new(File::open(file).with_context(failed)?, format.compression)
+            .with_context(failed)?;
+        let (mut rows, mut types, mut has_documents) = (0, BTreeSet::new(), false);
+        let read = conll_reader().read(decoder, format, &name, |row| {
+            rows += 1;
+            types.extend(tag::entities(&row.tags).map(String::from));
+            has_documents |= row.group.is_some();
+            if rows < LOOKED_AT {
+                Ok(())
+            } else {
+                Err(Error::NoTrainEntities { rows: rows as u64 })
+            }
+        });
+        match read {
+            // That is where looking stops.
+            Err(Error::NoTrainEntities { .. }) => {}
+            read => drop(read?),
+        }
+        let taught = tagged(types.len(), Some(has_documents), file)?;
+        Ok(Self { file: file.to_owned(), rows, taught, group: None })
     }
 }
 
-type Rows = Vec<Vec<(String, String)>>;
-
-fn separated(file: &Path, delimiter: u8) -> anyhow::Result<Rows> {
-    let failed = || format!("cannot read {}", file.display());
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(delimiter).from_path(file).with_context(failed)?;
-    let names: Vec<String> =
-        reader.headers().with_context(failed)?.iter().map(str::to_owned).collect();
-    let row = |record: csv::StringRecord| {
-        names.iter().cloned().zip(record.iter().map(str::to_owned)).collect()
-    };
-    reader.records().take(LOOKED_AT).map(|record| Ok(row(record.with_context(failed)?))).collect()
+impl Labels {
+    /// What to know of rows that depend on each other.
+    pub fn hint(&self) -> &'static str {
+        match (&self.group, &self.taught) {
+            (Some(_), _) => "Rows of a group stand in one split.",
+            (None, Taught::Tags { has_documents: Some(true), .. }) => {
+                "Sentences of a document stand in one split."
+            }
+            (None, Taught::Tags { has_documents: Some(false), .. }) => {
+                "If sentences depend on each other, such as those of a letter, begin it with a line `-DOCSTART-`."
+            }
+            (None, _) => {
+                "If rows depend on each other, such as those of a patient, name the column: group = \"patient\"."
+            }
+        }
+    }
 }
 
-fn json_lines(file: &Path) -> anyhow::Result<Rows> {
-    let text =
-        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let lines = text.lines().filter(|line| !line.trim().is_empty()).take(LOOKED_AT);
-    let row = |(at, line): (usize, &str)| {
-        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line)
-            .with_context(|| {
-                format!("{}:{}: expected one JSON object a line", file.display(), at + 1)
-            })?;
-        Ok(object
-            .into_iter()
-            .filter_map(|(name, value)| match value {
-                serde_json::Value::String(text) => Some((name, text)),
-                serde_json::Value::Number(number) => Some((name, number.to_string())),
-                _ => None,
-            })
-            .collect())
+/// Reads tokens from the first column, and tags from the last.
+fn conll_reader() -> RowReader {
+    RowReader {
+        columns: row::Columns {
+            text: String::new(),
+            text_pair: None,
+            label: String::new(),
+            group: None,
+            id: None,
+        },
+        encoding: Encoding::default(),
+        delimiter: None,
+        tokens: Some(Tokens::default()),
+    }
+}
+
+fn has_tags(row: &NamedRow) -> bool {
+    TOKENS.iter().all(|field| row.values.get(*field).is_some_and(Value::is_array))
+}
+
+/// The tags of the words of `rows`.
+fn tags(rows: &[NamedRow], file: &Path) -> anyhow::Result<Taught> {
+    let mut types = BTreeSet::new();
+    for row in rows {
+        let [tokens, tags] = TOKENS;
+        let (tokens, tags) = (row.words(tokens)?.len(), row.words(tags)?);
+        if tokens != tags.len() {
+            let problem = BadRow::UnequalLists { tokens, tags: tags.len() };
+            bail!("{}: {problem}", row.place);
+        }
+        let unknown = tags.iter().find(|tag| Tag::parse(tag).is_none());
+        if let Some(tag) = unknown.cloned() {
+            bail!("{}: {}", row.place, BadRow::UnknownTag { tag });
+        }
+        let tagged = tag::to_iob2(&tags, None).map(|tagged| tagged.tags).unwrap_or_default();
+        types.extend(tag::entities(&tagged).map(String::from));
+    }
+    tagged(types.len(), None, file)
+}
+
+fn tagged(types: usize, has_documents: Option<bool>, file: &Path) -> anyhow::Result<Taught> {
+    ensure!(
+        types > 0,
+        "{}: found no tag of an entity in the first rows, expected some such as `B-PER`",
+        file.display()
+    );
+    Ok(Taught::Tags { types, has_documents })
+}
+
+/// The texts and numbers of `rows`, by column.
+fn columns(rows: &[NamedRow]) -> Columns {
+    let mut columns = Columns::default();
+    for row in rows {
+        columns.add(row.values.iter().filter_map(|(name, value)| match value {
+            Value::String(text) => Some((name.clone(), text.clone())),
+            Value::Number(number) => Some((name.clone(), number.to_string())),
+            _ => None,
+        }));
+    }
+    columns
+}
+
+/// The first of the `wanted` names, in any case, that a column has.
+fn named(columns: &Columns, wanted: &[&str]) -> Option<String> {
+    let named =
+        |wanted: &&str| columns.columns.keys().find(|name| name.eq_ignore_ascii_case(wanted));
+    wanted.iter().find_map(named).cloned()
+}
+
+/// The columns of groups, and of texts with their labels. Every row must have a text and a label.
+fn texts(columns: &Columns, file: &Path) -> anyhow::Result<(Option<String>, Taught)> {
+    let is_full = |column: &Column| column.filled == columns.num_rows;
+    let Some(text) = columns.longest(is_full).filter(|_| columns.columns.len() > 1) else {
+        bail!(
+            "{}: found the columns {}, expected one of texts and one of labels, filled in every row",
+            file.display(),
+            columns.names()
+        );
     };
-    lines.enumerate().map(row).collect()
+    let group = named(columns, &GROUPS).filter(|name| name != text);
+    let is_label = |name: &str, column: &Column| {
+        let num_values = column.values.len();
+        let tells = (2..=MAX_VALUES).contains(&num_values) && num_values < columns.num_rows;
+        name != text && is_full(column) && tells
+    };
+    let Some(label) = label(columns, group.as_deref(), is_label) else {
+        bail!(
+            "{}: found no column of 2 to {MAX_VALUES} different labels, filled in every row, among {}",
+            file.display(),
+            columns.names()
+        );
+    };
+    let distinct = columns.columns[label].values.len();
+    Ok((group, Taught::Label { text: text.to_owned(), label: label.to_owned(), distinct }))
+}
+
+/// The column of labels: one whose name says so, or else that of the fewest values that is not the `group`.
+fn label<'c>(
+    columns: &'c Columns,
+    group: Option<&str>,
+    is_label: impl Fn(&str, &Column) -> bool,
+) -> Option<&'c str> {
+    let fit = || columns.columns.iter().filter(|(name, column)| is_label(name, column));
+    let says_so =
+        LABELS.iter().find_map(|wanted| fit().find(|(name, _)| name.eq_ignore_ascii_case(wanted)));
+    let fewest = || {
+        let others = fit().filter(|(name, _)| Some(name.as_str()) != group);
+        others.min_by_key(|(_, column)| column.values.len())
+    };
+    says_so.or_else(fewest).map(|(name, _)| name.as_str())
 }

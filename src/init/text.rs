@@ -1,21 +1,19 @@
 //! What raw text there is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use corpus_prep::read::Format;
-use corpus_prep::read::decompress::Decoder;
 use corpus_prep::read::format::{Compression, KNOWN, Syntax};
-use corpus_prep::read::raw::{Cut, RawContent, RawRecords};
+use corpus_prep::read::parquet::is_text;
+use serde_json::Value;
 
-use super::is_readable;
+use super::head::{Column, Columns, head};
 
 /// Records of a file that are looked at.
 const LOOKED_AT: usize = 50;
-/// Longest record that is looked at, in bytes.
-const MAX_RECORD_BYTES: u64 = 16 << 20;
 /// How much longer text is than its compressed form, about.
 const RATIO: u64 = 3;
 
@@ -27,68 +25,90 @@ pub struct Corpus {
     pub files: usize,
     /// Their bytes, decoded; for compressed files a guess.
     pub text_bytes: u64,
-    /// The field of JSON records that holds the text; `None` where there are no such records.
+    /// The field of records, or column, that holds the text; `None` where there are no such records.
     pub text_field: Option<String>,
 }
 
 impl Corpus {
-    /// Looks at files, and at folders to any depth.
+    /// Looks at files, and at folders to any depth. No glob names what runs of a manifest in `base` will write.
     ///
     /// `labels` must not be among them: no model is to be pre-trained on rows that it is judged by.
-    pub fn look(data: &[PathBuf], labels: Option<&Path>) -> anyhow::Result<Self> {
+    pub fn look(data: &[PathBuf], labels: Option<&Path>, base: &Path) -> anyhow::Result<Self> {
         let mut corpus = Self { globs: Vec::new(), files: 0, text_bytes: 0, text_field: None };
-        let mut lengths = BTreeMap::new();
+        let mut columns = Columns::default();
         for path in data {
-            let metadata =
-                fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
-            if !metadata.is_dir() {
-                if !is_readable(path) {
-                    bail!("{}: its name tells no format; expected one of {KNOWN}", path.display());
-                }
-                refuse_labels(path, labels)?;
-                corpus.globs.push(escaped(path));
-                corpus.add(path, &mut lengths)?;
-                continue;
+            let files = files_of(path)?;
+            for file in &files {
+                refuse_labels(file, labels)?;
+                corpus.add(file, &mut columns)?;
             }
-            let mut endings = BTreeSet::new();
-            for file in files_below(path)? {
-                refuse_labels(&file, labels)?;
-                endings.insert(ending(&file));
-                corpus.add(&file, &mut lengths)?;
-            }
-            if endings.is_empty() {
-                bail!("{}: found no file of text; expected one of {KNOWN}", path.display());
-            }
-            corpus.globs.extend(
-                endings.iter().map(|ending| escaped(path).join("**").join(format!("*{ending}"))),
-            );
+            corpus.globs.extend(match path.is_dir() {
+                true => globs(path, &files, base),
+                false => vec![escaped(path)],
+            });
         }
         if corpus.text_bytes == 0 {
             bail!("found {} files without a byte, expected text", corpus.files);
         }
-        // The longest field; of equal ones the first by name.
-        corpus.text_field = lengths
-            .into_iter()
-            .max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)))
-            .map(|(field, _)| field);
+        corpus.text_field = text_field(&columns)?;
         Ok(corpus)
     }
 
-    fn add(&mut self, path: &Path, lengths: &mut BTreeMap<String, u64>) -> anyhow::Result<()> {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let format = Format::of(name)?;
+    fn add(&mut self, path: &Path, columns: &mut Columns) -> anyhow::Result<()> {
+        let format = format_of(path)?;
         let bytes =
             fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
         let is_packed = format.compression != Compression::Plain;
         self.files += 1;
         self.text_bytes += if is_packed { bytes * RATIO } else { bytes };
-        if format.syntax == Syntax::Jsonl {
-            for (field, length) in string_fields(path, format)? {
-                *lengths.entry(field).or_default() += length;
-            }
+        match format.syntax {
+            Syntax::Document | Syntax::Html => Ok(()),
+            _ => add_texts(path, columns),
         }
-        Ok(())
     }
+}
+
+fn format_of(path: &Path) -> anyhow::Result<Format> {
+    Ok(Format::of(path.file_name().and_then(|name| name.to_str()).unwrap_or_default())?)
+}
+
+/// The texts of the first records of the file at `path`. A record that cannot be read is passed over, unless all are so.
+fn add_texts(path: &Path, columns: &mut Columns) -> anyhow::Result<()> {
+    let (mut refused, mut num_read) = (None, 0);
+    for row in head(path, LOOKED_AT, is_text)? {
+        match row {
+            Ok(row) => {
+                num_read += 1;
+                columns.add(row.values.into_iter().filter_map(|(name, value)| match value {
+                    Value::String(text) => Some((name, text)),
+                    _ => None,
+                }));
+            }
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    match refused {
+        Some(error) if num_read == 0 => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The field that holds the text: the longest of those that no record lacks.
+fn text_field(columns: &Columns) -> anyhow::Result<Option<String>> {
+    if columns.num_rows == 0 {
+        return Ok(None);
+    }
+    if let Some(field) = columns.longest(|column| column.present == columns.num_rows) {
+        return Ok(Some(field.to_owned()));
+    }
+    let found = |(name, column): (&String, &Column)| format!("`{name}` in {}", column.present);
+    let found: Vec<String> = columns.columns.iter().map(found).collect();
+    bail!(
+        "found no field of text that all records have: of {} there is {}; files whose texts have other names are read by steps \
+         of their own",
+        columns.num_rows,
+        if found.is_empty() { "none with a text".to_owned() } else { found.join(", ") }
+    )
 }
 
 fn refuse_labels(file: &Path, labels: Option<&Path>) -> anyhow::Result<()> {
@@ -104,7 +124,7 @@ fn refuse_labels(file: &Path, labels: Option<&Path>) -> anyhow::Result<()> {
 }
 
 /// `path` as a glob that matches nothing else.
-fn escaped(path: &Path) -> PathBuf {
+pub fn escaped(path: &Path) -> PathBuf {
     let mut text = String::new();
     for letter in path.to_string_lossy().chars() {
         match letter {
@@ -113,6 +133,61 @@ fn escaped(path: &Path) -> PathBuf {
         }
     }
     text.into()
+}
+
+/// Globs for `files`, which stand below `dir`. Of a folder that holds `base` each inner one has its own.
+fn globs(dir: &Path, files: &[PathBuf], base: &Path) -> Vec<PathBuf> {
+    let endings =
+        |files: &[PathBuf]| files.iter().map(|file| ending(file)).collect::<BTreeSet<_>>();
+    let all = |dir: PathBuf, files: &[PathBuf]| {
+        endings(files).into_iter().map(move |ending| dir.join(format!("*{ending}"))).collect()
+    };
+    if !holds(dir, base) {
+        return all(escaped(dir).join("**"), files);
+    }
+    let (here, below): (Vec<PathBuf>, Vec<PathBuf>) =
+        files.iter().cloned().partition(|file| file.parent() == Some(dir));
+    let mut found: Vec<PathBuf> = all(escaped(dir), &here);
+    for inner in below.chunk_by(|a, b| child(dir, a) == child(dir, b)) {
+        found.extend(child(dir, &inner[0]).iter().flat_map(|child| globs(child, inner, base)));
+    }
+    found
+}
+
+/// The folder in `dir` that `file` stands in or below.
+fn child(dir: &Path, file: &Path) -> Option<PathBuf> {
+    Some(dir.join(file.strip_prefix(dir).ok()?.components().next()?))
+}
+
+fn holds(dir: &Path, base: &Path) -> bool {
+    let whole = |path: &Path| {
+        fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path })
+    };
+    matches!((whole(dir), whole(base)), (Ok(dir), Ok(base)) if base.starts_with(&dir))
+}
+
+/// The file at `path`, or the files below it whose names tell a known format, folder by folder.
+fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let metadata = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let is_file = !metadata.is_dir();
+    let files = match is_file {
+        true => Vec::from_iter(is_readable(path).then(|| path.to_owned())),
+        false => files_below(path)?,
+    };
+    match (files.is_empty(), is_file) {
+        (false, _) => Ok(files),
+        (true, true) => {
+            bail!("{}: its name tells no format; expected one of {KNOWN}", path.display())
+        }
+        (true, false) => {
+            bail!("{}: found no file of text; expected one of {KNOWN}", path.display())
+        }
+    }
+}
+
+/// Whether `path` has a name that corpus preparation knows.
+fn is_readable(path: &Path) -> bool {
+    format_of(path).is_ok()
 }
 
 /// Files below `dir` whose names tell a known format, by path. Links to folders are not followed, hidden folders and the results
@@ -145,24 +220,4 @@ fn ending(path: &Path) -> String {
     let shortest =
         dots.collect::<Vec<_>>().into_iter().rev().find(|at| Format::of(&name[*at..]).is_ok());
     shortest.map_or_else(|| name.clone(), |at| name[at..].to_owned())
-}
-
-/// The strings of the first records by field, with their length together in bytes.
-fn string_fields(path: &Path, format: Format) -> anyhow::Result<BTreeMap<String, u64>> {
-    let failed = || format!("cannot read {}", path.display());
-    let file = fs::File::open(path).with_context(failed)?;
-    let decoder = Decoder::new(file, format.compression).with_context(failed)?;
-    let mut lengths = BTreeMap::new();
-    for record in RawRecords::new(decoder, Cut::Lines, MAX_RECORD_BYTES).take(LOOKED_AT) {
-        let RawContent::Whole(bytes) = record.with_context(failed)?.content else { continue };
-        let Ok(serde_json::Value::Object(object)) = serde_json::from_slice(&bytes) else {
-            continue;
-        };
-        for (field, value) in object {
-            if let serde_json::Value::String(text) = value {
-                *lengths.entry(field).or_default() += text.len() as u64;
-            }
-        }
-    }
-    Ok(lengths)
 }

@@ -131,6 +131,39 @@ fn a_cut_parquet_file_is_named() {
     check(&[("data/a.parquet", cut)], &["data/a.parquet", "expected a Parquet file"]);
 }
 
+/// A Parquet file whose footer says that a column begins before the file does: the parser panics when it looks for its pages.
+fn parquet_of_a_panic() -> Vec<u8> {
+    let whole = parquet();
+    let end = whole.len() - 8;
+    let footer = u32::from_le_bytes(whole[end..end + 4].try_into().unwrap()) as usize;
+    let begins_before = |at: &usize| {
+        let mut cut = whole[end - footer..end].to_vec();
+        cut[*at - (end - footer)] = 0x7f;
+        let metadata = parquet::file::metadata::ParquetMetaDataReader::decode_metadata(&cut);
+        let groups = metadata.ok().map(|metadata| metadata.row_groups().to_vec());
+        groups
+            .into_iter()
+            .flatten()
+            .any(|group| group.columns().iter().any(|column| column.data_page_offset() < 0))
+    };
+    let at = (end - footer..end).find(begins_before).unwrap();
+    let mut bytes = whole;
+    bytes[at] = 0x7f;
+    bytes
+}
+
+#[test]
+fn a_parser_that_panics_is_told_as_a_damaged_file_alone() {
+    let file = parquet_of_a_panic();
+    check(&[("data/a.parquet", &file)], &["data/a.parquet", "the parser stumbles over it"]);
+}
+
+#[test]
+fn memory_that_no_worker_can_do_with_is_refused() {
+    let manifest = format!("{MANIFEST}[engine.clean]\nmemory = 0\n");
+    check_manifest(&manifest, &[], &["[engine.clean]", "found 0 B, expected at least 32 MB"]);
+}
+
 #[test]
 fn a_parquet_file_without_the_column_is_told_with_those_that_are_there() {
     let manifest = MANIFEST.replace("filters", "fields = { text = \"body\" }\nfilters");

@@ -9,6 +9,7 @@ mod changes;
 mod chaos;
 mod editing;
 mod elsewhere;
+mod init;
 mod kills;
 mod page;
 mod project;

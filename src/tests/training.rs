@@ -115,6 +115,9 @@ fn check_extension(from: u64, to: u64, decay_steps: u64, words: &str) {
     project.write("pipeline.toml", manifest(to, decay_steps).as_bytes());
     let plan = project.seedbed(&["plan"]);
     assert!(plan.contains(words), "{plan}");
+    let status = project.seedbed(&["status"]);
+    let base = status.lines().find(|line| line.starts_with("base ")).unwrap();
+    assert!(base.contains(" done; resumes at ") && !base.contains("not started"), "{base}");
     project.seedbed(&["run", "--quiet"]);
     project.seedbed(&["run", "--quiet", "--out", "fresh"]);
     assert!(

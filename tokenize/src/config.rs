@@ -32,7 +32,7 @@ pub struct Config {
 pub struct Train {
     /// The step or artifact whose documents it is learnt from.
     pub documents: String,
-    /// Tokens in the vocabulary, at least [`MIN_SIZE`]. It has fewer where the documents hold no further pair of tokens
+    /// Tokens in the vocabulary: at least 257, all bytes and the end of text. It has fewer where the documents hold no further pair of tokens
     /// that occurs twice.
     pub size: usize,
     /// Special tokens beside the end of text, behind all others and among `size`. Models that learn from masked tokens

@@ -12,10 +12,10 @@ use crate::{MetricsError, TagSet, tags::Tag};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decoding {
-    /// The best legal sequence: [`TagSet::decode`].
+    /// The best legal sequence of a sentence.
     #[default]
     Legal,
-    /// The best tag of every word alone, legal or not: [`argmax`].
+    /// The best tag of every word alone, legal or not.
     Argmax,
 }
 
