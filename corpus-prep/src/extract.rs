@@ -49,7 +49,7 @@ impl Phase for Extract {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn config(&self) -> serde_json::Value {

@@ -12,7 +12,7 @@ use pipelines::key::canonical;
 use pipelines::size::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 /// Names of the fields of a JSON record, or of columns, that have columns of their own. All others are kept in `metadata`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,7 +57,7 @@ pub struct Record {
     pub replaced_bytes: u64,
 }
 
-/// Why a record has no text. It holds nothing of the record's content but the names of its fields.
+/// Why a record cannot be read. It holds nothing of the record's content but the names of its fields.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// The line is no JSON object.
@@ -81,6 +81,12 @@ pub enum Unreadable {
         field: String,
         /// The type that is there.
         found: &'static str,
+    },
+    /// The name of the record is a number that is not read as it is written.
+    #[error("field `{field}` is {INEXACT}")]
+    InexactName {
+        /// The field.
+        field: String,
     },
     /// The record is longer than the config allows.
     #[error("a record of {found} bytes, expected at most {expected} (`max_record_bytes`)")]
@@ -148,6 +154,7 @@ impl Unreadable {
             Self::NotAnObject { .. } => "not_an_object",
             Self::NoText { .. } => "no_text",
             Self::TextNotAString { .. } => "text_not_a_string",
+            Self::InexactName { .. } => "inexact_name",
             Self::TooLong { .. } => "record_too_long",
             Self::TextNotUtf8 { .. } => "text_not_utf8",
             Self::NotUtf8 { .. } => "not_utf8",
@@ -259,7 +266,7 @@ impl Parser {
         };
         Ok(Record {
             text,
-            source_id: take_name(&mut object, &self.fields.id),
+            source_id: take_name(&mut object, &self.fields.id)?,
             source: take_string(&mut object, &self.fields.source),
             url: take_string(&mut object, &self.fields.url),
             lang: take_string(&mut object, &self.fields.lang),
@@ -296,6 +303,16 @@ pub fn broken_json(error: &serde_json::Error) -> String {
     format!("broken JSON at column {} ({what})", error.column())
 }
 
+/// What a number is that [`exact_name`] refuses, for messages.
+pub const INEXACT: &str =
+    "a number with a fraction or of more than 64 bits, expected a whole one: write it as a string";
+
+/// A number as a name. `None` if it is not whole or has more than 64 bits: such numbers are rounded when they are read,
+/// and two of them may become one.
+pub fn exact_name(number: &Number) -> Option<String> {
+    (number.is_i64() || number.is_u64()).then(|| number.to_string())
+}
+
 fn take_string(object: &mut Map<String, Value>, field: &str) -> Option<String> {
     match object.remove(field)? {
         Value::String(text) => Some(text),
@@ -307,15 +324,13 @@ fn take_string(object: &mut Map<String, Value>, field: &str) -> Option<String> {
     }
 }
 
-fn take_name(object: &mut Map<String, Value>, field: &str) -> Option<String> {
-    match object.get(field)? {
-        Value::Number(number) => {
-            let name = number.to_string();
-            object.remove(field);
-            Some(name)
-        }
-        _ => take_string(object, field),
-    }
+fn take_name(object: &mut Map<String, Value>, field: &str) -> Result<Option<String>, Unreadable> {
+    let Some(Value::Number(number)) = object.get(field) else {
+        return Ok(take_string(object, field));
+    };
+    let name = exact_name(number);
+    object.remove(field);
+    name.map(Some).ok_or_else(|| Unreadable::InexactName { field: field.to_owned() })
 }
 
 #[cfg(test)]
@@ -342,6 +357,22 @@ mod tests {
         let metadata = r#"{"a":"\u0001","source":["x"],"z":{"a":[2.5,null],"b":1}}"#;
         assert_eq!(record.metadata.as_deref(), Some(metadata));
         assert_eq!(parse(r#"{"text":""}"#).unwrap(), Record::default());
+    }
+
+    #[test]
+    fn names_are_numbers_that_are_exact() {
+        let name = |number: &str| {
+            let record = parse(&format!(r#"{{"text":"a","id":{number}}}"#));
+            record.map(|record| record.source_id.unwrap()).map_err(|problem| problem.to_string())
+        };
+        for number in ["0", "-9223372036854775808", "18446744073709551615"] {
+            assert_eq!(name(number), Ok(number.to_owned()));
+        }
+        let refused = "field `id` is a number with a fraction or of more than 64 bits, expected a whole one: \
+                       write it as a string";
+        for number in ["18446744073709551616", "-9223372036854775809", "1.5", "1e3"] {
+            assert_eq!(name(number), Err(refused.to_owned()), "{number}");
+        }
     }
 
     #[track_caller]

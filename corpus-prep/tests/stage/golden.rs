@@ -18,14 +18,14 @@ fn config(json: &str) -> Config {
 #[test]
 fn phases_have_the_keys_of_their_version() {
     let corpus = [
-        "extract 2 8783fb1b853a",
+        "extract 3 1cc341f0a46e",
         "measure 1 2c3abafb3781",
         "deduplicate 1 4fcbfcffe605",
         "decide 1 5acbd6d8e82c",
         "write 1 5c35b5d768e5",
     ];
     assert_eq!(keys(&config(CORPUS)), corpus);
-    assert_eq!(keys(&config(EXAMPLES)), ["read-examples 2 2ab93dc9f046", "label 1 3969b6bf7216"]);
+    assert_eq!(keys(&config(EXAMPLES)), ["read-examples 3 e6d8e46b1fe7", "label 1 3969b6bf7216"]);
 }
 
 #[test]

@@ -260,6 +260,18 @@ fn labelled_rows_of_parquet_are_read() {
     let rows = ran.examples();
     let found: Vec<_> = rows.iter().map(|row| (&*row.text, &*row.labels[0])).collect();
     assert_eq!(found, [("a", "1"), ("b", "0"), ("c", "1")]);
+    let grouped = Lab::new();
+    let groups: ArrayRef = Arc::new(Float64Array::from(vec![1e19, 2e19, 3e19]));
+    let columns =
+        [("text", batch.column(0).clone()), ("label", batch.column(1).clone()), ("g", groups)];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    grouped.write("a.parquet", written(&batch, 2, Compression::SNAPPY));
+    let error = grouped.run(&config.replace("\"task\"", "\"group\":\"g\",\"task\"")).err().unwrap();
+    assert!(
+        error.contains("a.parquet: row 1: field `g` is a number with a fraction or of"),
+        "{error}"
+    );
+    assert!(error.ends_with("write it as a string"), "{error}");
     let error = lab.run(&config.replace("\"task\"", "\"label\":\"gold\",\"task\"")).err().unwrap();
     assert!(error.ends_with("a.parquet: no column `gold`; found `text`, `label`"), "{error}");
 }
