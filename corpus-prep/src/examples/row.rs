@@ -6,15 +6,12 @@ use super::tag::{self, BadTag, Scheme};
 use crate::error::{Error, Result};
 use crate::read::csv::BadCsv;
 use crate::read::decompress::{Decoder, Fault};
-use crate::read::raw::{Cut, RawContent, RawRecords};
+use crate::read::raw::{Cut, MAX_ROW_BYTES, RawContent, RawRecords};
 use crate::read::record::{INEXACT, broken_json, exact_name, type_of};
 use crate::read::{InvalidUtf8, Place, utf8};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 use std::collections::BTreeSet;
-
-/// Longest row, in bytes: of CSV, of a file of lines, or a file of a folder.
-pub(super) const MAX_ROW_BYTES: u64 = 64 << 20;
 
 /// Names of the columns or fields that a row is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -509,6 +506,11 @@ mod tests {
         let latin = RowReader { encoding: Encoding::Latin1, ..reader() };
         let rows = read(&latin, "a", RowFormat::LabelText, b"x caf\xe9\n").unwrap();
         assert_eq!(rows[0].text, "café");
+        let columns = Columns { text: "Größe".into(), group: None, id: None, ..latin.columns };
+        let named = RowReader { columns, ..latin };
+        let rows =
+            read(&named, "a.csv", RowFormat::Csv, b"Gr\xf6\xdfe,label\ncaf\xe9,x\n").unwrap();
+        assert_eq!((&*rows[0].text, &*rows[0].label), ("café", "x"));
     }
 
     #[test]
@@ -573,6 +575,22 @@ mod tests {
             "a.csv",
             b"id,text,label,group\n1,caf\xe9,x,\n",
             "a.csv:2: byte 0xe9, expected UTF-8 (is it `encoding = \"latin-1\"`?)",
+        );
+        check_error(
+            "a.csv",
+            b"id,text,label,caf\xe9\n",
+            "a.csv:1: byte 0xe9, expected UTF-8 (is it `encoding = \"latin-1\"`?)",
+        );
+        check_error(
+            "a.csv",
+            b"id,text,label,group,n,n\n",
+            "a.csv: two columns `n`, expected different names; found `id`, `text`, `label`, `group`, `n`, `n`",
+        );
+        check_error(
+            "a.csv",
+            b"group,id,label,text\n,1,x,\"a\"\n,2,x,\"not closed\n,3,x,b\n,4,x,\"c\"\n,5,x,\"d\"\n",
+            "a.csv:3: a stray quote on line 5: a closing quote with text behind it, expected a delimiter or the end of \
+             the row (is an earlier quote not closed? within a quoted field, a quote is written twice)",
         );
         check_error(
             "a.csv",

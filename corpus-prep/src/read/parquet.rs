@@ -1,10 +1,11 @@
 //! Rows of Parquet files, a batch at a time.
 
+use super::header::Header;
 use super::record::{Fields, Record, Unreadable};
 use super::utf8::{self, InvalidUtf8};
 use crate::error::{Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Int64Type, UInt64Type};
+use arrow::datatypes::{DataType, Fields as ArrowFields, Int64Type, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -35,7 +36,7 @@ const TAIL_BYTES: usize = 8;
 /// A Parquet file, or a range of its row groups.
 pub struct ParquetFile {
     file: File,
-    name: String,
+    header: Header,
     metadata: ArrowReaderMetadata,
     groups: Vec<Group>,
 }
@@ -62,7 +63,7 @@ impl ParquetFile {
     /// Reads the footer of `unit`.
     ///
     /// # Errors
-    /// When it cannot be read, or is no footer of a Parquet file.
+    /// When it cannot be read, is no footer of a Parquet file, or says that columns have the same name.
     pub fn open(unit: &TaskInput) -> Result<Self> {
         let failed = |source| Error::Io { file: unit.name().to_owned(), source };
         let file = File::open(unit.path()).map_err(failed)?;
@@ -99,28 +100,13 @@ impl ParquetFile {
         let groups = groups(&parsed, part.map(|(_, range)| range));
         let metadata = guarded(|| ArrowReaderMetadata::try_new(Arc::new(parsed), options));
         let metadata = metadata.map_err(bad)?;
-        Ok(Self { file, name, metadata, groups })
+        let header = header(metadata.schema().fields(), &name)?;
+        Ok(Self { file, header, metadata, groups })
     }
 
     /// Names of the columns.
-    pub fn columns(&self) -> Vec<&str> {
-        self.metadata.schema().fields().iter().map(|field| field.name().as_str()).collect()
-    }
-
-    /// Refuses a file that lacks one of the columns `wanted`.
-    ///
-    /// # Errors
-    /// [`Error::MissingColumn`].
-    pub fn must_have<'a>(&self, wanted: impl IntoIterator<Item = &'a str>) -> Result<()> {
-        let columns = self.columns();
-        match wanted.into_iter().find(|column| !columns.contains(column)) {
-            Some(column) => Err(Error::MissingColumn {
-                file: self.name.clone(),
-                column: column.to_owned(),
-                found: format!("`{}`", columns.join("`, `")),
-            }),
-            None => Ok(()),
-        }
+    pub fn header(&self) -> &Header {
+        &self.header
     }
 
     /// The type of the column `name`.
@@ -139,14 +125,27 @@ impl ParquetFile {
         let mask = match wanted {
             None => ProjectionMask::all(),
             Some(wanted) => {
-                let columns = self.columns();
-                let places = (0..columns.len()).filter(|at| wanted.contains(&columns[*at]));
+                let columns = self.header.names();
+                let places = (0..columns.len()).filter(|at| wanted.contains(&&*columns[*at]));
                 ProjectionMask::roots(schema, places)
             }
         };
         let Self { file, metadata, groups, .. } = self;
         Batches { file, metadata, mask, groups: groups.into(), reader: None }
     }
+}
+
+/// The names of `fields`; those of fields in a column are all different as well.
+fn header(fields: &ArrowFields, file: &str) -> Result<Header> {
+    let names = fields.iter().map(|field| field.name().clone()).collect();
+    for field in fields {
+        match field.data_type() {
+            DataType::Struct(fields) => drop(header(fields, file)?),
+            DataType::List(item) => drop(header(&ArrowFields::from(vec![Arc::clone(item)]), file)?),
+            _ => {}
+        }
+    }
+    Header::new(file, names)
 }
 
 fn groups(metadata: &ParquetMetaData, range: Option<Stretch>) -> Vec<Group> {
@@ -216,6 +215,18 @@ impl Batches {
         guarded(|| builder.build())
     }
 }
+/// The rows of `batch` as JSON objects; null fields are left out.
+///
+/// # Errors
+/// With the message for the user, when a column is of a type that JSON cannot show.
+pub fn objects(batch: &RecordBatch) -> Result<Vec<Map<String, Value>>, String> {
+    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+    writer.write(batch).map_err(|error| error.to_string())?;
+    writer.finish().map_err(|error| error.to_string())?;
+    let lines = writer.into_inner();
+    let objects = serde_json::Deserializer::from_slice(&lines).into_iter();
+    objects.collect::<Result<_, _>>().map_err(|error| error.to_string())
+}
 
 /// The rest of a row group, of which `done` rows were read.
 fn lost(group: Group, done: u64, message: String) -> Batch {
@@ -233,19 +244,6 @@ fn guarded<T, E: std::fmt::Display>(read: impl FnOnce() -> Result<T, E>) -> Resu
         Ok(done) => done.map_err(|error| error.to_string()),
         Err(_) => Err("the parser stumbles over it".into()),
     }
-}
-
-/// The rows of `batch` as JSON objects; null fields are left out.
-///
-/// # Errors
-/// With the message for the user, when a column is of a type that JSON cannot show.
-pub fn objects(batch: &RecordBatch) -> Result<Vec<Map<String, Value>>, String> {
-    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
-    writer.write(batch).map_err(|error| error.to_string())?;
-    writer.finish().map_err(|error| error.to_string())?;
-    let lines = writer.into_inner();
-    let objects = serde_json::Deserializer::from_slice(&lines).into_iter();
-    objects.collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
 
 /// The rows of `batch` as records.

@@ -5,7 +5,7 @@ use arrow::array::{
     ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, LargeStringArray, ListArray,
     RecordBatch, StringArray, StructArray,
 };
-use arrow::datatypes::{DataType, Field, Int32Type};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -79,11 +79,31 @@ fn rows_of_csv_that_are_none_are_counted_and_the_others_are_read() {
 }
 
 #[test]
+fn an_unclosed_quote_takes_no_sound_row_with_it() {
+    let lab = Lab::new();
+    let text = "id,text\n1,\"ok one\"\n2,\"not closed\n3,swallowed\n4,\"ok four\"\n5,\"fine\"\n";
+    lab.write("a.csv", text);
+    let ran = lab.run(COUNT).unwrap();
+    assert_eq!(texts(&ran.extracted()), ["ok one", "-", "fine"]);
+    assert!(reasons(&ran.extracted())[0].starts_with("a stray quote on line 5: "));
+    let sound = Lab::new();
+    sound.write("a.csv", "id,text\n1,5\" pipe\n2,\"multi\nline\"\n");
+    let rows = sound.run(r#"{"inputs":"*"}"#).unwrap().extracted();
+    assert_eq!(texts(&rows), ["5\" pipe", "multi\nline"]);
+}
+
+#[test]
 fn bad_csv_is_told_with_file_and_line() {
     check_error("a.csv", "id,body\n1,a\n", "a.csv: no column `text`; found `id`, `body`");
     check_error("a.csv", "", "a.csv: no column `text`; found ``");
     check_error("a.csv", "text,n,n\n", "a.csv: two columns `n`, expected different names");
     check_error("a.csv", "text,n\na,1\n\nb\n", "a.csv:4: 1 fields, expected 2 as in the header");
+    check_error(
+        "a.csv",
+        "n,text\n1,\"a\"\n2,\"not closed\n3,swallowed\n4,\"d\"\n5,\"e\"\n",
+        "a.csv:3: a stray quote on line 5",
+    );
+    check_error("a.csv", b"text,\xff\n", "a.csv:1: a name of a column has 0xff, expected UTF-8");
     check_error("a.csv", "n,text\n1,a\n2,\"b\n3,c\n", "a.csv:3: a quoted field that does not end");
     check_error(
         "a.tsv",
@@ -153,6 +173,26 @@ fn columns_of_parquet_are_fields_and_metadata_whatever_their_types() {
     );
     assert_eq!(rows[0].origin.source_id, None);
     assert_eq!(rows[3].origin.metadata.as_deref(), Some(r#"{"facts":{"year":1803},"tags":[]}"#));
+}
+
+#[test]
+fn equal_names_of_columns_are_refused_in_parquet() {
+    let column = || -> ArrayRef { Arc::new(StringArray::from(vec!["a"])) };
+    let field = |name: &str| Field::new(name, DataType::Utf8, false);
+    let schema = Schema::new(vec![field("text"), field("n"), field("n")]);
+    let batch = RecordBatch::try_new(Arc::new(schema), vec![column(), column(), column()]);
+    let bytes = written(&batch.unwrap(), 1, Compression::UNCOMPRESSED);
+    let twins =
+        StructArray::from(vec![(Arc::new(field("m")), column()), (Arc::new(field("m")), column())]);
+    let nested = one_column("text", Arc::new(twins));
+    check_error("a.parquet", nested, "a.parquet: two columns `m`, expected different names");
+    let expected = "a.parquet: two columns `n`, expected different names; found `text`, `n`, `n`";
+    check_error("a.parquet", &bytes, expected);
+    let lab = Lab::new();
+    lab.write("a.parquet", bytes);
+    let config =
+        r#"{"examples":{"train":"a.parquet","task":"sequence-classification","label":"n"}}"#;
+    assert!(lab.run(config).err().unwrap().ends_with(expected));
 }
 
 #[test]
