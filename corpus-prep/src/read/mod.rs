@@ -8,6 +8,7 @@ pub mod decompress;
 pub mod format;
 pub mod header;
 pub mod html;
+pub mod json;
 pub mod parquet;
 pub mod place;
 pub mod raw;

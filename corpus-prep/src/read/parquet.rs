@@ -1,6 +1,7 @@
 //! Rows of Parquet files, a batch at a time.
 
 use super::header::Header;
+use super::json::{BadValue, objects};
 use super::record::{Fields, Record, Unreadable};
 use super::utf8::{self, InvalidUtf8};
 use crate::error::{Error, Result};
@@ -12,6 +13,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::Compression;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use pipelines::input::TaskInput;
 use pipelines::key::canonical;
@@ -29,6 +31,9 @@ const BATCH_BYTES: i64 = 4 << 20;
 
 /// Most rows of a batch.
 const BATCH_ROWS: i64 = 1024;
+
+/// How columns may be compressed: what crate `parquet` is built with.
+const CODECS: &str = "Snappy, gzip, LZ4, zstd or nothing";
 
 /// Bytes of the length of the metadata and of the word `PAR1`, which end a footer.
 const TAIL_BYTES: usize = 8;
@@ -63,7 +68,8 @@ impl ParquetFile {
     /// Reads the footer of `unit`.
     ///
     /// # Errors
-    /// When it cannot be read, is no footer of a Parquet file, or says that columns have the same name.
+    /// When it cannot be read, is no footer of a Parquet file, or says that columns have the same name or are compressed in
+    /// a way that is not read.
     pub fn open(unit: &TaskInput) -> Result<Self> {
         let failed = |source| Error::Io { file: unit.name().to_owned(), source };
         let file = File::open(unit.path()).map_err(failed)?;
@@ -97,6 +103,7 @@ impl ParquetFile {
         // What the Arrow schema beside it says, such as dictionaries, only changes how the same values come out.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let parsed = parsed.map_err(bad)?;
+        refuse_codecs(&parsed, &name)?;
         let groups = groups(&parsed, part.map(|(_, range)| range));
         let metadata = guarded(|| ArrowReaderMetadata::try_new(Arc::new(parsed), options));
         let metadata = metadata.map_err(bad)?;
@@ -146,6 +153,24 @@ fn header(fields: &ArrowFields, file: &str) -> Result<Header> {
         }
     }
     Header::new(file, names)
+}
+
+fn refuse_codecs(metadata: &ParquetMetaData, file: &str) -> Result<()> {
+    for chunk in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+        let found = match chunk.compression() {
+            Compression::UNCOMPRESSED
+            | Compression::SNAPPY
+            | Compression::GZIP(_)
+            | Compression::LZ4
+            | Compression::LZ4_RAW
+            | Compression::ZSTD(_) => continue,
+            Compression::BROTLI(_) => "Brotli",
+            Compression::LZO => "LZO",
+        };
+        let column = chunk.column_path().string();
+        return Err(Error::Codec { file: file.to_owned(), column, found, expected: CODECS });
+    }
+    Ok(())
 }
 
 fn groups(metadata: &ParquetMetaData, range: Option<Stretch>) -> Vec<Group> {
@@ -215,18 +240,6 @@ impl Batches {
         guarded(|| builder.build())
     }
 }
-/// The rows of `batch` as JSON objects; null fields are left out.
-///
-/// # Errors
-/// With the message for the user, when a column is of a type that JSON cannot show.
-pub fn objects(batch: &RecordBatch) -> Result<Vec<Map<String, Value>>, String> {
-    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
-    writer.write(batch).map_err(|error| error.to_string())?;
-    writer.finish().map_err(|error| error.to_string())?;
-    let lines = writer.into_inner();
-    let objects = serde_json::Deserializer::from_slice(&lines).into_iter();
-    objects.collect::<Result<_, _>>().map_err(|error| error.to_string())
-}
 
 /// The rest of a row group, of which `done` rows were read.
 fn lost(group: Group, done: u64, message: String) -> Batch {
@@ -249,7 +262,7 @@ fn guarded<T, E: std::fmt::Display>(read: impl FnOnce() -> Result<T, E>) -> Resu
 /// The rows of `batch` as records.
 ///
 /// # Errors
-/// As [`objects`].
+/// With a message, when the column of texts is not there.
 pub fn records(
     batch: &RecordBatch,
     fields: &Fields,
@@ -268,12 +281,13 @@ pub fn records(
     let others: Vec<usize> =
         (0..schema.fields().len()).filter(|at| !is_taken(schema.field(*at).name())).collect();
     let metadata = match others.is_empty() {
-        true => vec![Map::new(); batch.num_rows()],
-        false => objects(&batch.project(&others).map_err(|error| error.to_string())?)?,
+        true => vec![Ok(Map::new()); batch.num_rows()],
+        false => objects(&batch.project(&others).map_err(|error| error.to_string())?),
     };
     let text = batch.column_by_name(&fields.text).ok_or("its column of texts is not there")?;
-    let row = |(at, metadata): (usize, Map<String, Value>)| {
+    let row = |(at, metadata): (usize, Result<Map<String, Value>, BadValue>)| {
         let (text, replaced_bytes) = text_at(text, at, fields, invalid)?;
+        let metadata = metadata?;
         let name = |array: Option<&ArrayRef>| array.and_then(|array| name_at(array, at));
         Ok(Record {
             text,

@@ -4,6 +4,7 @@ use super::csv::BadCsv;
 use super::decompress::Fault;
 use super::format::Syntax;
 use super::html::{self, BadPage, Page};
+use super::json::BadValue;
 use super::raw::RawContent;
 use super::records::{Content, Found};
 use super::utf8::{self, InvalidByte, InvalidUtf8};
@@ -88,6 +89,9 @@ pub enum Unreadable {
         /// The field.
         field: String,
     },
+    /// A value of Parquet cannot be kept.
+    #[error(transparent)]
+    Value(#[from] BadValue),
     /// The record is longer than the config allows.
     #[error("a record of {found} bytes, expected at most {expected} (`max_record_bytes`)")]
     TooLong {
@@ -155,6 +159,7 @@ impl Unreadable {
             Self::NoText { .. } => "no_text",
             Self::TextNotAString { .. } => "text_not_a_string",
             Self::InexactName { .. } => "inexact_name",
+            Self::Value(_) => "bad_value",
             Self::TooLong { .. } => "record_too_long",
             Self::TextNotUtf8 { .. } => "text_not_utf8",
             Self::NotUtf8 { .. } => "not_utf8",

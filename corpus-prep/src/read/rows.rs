@@ -4,7 +4,8 @@ use super::csv::{BadCsv, CsvRow, CsvRows};
 use super::decompress::Decoder;
 use super::format::{Compression, Format, Syntax};
 use super::header::Header;
-use super::parquet::{Batch, Batches, ParquetFile, objects};
+use super::json::objects;
+use super::parquet::{Batch, Batches, ParquetFile};
 use super::place::Place;
 use super::raw::{Cut, MAX_ROW_BYTES, RawContent, RawRecord, RawRecords};
 use super::record::{Unreadable, broken_json, type_of};
@@ -271,7 +272,7 @@ struct ParquetRows {
     num_rows: u64,
     num_read: u64,
     /// Rows of the present batch.
-    ready: VecDeque<NamedRow>,
+    ready: VecDeque<Result<NamedRow>>,
 }
 
 impl ParquetRows {
@@ -287,24 +288,20 @@ impl ParquetRows {
     fn next(&mut self, file: &str) -> Option<Result<NamedRow>> {
         while self.ready.is_empty() {
             let Batch { first_row, rows } = self.batches.next()?;
-            let place = |row| Place::row(file, row);
             let rows = match rows {
                 Ok(rows) => objects(&rows),
                 Err(problem) => {
-                    return Some(Err(Error::Unreadable { place: place(first_row), problem }));
+                    let place = Place::row(file, first_row);
+                    return Some(Err(Error::Unreadable { place, problem }));
                 }
             };
-            match rows {
-                Ok(rows) => self.ready.extend(
-                    (first_row..)
-                        .zip(rows)
-                        .map(|(row, values)| NamedRow { place: place(row), values }),
-                ),
-                Err(message) => return Some(Err(Error::Parquet { file: file.into(), message })),
-            }
+            let named = |(at, values): (u64, Result<_, _>)| {
+                row(Place::row(file, at), values.map_err(Unreadable::Value))
+            };
+            self.ready.extend((first_row..).zip(rows).map(named));
         }
         self.num_read += 1;
-        self.ready.pop_front().map(Ok)
+        self.ready.pop_front()
     }
 }
 
