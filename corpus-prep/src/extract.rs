@@ -211,7 +211,7 @@ impl Extract {
         let (origin, reading) = match parsed {
             Ok(record) => self.reading(record),
             Err(problem) if self.unreadable == OnUnreadable::Count => {
-                (Origin::default(), Reading::Unreadable { reason: problem.to_string(), offset })
+                (Origin::default(), Reading::Unreadable { reason: problem.reason(), offset })
             }
             Err(problem) => return Err(Error::Unreadable { place: place(), problem }),
         };

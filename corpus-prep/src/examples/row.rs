@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::read::csv::BadCsv;
 use crate::read::decompress::{Decoder, Fault};
 use crate::read::raw::{Cut, MAX_ROW_BYTES, RawContent, RawRecords};
-use crate::read::record::{INEXACT, broken_json, exact_name, type_of};
+use crate::read::record::{INEXACT, Unreadable, broken_json, exact_name, type_of};
 use crate::read::{InvalidUtf8, Place, utf8};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
@@ -85,11 +85,8 @@ pub enum BadRow {
     #[error(transparent)]
     Csv(#[from] BadCsv),
     /// A line is no JSON object.
-    #[error("found {found}, expected one JSON object a line")]
-    NotAnObject {
-        /// What is there.
-        found: String,
-    },
+    #[error(transparent)]
+    NotAnObject(Unreadable),
     /// A field of a JSON object is of the wrong type.
     #[error("field `{field}` is {found}, expected a string or a number")]
     WrongType {
@@ -264,8 +261,12 @@ impl RowReader {
     fn object(&self, line: &str) -> Result<Row, BadRow> {
         let object = match serde_json::from_str(line) {
             Ok(Value::Object(object)) => object,
-            Ok(other) => return Err(BadRow::NotAnObject { found: type_of(&other).into() }),
-            Err(error) => return Err(BadRow::NotAnObject { found: broken_json(&error) }),
+            Ok(other) => {
+                return Err(BadRow::NotAnObject(Unreadable::NotAnObject {
+                    found: type_of(&other),
+                }));
+            }
+            Err(error) => return Err(BadRow::NotAnObject(broken_json(&error))),
         };
         self.fields(&object)
     }

@@ -65,7 +65,15 @@ pub enum Unreadable {
     #[error("found {found}, expected one JSON object a line")]
     NotAnObject {
         /// What is there.
-        found: String,
+        found: &'static str,
+    },
+    /// The line is no JSON.
+    #[error("found broken JSON at column {column} ({message}), expected one JSON object a line")]
+    BrokenJson {
+        /// The first byte that is wrong, from 1.
+        column: usize,
+        /// What the parser says.
+        message: String,
     },
     /// The object has no text.
     #[error("no field `{field}`; found {}", names(found))]
@@ -155,7 +163,7 @@ impl Unreadable {
     /// A word for counts.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::NotAnObject { .. } => "not_an_object",
+            Self::NotAnObject { .. } | Self::BrokenJson { .. } => "not_an_object",
             Self::NoText { .. } => "no_text",
             Self::TextNotAString { .. } => "text_not_a_string",
             Self::InexactName { .. } => "inexact_name",
@@ -168,6 +176,25 @@ impl Unreadable {
             Self::Page(_) => "bad_page",
             Self::DamagedRowGroup { .. } => "damaged_row_group",
             Self::BrokenStream { .. } => "broken_stream",
+        }
+    }
+
+    /// Why, for tables: without the words of parsers, which may change with their versions.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::BrokenJson { column, .. } => {
+                format!("found broken JSON at column {column}, expected one JSON object a line")
+            }
+            Self::Page(BadPage::GaveUp { .. }) => "the extractor of main text gave up".to_owned(),
+            Self::DamagedRowGroup { row_group, rows, .. } => {
+                format!("row group {row_group} is damaged; its {rows} rows from here on are lost")
+            }
+            Self::BrokenStream { fault, decoded_offset } => {
+                let reason = fault.reason();
+                format!("{reason}; the records from decoded byte {decoded_offset} on are lost")
+            }
+            Self::Csv(BadCsv::Broken(fault)) => fault.reason(),
+            other => other.to_string(),
         }
     }
 }
@@ -251,8 +278,8 @@ impl Parser {
     fn object(&self, line: &str) -> Result<Record, Unreadable> {
         let mut object = match serde_json::from_str(line) {
             Ok(Value::Object(object)) => object,
-            Ok(other) => return Err(Unreadable::NotAnObject { found: type_of(&other).into() }),
-            Err(error) => return Err(Unreadable::NotAnObject { found: broken_json(&error) }),
+            Ok(other) => return Err(Unreadable::NotAnObject { found: type_of(&other) }),
+            Err(error) => return Err(broken_json(&error)),
         };
         let field = &self.fields.text;
         let text = match object.remove(field) {
@@ -302,10 +329,10 @@ pub fn type_of(value: &Value) -> &'static str {
 }
 
 /// Says where a line stops being JSON, without the line number, which would always be 1.
-pub fn broken_json(error: &serde_json::Error) -> String {
+pub fn broken_json(error: &serde_json::Error) -> Unreadable {
     let message = error.to_string();
-    let what = message.split(" at line ").next().unwrap_or_default();
-    format!("broken JSON at column {} ({what})", error.column())
+    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    Unreadable::BrokenJson { column: error.column(), message }
 }
 
 /// What a number is that [`exact_name`] refuses, for messages.
@@ -378,6 +405,31 @@ mod tests {
         for number in ["18446744073709551616", "-9223372036854775809", "1.5", "1e3"] {
             assert_eq!(name(number), Err(refused.to_owned()), "{number}");
         }
+    }
+
+    #[test]
+    fn reasons_have_no_words_of_parsers() {
+        let problem = parse(r#"{"text":"x""#).unwrap_err();
+        let reason = "found broken JSON at column 11, expected one JSON object a line";
+        assert_eq!(problem.reason(), reason);
+        let problem = Unreadable::DamagedRowGroup { row_group: 1, rows: 2, message: "EOF".into() };
+        let reason = "row group 1 is damaged; its 2 rows from here on are lost";
+        assert_eq!(problem.reason(), reason);
+        let gave_up = Unreadable::Page(BadPage::GaveUp { message: "why".into() });
+        assert_eq!(gave_up.reason(), "the extractor of main text gave up");
+        let fault = |found: &str| Unreadable::BrokenStream {
+            fault: Fault {
+                offset: 7,
+                found: found.into(),
+                expected: "gzip".into(),
+                sound_bytes: 3,
+            },
+            decoded_offset: 3,
+        };
+        let lost = "the records from decoded byte 3 on are lost";
+        let corrupt = format!("found corrupt data, expected gzip; {lost}");
+        assert_eq!(fault("bad code").reason(), corrupt);
+        assert_eq!(fault("the end of the file").reason(), fault("the end of the file").to_string());
     }
 
     #[track_caller]

@@ -320,8 +320,8 @@ fn text(bytes: Vec<u8>) -> Result<String, Unreadable> {
 fn object(line: &str) -> Result<Map<String, Value>, Unreadable> {
     match serde_json::from_str(line) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => Err(Unreadable::NotAnObject { found: type_of(&other).into() }),
-        Err(error) => Err(Unreadable::NotAnObject { found: broken_json(&error) }),
+        Ok(other) => Err(Unreadable::NotAnObject { found: type_of(&other) }),
+        Err(error) => Err(broken_json(&error)),
     }
 }
 
