@@ -103,6 +103,18 @@ pub enum Error {
         /// Its type.
         found: String,
     },
+    /// A Parquet file is compressed in a way that this build does not read.
+    #[error("{file}: column `{column}` is compressed with {found}, expected {expected}")]
+    Codec {
+        /// The file.
+        file: String,
+        /// A column.
+        column: String,
+        /// How it is compressed.
+        found: &'static str,
+        /// How it may be.
+        expected: &'static str,
+    },
     /// A file is no Parquet.
     #[error("{file}: found {message}, expected a Parquet file")]
     Parquet {

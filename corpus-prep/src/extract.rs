@@ -49,7 +49,7 @@ impl Phase for Extract {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn config(&self) -> serde_json::Value {
@@ -211,7 +211,7 @@ impl Extract {
         let (origin, reading) = match parsed {
             Ok(record) => self.reading(record),
             Err(problem) if self.unreadable == OnUnreadable::Count => {
-                (Origin::default(), Reading::Unreadable { reason: problem.to_string(), offset })
+                (Origin::default(), Reading::Unreadable { reason: problem.reason(), offset })
             }
             Err(problem) => return Err(Error::Unreadable { place: place(), problem }),
         };

@@ -4,10 +4,10 @@
 //! document, whose sentences are one group.
 
 use super::config::Column;
-use super::row::{BadRow, MAX_ROW_BYTES, Row, RowReader, Tokens, bad_row};
+use super::row::{BadRow, Row, RowReader, Tokens, bad_row};
 use crate::error::{Error, Result};
 use crate::read::decompress::Decoder;
-use crate::read::raw::{Cut, RawRecords};
+use crate::read::raw::{Cut, MAX_ROW_BYTES, RawRecords};
 use pipelines::digest::text_id;
 
 const DOCUMENT: &str = "-DOCSTART-";

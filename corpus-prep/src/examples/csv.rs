@@ -1,9 +1,11 @@
 //! Labelled rows of comma-separated values.
 
-use super::row::{BadRow, MAX_ROW_BYTES, Row, RowReader, bad_row};
+use super::row::{BadRow, Row, RowReader, bad_row};
 use crate::error::{Error, Result};
-use crate::read::csv::CsvRows;
+use crate::read::Header;
+use crate::read::csv::{CsvRow, CsvRows};
 use crate::read::decompress::Decoder;
+use crate::read::raw::MAX_ROW_BYTES;
 use ::csv::ByteRecord;
 
 impl RowReader {
@@ -18,29 +20,29 @@ impl RowReader {
         let delimiter = u8::try_from(delimiter).unwrap_or(b',');
         let failed = |source| Error::Io { file: file.to_owned(), source };
         let rows = CsvRows::new(decoder, delimiter, MAX_ROW_BYTES).map_err(failed)?;
-        let header = rows.columns().map(|columns| self.header(&columns, file)).transpose()?;
+        let header = rows.header();
+        let places = header.map(|(line, names)| self.places(file, line, names)).transpose()?;
         for row in rows {
-            let row = row.map_err(failed)?;
-            let fields = row.fields.map_err(|problem| bad_row(file, row.line, problem.into()))?;
-            let Some(header) = &header else { break };
-            let labelled = header.row(self, &fields);
-            let labelled = labelled.map_err(|problem| bad_row(file, row.line, problem))?;
-            push(Row { line: row.line, ..labelled })?;
+            let CsvRow { line, fields, .. } = row.map_err(failed)?;
+            let line = Some(line);
+            let fields = fields.map_err(|problem| bad_row(file, line, problem.into()))?;
+            let Some(places) = &places else { break };
+            let labelled = places.row(self, &fields);
+            let labelled = labelled.map_err(|problem| bad_row(file, line, problem))?;
+            push(Row { line, ..labelled })?;
         }
         Ok(())
     }
 
     /// Where the wanted columns stand.
-    fn header(&self, found: &[String], file: &str) -> Result<Header> {
-        let at = |column: &String| {
-            found.iter().position(|name| name == column).ok_or_else(|| Error::MissingColumn {
-                file: file.to_owned(),
-                column: column.clone(),
-                found: format!("`{}`", found.join("`, `")),
-            })
-        };
+    fn places(&self, file: &str, line: u64, names: &ByteRecord) -> Result<Places> {
+        let name = |name: &[u8]| Ok(self.decode(name)?.trim().to_owned());
+        let names = names.iter().map(name).collect::<Result<_, _>>();
+        let names = names.map_err(|problem| bad_row(file, Some(line), problem))?;
+        let header = Header::new(file, names)?;
+        let at = |column: &String| header.place(column);
         let maybe_at = |column: &Option<String>| column.as_ref().map(at).transpose();
-        Ok(Header {
+        Ok(Places {
             text: at(&self.columns.text)?,
             text_pair: maybe_at(&self.columns.text_pair)?,
             label: at(&self.columns.label)?,
@@ -51,7 +53,7 @@ impl RowReader {
 }
 
 /// Where the columns of a CSV file stand.
-struct Header {
+struct Places {
     text: usize,
     text_pair: Option<usize>,
     label: usize,
@@ -59,7 +61,7 @@ struct Header {
     id: Option<usize>,
 }
 
-impl Header {
+impl Places {
     fn row(&self, reader: &RowReader, record: &ByteRecord) -> Result<Row, BadRow> {
         let field = |at: usize| reader.decode(record.get(at).unwrap_or_default());
         let maybe_field = |at: Option<usize>| at.map(field).transpose();

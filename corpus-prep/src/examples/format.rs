@@ -1,7 +1,7 @@
 //! How a labelled file is read, by its name and the manifest.
 
 use super::config::ExampleFormat;
-use crate::read::format::Compression;
+use crate::read::format::{Compression, Format, Syntax};
 use pipelines::table::examples::ExampleTask;
 use std::fmt;
 use std::path::Path;
@@ -38,9 +38,6 @@ pub enum RowFormat {
 const KNOWN: &str = ".csv, .tsv, .jsonl, .ndjson, .json (one object a line), .conll, .iob, .iob2, .bio, each also with .gz or .zst, and \
      .parquet";
 
-/// Ends of names of files of lines.
-const JSONL: [&str; 3] = [".jsonl", ".ndjson", ".json"];
-
 /// Ends of names of CoNLL files.
 const CONLL: [&str; 4] = [".conll", ".iob", ".iob2", ".bio"];
 
@@ -53,7 +50,6 @@ impl FileFormat {
         let lower = path.to_string_lossy().to_ascii_lowercase();
         let (compression, stem) = Compression::strip(&lower);
         let is_tsv = stem.ends_with(".tsv");
-        let ends = |known: &[&str]| known.iter().any(|end| stem.ends_with(end));
         let rows = match format {
             Some(ExampleFormat::Csv) if is_tsv => RowFormat::Tsv,
             Some(ExampleFormat::Csv) => RowFormat::Csv,
@@ -61,18 +57,18 @@ impl FileFormat {
             Some(ExampleFormat::Conll) => RowFormat::Conll,
             Some(ExampleFormat::LabelText) => RowFormat::LabelText,
             Some(ExampleFormat::Folder) => RowFormat::Folder(folder(path)?),
-            None if is_tsv => RowFormat::Tsv,
-            None if stem.ends_with(".csv") => RowFormat::Csv,
-            None if stem.ends_with(".parquet") && compression == Compression::Plain => {
-                RowFormat::Parquet
-            }
-            None if ends(&JSONL) => RowFormat::Jsonl,
-            None if ends(&CONLL) => RowFormat::Conll,
-            None => {
-                return Err(format!(
-                    "the end of its name tells no format; expected one of {KNOWN}, or `format` in `examples`"
-                ));
-            }
+            None if CONLL.iter().any(|end| stem.ends_with(end)) => RowFormat::Conll,
+            None => match Format::of(&lower).map(|format| format.syntax) {
+                Ok(Syntax::Csv) => RowFormat::Csv,
+                Ok(Syntax::Tsv) => RowFormat::Tsv,
+                Ok(Syntax::Jsonl) => RowFormat::Jsonl,
+                Ok(Syntax::Parquet) => RowFormat::Parquet,
+                Ok(Syntax::Document | Syntax::Html) | Err(_) => {
+                    return Err(format!(
+                        "the end of its name tells no format; expected one of {KNOWN}, or `format` in `examples`"
+                    ));
+                }
+            },
         };
         Ok(Self { rows, compression })
     }

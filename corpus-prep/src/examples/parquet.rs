@@ -3,27 +3,28 @@
 use super::config::Column;
 use super::row::{Row, RowReader, bad_row};
 use crate::error::{Error, Result};
-use crate::read::Place;
-use crate::read::parquet::{ParquetFile, objects};
+use crate::read::json::objects;
+use crate::read::parquet::ParquetFile;
+use crate::read::{Place, Unreadable};
 use pipelines::input::TaskInput;
 
 impl RowReader {
     /// Gives the rows of a Parquet file to `push`, in order.
     ///
     /// # Errors
-    /// [`Error::BadRow`] and [`Error::MissingColumn`] with file and row, [`Error::Parquet`], and what `push` fails with.
+    /// [`Error::BadRow`], [`Error::Unreadable`] and [`Error::MissingColumn`] with file and row, [`Error::Parquet`], and what `push` fails with.
     pub fn parquet(&self, unit: &TaskInput, mut push: impl FnMut(Row) -> Result<()>) -> Result<()> {
         let file = ParquetFile::open(unit)?;
         let wanted = self.wanted();
-        file.must_have(wanted.iter().copied())?;
+        for column in &wanted {
+            file.header().place(column)?;
+        }
         for batch in file.batches(Some(&wanted)) {
             let place = |row| Place::row(unit.name(), row);
-            let rows = batch
-                .rows
-                .map_err(|problem| Error::Unreadable { place: place(batch.first_row), problem })?;
-            let rows = objects(&rows)
-                .map_err(|message| Error::Parquet { file: unit.name().into(), message })?;
-            for (row, object) in (batch.first_row..).zip(rows) {
+            let unreadable = |row, problem| Error::Unreadable { place: place(row), problem };
+            let rows = batch.rows.map_err(|problem| unreadable(batch.first_row, problem))?;
+            for (row, object) in (batch.first_row..).zip(objects(&rows)) {
+                let object = object.map_err(|bad| unreadable(row, Unreadable::Value(bad)))?;
                 let labelled = self.fields(&object);
                 let labelled =
                     labelled.map_err(|problem| bad_row(&place(row).file, None, problem))?;

@@ -89,7 +89,7 @@ impl Phase for ReadExamples {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn config(&self) -> serde_json::Value {

@@ -6,15 +6,12 @@ use super::tag::{self, BadTag, Scheme};
 use crate::error::{Error, Result};
 use crate::read::csv::BadCsv;
 use crate::read::decompress::{Decoder, Fault};
-use crate::read::raw::{Cut, RawContent, RawRecords};
-use crate::read::record::{broken_json, type_of};
+use crate::read::raw::{Cut, MAX_ROW_BYTES, RawContent, RawRecords};
+use crate::read::record::{INEXACT, Unreadable, broken_json, exact_name, type_of};
 use crate::read::{InvalidUtf8, Place, utf8};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use std::collections::BTreeSet;
-
-/// Longest row, in bytes: of CSV, of a file of lines, or a file of a folder.
-pub(super) const MAX_ROW_BYTES: u64 = 64 << 20;
 
 /// Names of the columns or fields that a row is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -88,11 +85,8 @@ pub enum BadRow {
     #[error(transparent)]
     Csv(#[from] BadCsv),
     /// A line is no JSON object.
-    #[error("found {found}, expected one JSON object a line")]
-    NotAnObject {
-        /// What is there.
-        found: String,
-    },
+    #[error(transparent)]
+    NotAnObject(Unreadable),
     /// A field of a JSON object is of the wrong type.
     #[error("field `{field}` is {found}, expected a string or a number")]
     WrongType {
@@ -100,6 +94,12 @@ pub enum BadRow {
         field: String,
         /// The type that is there.
         found: &'static str,
+    },
+    /// A group, a name or a label is a number that is not read as it is written.
+    #[error("field `{field}` is {INEXACT}")]
+    InexactNumber {
+        /// The field.
+        field: String,
     },
     /// A line of tokens has too few or too many columns.
     #[error("{found} columns, expected {expected}")]
@@ -261,25 +261,32 @@ impl RowReader {
     fn object(&self, line: &str) -> Result<Row, BadRow> {
         let object = match serde_json::from_str(line) {
             Ok(Value::Object(object)) => object,
-            Ok(other) => return Err(BadRow::NotAnObject { found: type_of(&other).into() }),
-            Err(error) => return Err(BadRow::NotAnObject { found: broken_json(&error) }),
+            Ok(other) => {
+                return Err(BadRow::NotAnObject(Unreadable::NotAnObject {
+                    found: type_of(&other),
+                }));
+            }
+            Err(error) => return Err(BadRow::NotAnObject(broken_json(&error))),
         };
         self.fields(&object)
     }
 
     /// A row of named values.
     pub(super) fn fields(&self, object: &Map<String, Value>) -> Result<Row, BadRow> {
-        let field = |name: &String| field(object, name);
-        let maybe_field = |name: &Option<String>| name.as_ref().map_or(Ok(None), field);
+        let text = |name: &String| field(object, name, exact);
+        let maybe_text = |name: &Option<String>| name.as_ref().map_or(Ok(None), text);
+        let name = |name: &Option<String>| {
+            name.as_ref().map_or(Ok(None), |name| field(object, name, exact_name))
+        };
         let filled = |value: Option<String>| value.filter(|value| !value.trim().is_empty());
-        let (group, id) = (maybe_field(&self.columns.group)?, maybe_field(&self.columns.id)?);
+        let (group, id) = (name(&self.columns.group)?, name(&self.columns.id)?);
         if let Some(columns) = &self.tokens {
             return Ok(Row { group: filled(group), id: filled(id), ..columns.object(object)? });
         }
         self.checked(Row {
-            text: field(&self.columns.text)?.unwrap_or_default(),
-            text_pair: maybe_field(&self.columns.text_pair)?,
-            label: field(&self.columns.label)?.unwrap_or_default(),
+            text: text(&self.columns.text)?.unwrap_or_default(),
+            text_pair: maybe_text(&self.columns.text_pair)?,
+            label: text(&self.columns.label)?.unwrap_or_default(),
             group,
             id,
             ..Row::default()
@@ -368,11 +375,26 @@ fn strings(object: &Map<String, Value>, name: &str) -> Result<Vec<String>, BadRo
     items.iter().enumerate().map(item).collect()
 }
 
-fn field(object: &Map<String, Value>, name: &str) -> Result<Option<String>, BadRow> {
+/// A number as a text or label. `None` if it is so large that it is rounded when it is read.
+fn exact(number: &Number) -> Option<String> {
+    /// Up to here every whole number is a float of its own.
+    const MAX: f64 = (1u64 << f64::MANTISSA_DIGITS) as f64;
+    let is_small = number.as_f64().is_some_and(|number| number.abs() < MAX);
+    if is_small { Some(number.to_string()) } else { exact_name(number) }
+}
+
+fn field(
+    object: &Map<String, Value>,
+    name: &str,
+    exact: fn(&Number) -> Option<String>,
+) -> Result<Option<String>, BadRow> {
     match object.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(Value::Number(number)) => Ok(Some(number.to_string())),
+        Some(Value::Number(number)) => match exact(number) {
+            Some(number) => Ok(Some(number)),
+            None => Err(BadRow::InexactNumber { field: name.into() }),
+        },
         Some(other) => Err(BadRow::WrongType { field: name.into(), found: type_of(other) }),
     }
 }
@@ -441,6 +463,31 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_names_if_they_are_exact() {
+        let line = |group: &str, label: &str| {
+            let line = format!(r#"{{"text":"a","label":{label},"group":{group}}}"#);
+            let rows = read(&reader(), "a.jsonl", RowFormat::Jsonl, line.as_bytes());
+            let row = rows.map_err(|error| error.to_string())?.remove(0);
+            Ok((row.group.unwrap(), row.label))
+        };
+        let name = |group: &str, label: &str| Ok((group.to_owned(), label.to_owned()));
+        let (least, most) = ("-9223372036854775808", "18446744073709551615");
+        assert_eq!(line(least, most), name(least, most));
+        assert_eq!(line("7", "0.5"), name("7", "0.5"));
+        let refused = |field: &str| {
+            Err(format!(
+                "a.jsonl:1: field `{field}` is a number with a fraction or of more than 64 bits, \
+                 expected a whole one: write it as a string"
+            ))
+        };
+        for number in ["18446744073709551616", "18446744073709551617", "-9223372036854775809"] {
+            assert_eq!(line(number, "1"), refused("group"));
+            assert_eq!(line("1", number), refused("label"));
+        }
+        assert_eq!(line("1.5", "1"), refused("group"));
+    }
+
+    #[test]
     fn the_first_delimiter_ends_the_label() {
         let rows = read(&reader(), "a", RowFormat::LabelText, b"1 two words\r\n0  b\n").unwrap();
         assert_eq!(rows, [row(1, "two words", "1", None, None), row(2, " b", "0", None, None)]);
@@ -460,6 +507,11 @@ mod tests {
         let latin = RowReader { encoding: Encoding::Latin1, ..reader() };
         let rows = read(&latin, "a", RowFormat::LabelText, b"x caf\xe9\n").unwrap();
         assert_eq!(rows[0].text, "café");
+        let columns = Columns { text: "Größe".into(), group: None, id: None, ..latin.columns };
+        let named = RowReader { columns, ..latin };
+        let rows =
+            read(&named, "a.csv", RowFormat::Csv, b"Gr\xf6\xdfe,label\ncaf\xe9,x\n").unwrap();
+        assert_eq!((&*rows[0].text, &*rows[0].label), ("café", "x"));
     }
 
     #[test]
@@ -524,6 +576,22 @@ mod tests {
             "a.csv",
             b"id,text,label,group\n1,caf\xe9,x,\n",
             "a.csv:2: byte 0xe9, expected UTF-8 (is it `encoding = \"latin-1\"`?)",
+        );
+        check_error(
+            "a.csv",
+            b"id,text,label,caf\xe9\n",
+            "a.csv:1: byte 0xe9, expected UTF-8 (is it `encoding = \"latin-1\"`?)",
+        );
+        check_error(
+            "a.csv",
+            b"id,text,label,group,n,n\n",
+            "a.csv: two columns `n`, expected different names; found `id`, `text`, `label`, `group`, `n`, `n`",
+        );
+        check_error(
+            "a.csv",
+            b"group,id,label,text\n,1,x,\"a\"\n,2,x,\"not closed\n,3,x,b\n,4,x,\"c\"\n,5,x,\"d\"\n",
+            "a.csv:3: a stray quote on line 5: a closing quote with text behind it, expected a delimiter or the end of \
+             the row (is an earlier quote not closed? within a quoted field, a quote is written twice)",
         );
         check_error(
             "a.csv",

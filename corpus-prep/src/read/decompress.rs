@@ -47,6 +47,19 @@ pub struct Fault {
     pub sound_bytes: u64,
 }
 
+impl Fault {
+    /// What was found where the file ends too early.
+    const END: &str = "the end of the file";
+
+    /// What it is, without the words of the decoder and the place where it noticed, which may change with its version.
+    pub fn reason(&self) -> String {
+        match &*self.found {
+            Self::END => self.to_string(),
+            _ => format!("found corrupt data, expected {}", self.expected),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Counter {
     bytes: Cell<u64>,
@@ -202,7 +215,7 @@ impl<'a> Decoder<'a> {
         let piece = self.compression.piece();
         let (start, decoded_start) = self.piece_start;
         let (found, expected, sound_bytes) = if error.kind() == io::ErrorKind::UnexpectedEof {
-            ("the end of the file".to_owned(), format!("the rest of a {piece}"), self.decoded)
+            (Fault::END.to_owned(), format!("the rest of a {piece}"), self.decoded)
         } else {
             let expected = format!("a sound {piece} from compressed byte {start} on");
             (error.to_string(), expected, decoded_start)

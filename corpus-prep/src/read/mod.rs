@@ -6,8 +6,9 @@
 pub mod csv;
 pub mod decompress;
 pub mod format;
+pub mod header;
 pub mod html;
-pub mod lines;
+pub mod json;
 pub mod parquet;
 pub mod place;
 pub mod raw;
@@ -17,6 +18,7 @@ pub mod rows;
 pub mod utf8;
 
 pub use format::Format;
+pub use header::Header;
 pub use place::Place;
 pub use record::{Fields, Parser, Record, Unreadable};
 pub use utf8::InvalidUtf8;

@@ -1,16 +1,19 @@
 //! Rows of Parquet files, a batch at a time.
 
+use super::header::Header;
+use super::json::{BadValue, objects};
 use super::record::{Fields, Record, Unreadable};
 use super::utf8::{self, InvalidUtf8};
 use crate::error::{Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Int64Type, UInt64Type};
+use arrow::datatypes::{DataType, Fields as ArrowFields, Int64Type, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::Compression;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use pipelines::input::TaskInput;
 use pipelines::key::canonical;
@@ -29,13 +32,16 @@ const BATCH_BYTES: i64 = 4 << 20;
 /// Most rows of a batch.
 const BATCH_ROWS: i64 = 1024;
 
+/// How columns may be compressed: what crate `parquet` is built with.
+const CODECS: &str = "Snappy, gzip, LZ4, zstd or nothing";
+
 /// Bytes of the length of the metadata and of the word `PAR1`, which end a footer.
 const TAIL_BYTES: usize = 8;
 
 /// A Parquet file, or a range of its row groups.
 pub struct ParquetFile {
     file: File,
-    name: String,
+    header: Header,
     metadata: ArrowReaderMetadata,
     groups: Vec<Group>,
 }
@@ -62,7 +68,8 @@ impl ParquetFile {
     /// Reads the footer of `unit`.
     ///
     /// # Errors
-    /// When it cannot be read, or is no footer of a Parquet file.
+    /// When it cannot be read, is no footer of a Parquet file, or says that columns have the same name or are compressed in
+    /// a way that is not read.
     pub fn open(unit: &TaskInput) -> Result<Self> {
         let failed = |source| Error::Io { file: unit.name().to_owned(), source };
         let file = File::open(unit.path()).map_err(failed)?;
@@ -96,31 +103,17 @@ impl ParquetFile {
         // What the Arrow schema beside it says, such as dictionaries, only changes how the same values come out.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let parsed = parsed.map_err(bad)?;
+        refuse_codecs(&parsed, &name)?;
         let groups = groups(&parsed, part.map(|(_, range)| range));
         let metadata = guarded(|| ArrowReaderMetadata::try_new(Arc::new(parsed), options));
         let metadata = metadata.map_err(bad)?;
-        Ok(Self { file, name, metadata, groups })
+        let header = header(metadata.schema().fields(), &name)?;
+        Ok(Self { file, header, metadata, groups })
     }
 
     /// Names of the columns.
-    pub fn columns(&self) -> Vec<&str> {
-        self.metadata.schema().fields().iter().map(|field| field.name().as_str()).collect()
-    }
-
-    /// Refuses a file that lacks one of the columns `wanted`.
-    ///
-    /// # Errors
-    /// [`Error::MissingColumn`].
-    pub fn must_have<'a>(&self, wanted: impl IntoIterator<Item = &'a str>) -> Result<()> {
-        let columns = self.columns();
-        match wanted.into_iter().find(|column| !columns.contains(column)) {
-            Some(column) => Err(Error::MissingColumn {
-                file: self.name.clone(),
-                column: column.to_owned(),
-                found: format!("`{}`", columns.join("`, `")),
-            }),
-            None => Ok(()),
-        }
+    pub fn header(&self) -> &Header {
+        &self.header
     }
 
     /// The type of the column `name`.
@@ -139,14 +132,45 @@ impl ParquetFile {
         let mask = match wanted {
             None => ProjectionMask::all(),
             Some(wanted) => {
-                let columns = self.columns();
-                let places = (0..columns.len()).filter(|at| wanted.contains(&columns[*at]));
+                let columns = self.header.names();
+                let places = (0..columns.len()).filter(|at| wanted.contains(&&*columns[*at]));
                 ProjectionMask::roots(schema, places)
             }
         };
         let Self { file, metadata, groups, .. } = self;
         Batches { file, metadata, mask, groups: groups.into(), reader: None }
     }
+}
+
+/// The names of `fields`; those of fields in a column are all different as well.
+fn header(fields: &ArrowFields, file: &str) -> Result<Header> {
+    let names = fields.iter().map(|field| field.name().clone()).collect();
+    for field in fields {
+        match field.data_type() {
+            DataType::Struct(fields) => drop(header(fields, file)?),
+            DataType::List(item) => drop(header(&ArrowFields::from(vec![Arc::clone(item)]), file)?),
+            _ => {}
+        }
+    }
+    Header::new(file, names)
+}
+
+fn refuse_codecs(metadata: &ParquetMetaData, file: &str) -> Result<()> {
+    for chunk in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+        let found = match chunk.compression() {
+            Compression::UNCOMPRESSED
+            | Compression::SNAPPY
+            | Compression::GZIP(_)
+            | Compression::LZ4
+            | Compression::LZ4_RAW
+            | Compression::ZSTD(_) => continue,
+            Compression::BROTLI(_) => "Brotli",
+            Compression::LZO => "LZO",
+        };
+        let column = chunk.column_path().string();
+        return Err(Error::Codec { file: file.to_owned(), column, found, expected: CODECS });
+    }
+    Ok(())
 }
 
 fn groups(metadata: &ParquetMetaData, range: Option<Stretch>) -> Vec<Group> {
@@ -235,23 +259,10 @@ fn guarded<T, E: std::fmt::Display>(read: impl FnOnce() -> Result<T, E>) -> Resu
     }
 }
 
-/// The rows of `batch` as JSON objects; null fields are left out.
-///
-/// # Errors
-/// With the message for the user, when a column is of a type that JSON cannot show.
-pub fn objects(batch: &RecordBatch) -> Result<Vec<Map<String, Value>>, String> {
-    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
-    writer.write(batch).map_err(|error| error.to_string())?;
-    writer.finish().map_err(|error| error.to_string())?;
-    let lines = writer.into_inner();
-    let objects = serde_json::Deserializer::from_slice(&lines).into_iter();
-    objects.collect::<Result<_, _>>().map_err(|error| error.to_string())
-}
-
 /// The rows of `batch` as records.
 ///
 /// # Errors
-/// As [`objects`].
+/// With a message, when the column of texts is not there.
 pub fn records(
     batch: &RecordBatch,
     fields: &Fields,
@@ -270,12 +281,13 @@ pub fn records(
     let others: Vec<usize> =
         (0..schema.fields().len()).filter(|at| !is_taken(schema.field(*at).name())).collect();
     let metadata = match others.is_empty() {
-        true => vec![Map::new(); batch.num_rows()],
-        false => objects(&batch.project(&others).map_err(|error| error.to_string())?)?,
+        true => vec![Ok(Map::new()); batch.num_rows()],
+        false => objects(&batch.project(&others).map_err(|error| error.to_string())?),
     };
     let text = batch.column_by_name(&fields.text).ok_or("its column of texts is not there")?;
-    let row = |(at, metadata): (usize, Map<String, Value>)| {
+    let row = |(at, metadata): (usize, Result<Map<String, Value>, BadValue>)| {
         let (text, replaced_bytes) = text_at(text, at, fields, invalid)?;
+        let metadata = metadata?;
         let name = |array: Option<&ArrayRef>| array.and_then(|array| name_at(array, at));
         Ok(Record {
             text,

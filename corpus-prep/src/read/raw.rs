@@ -3,6 +3,9 @@
 use super::decompress::{DecodeError, Decoder, Fault};
 use std::io;
 
+/// Longest row of a labelled file, or of one that a model is asked about, in bytes.
+pub const MAX_ROW_BYTES: u64 = 64 << 20;
+
 const CHUNK_BYTES: usize = 1 << 16;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

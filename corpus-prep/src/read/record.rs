@@ -4,6 +4,7 @@ use super::csv::BadCsv;
 use super::decompress::Fault;
 use super::format::Syntax;
 use super::html::{self, BadPage, Page};
+use super::json::BadValue;
 use super::raw::RawContent;
 use super::records::{Content, Found};
 use super::utf8::{self, InvalidByte, InvalidUtf8};
@@ -12,7 +13,7 @@ use pipelines::key::canonical;
 use pipelines::size::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 /// Names of the fields of a JSON record, or of columns, that have columns of their own. All others are kept in `metadata`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,14 +58,22 @@ pub struct Record {
     pub replaced_bytes: u64,
 }
 
-/// Why a record has no text. It holds nothing of the record's content but the names of its fields.
+/// Why a record cannot be read. It holds nothing of the record's content but the names of its fields.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// The line is no JSON object.
     #[error("found {found}, expected one JSON object a line")]
     NotAnObject {
         /// What is there.
-        found: String,
+        found: &'static str,
+    },
+    /// The line is no JSON.
+    #[error("found broken JSON at column {column} ({message}), expected one JSON object a line")]
+    BrokenJson {
+        /// The first byte that is wrong, from 1.
+        column: usize,
+        /// What the parser says.
+        message: String,
     },
     /// The object has no text.
     #[error("no field `{field}`; found {}", names(found))]
@@ -82,6 +91,15 @@ pub enum Unreadable {
         /// The type that is there.
         found: &'static str,
     },
+    /// The name of the record is a number that is not read as it is written.
+    #[error("field `{field}` is {INEXACT}")]
+    InexactName {
+        /// The field.
+        field: String,
+    },
+    /// A value of Parquet cannot be kept.
+    #[error(transparent)]
+    Value(#[from] BadValue),
     /// The record is longer than the config allows.
     #[error("a record of {found} bytes, expected at most {expected} (`max_record_bytes`)")]
     TooLong {
@@ -145,9 +163,11 @@ impl Unreadable {
     /// A word for counts.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::NotAnObject { .. } => "not_an_object",
+            Self::NotAnObject { .. } | Self::BrokenJson { .. } => "not_an_object",
             Self::NoText { .. } => "no_text",
             Self::TextNotAString { .. } => "text_not_a_string",
+            Self::InexactName { .. } => "inexact_name",
+            Self::Value(_) => "bad_value",
             Self::TooLong { .. } => "record_too_long",
             Self::TextNotUtf8 { .. } => "text_not_utf8",
             Self::NotUtf8 { .. } => "not_utf8",
@@ -156,6 +176,25 @@ impl Unreadable {
             Self::Page(_) => "bad_page",
             Self::DamagedRowGroup { .. } => "damaged_row_group",
             Self::BrokenStream { .. } => "broken_stream",
+        }
+    }
+
+    /// Why, for tables: without the words of parsers, which may change with their versions.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::BrokenJson { column, .. } => {
+                format!("found broken JSON at column {column}, expected one JSON object a line")
+            }
+            Self::Page(BadPage::GaveUp { .. }) => "the extractor of main text gave up".to_owned(),
+            Self::DamagedRowGroup { row_group, rows, .. } => {
+                format!("row group {row_group} is damaged; its {rows} rows from here on are lost")
+            }
+            Self::BrokenStream { fault, decoded_offset } => {
+                let reason = fault.reason();
+                format!("{reason}; the records from decoded byte {decoded_offset} on are lost")
+            }
+            Self::Csv(BadCsv::Broken(fault)) => fault.reason(),
+            other => other.to_string(),
         }
     }
 }
@@ -239,8 +278,8 @@ impl Parser {
     fn object(&self, line: &str) -> Result<Record, Unreadable> {
         let mut object = match serde_json::from_str(line) {
             Ok(Value::Object(object)) => object,
-            Ok(other) => return Err(Unreadable::NotAnObject { found: type_of(&other).into() }),
-            Err(error) => return Err(Unreadable::NotAnObject { found: broken_json(&error) }),
+            Ok(other) => return Err(Unreadable::NotAnObject { found: type_of(&other) }),
+            Err(error) => return Err(broken_json(&error)),
         };
         let field = &self.fields.text;
         let text = match object.remove(field) {
@@ -259,7 +298,7 @@ impl Parser {
         };
         Ok(Record {
             text,
-            source_id: take_name(&mut object, &self.fields.id),
+            source_id: take_name(&mut object, &self.fields.id)?,
             source: take_string(&mut object, &self.fields.source),
             url: take_string(&mut object, &self.fields.url),
             lang: take_string(&mut object, &self.fields.lang),
@@ -290,10 +329,20 @@ pub fn type_of(value: &Value) -> &'static str {
 }
 
 /// Says where a line stops being JSON, without the line number, which would always be 1.
-pub fn broken_json(error: &serde_json::Error) -> String {
+pub fn broken_json(error: &serde_json::Error) -> Unreadable {
     let message = error.to_string();
-    let what = message.split(" at line ").next().unwrap_or_default();
-    format!("broken JSON at column {} ({what})", error.column())
+    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    Unreadable::BrokenJson { column: error.column(), message }
+}
+
+/// What a number is that [`exact_name`] refuses, for messages.
+pub const INEXACT: &str =
+    "a number with a fraction or of more than 64 bits, expected a whole one: write it as a string";
+
+/// A number as a name. `None` if it is not whole or has more than 64 bits: such numbers are rounded when they are read,
+/// and two of them may become one.
+pub fn exact_name(number: &Number) -> Option<String> {
+    (number.is_i64() || number.is_u64()).then(|| number.to_string())
 }
 
 fn take_string(object: &mut Map<String, Value>, field: &str) -> Option<String> {
@@ -307,15 +356,13 @@ fn take_string(object: &mut Map<String, Value>, field: &str) -> Option<String> {
     }
 }
 
-fn take_name(object: &mut Map<String, Value>, field: &str) -> Option<String> {
-    match object.get(field)? {
-        Value::Number(number) => {
-            let name = number.to_string();
-            object.remove(field);
-            Some(name)
-        }
-        _ => take_string(object, field),
-    }
+fn take_name(object: &mut Map<String, Value>, field: &str) -> Result<Option<String>, Unreadable> {
+    let Some(Value::Number(number)) = object.get(field) else {
+        return Ok(take_string(object, field));
+    };
+    let name = exact_name(number);
+    object.remove(field);
+    name.map(Some).ok_or_else(|| Unreadable::InexactName { field: field.to_owned() })
 }
 
 #[cfg(test)]
@@ -342,6 +389,47 @@ mod tests {
         let metadata = r#"{"a":"\u0001","source":["x"],"z":{"a":[2.5,null],"b":1}}"#;
         assert_eq!(record.metadata.as_deref(), Some(metadata));
         assert_eq!(parse(r#"{"text":""}"#).unwrap(), Record::default());
+    }
+
+    #[test]
+    fn names_are_numbers_that_are_exact() {
+        let name = |number: &str| {
+            let record = parse(&format!(r#"{{"text":"a","id":{number}}}"#));
+            record.map(|record| record.source_id.unwrap()).map_err(|problem| problem.to_string())
+        };
+        for number in ["0", "-9223372036854775808", "18446744073709551615"] {
+            assert_eq!(name(number), Ok(number.to_owned()));
+        }
+        let refused = "field `id` is a number with a fraction or of more than 64 bits, expected a whole one: \
+                       write it as a string";
+        for number in ["18446744073709551616", "-9223372036854775809", "1.5", "1e3"] {
+            assert_eq!(name(number), Err(refused.to_owned()), "{number}");
+        }
+    }
+
+    #[test]
+    fn reasons_have_no_words_of_parsers() {
+        let problem = parse(r#"{"text":"x""#).unwrap_err();
+        let reason = "found broken JSON at column 11, expected one JSON object a line";
+        assert_eq!(problem.reason(), reason);
+        let problem = Unreadable::DamagedRowGroup { row_group: 1, rows: 2, message: "EOF".into() };
+        let reason = "row group 1 is damaged; its 2 rows from here on are lost";
+        assert_eq!(problem.reason(), reason);
+        let gave_up = Unreadable::Page(BadPage::GaveUp { message: "why".into() });
+        assert_eq!(gave_up.reason(), "the extractor of main text gave up");
+        let fault = |found: &str| Unreadable::BrokenStream {
+            fault: Fault {
+                offset: 7,
+                found: found.into(),
+                expected: "gzip".into(),
+                sound_bytes: 3,
+            },
+            decoded_offset: 3,
+        };
+        let lost = "the records from decoded byte 3 on are lost";
+        let corrupt = format!("found corrupt data, expected gzip; {lost}");
+        assert_eq!(fault("bad code").reason(), corrupt);
+        assert_eq!(fault("the end of the file").reason(), fault("the end of the file").to_string());
     }
 
     #[track_caller]

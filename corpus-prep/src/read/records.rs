@@ -3,9 +3,12 @@
 use super::csv::{BadCsv, CsvRow, CsvRows};
 use super::decompress::Decoder;
 use super::format::{Format, Syntax};
+use super::header::Header;
 use super::parquet::{self, Batch, Batches, ParquetFile};
+use super::place::Place;
 use super::raw::{Cut, RawContent, RawRecord, RawRecords};
 use super::record::{Parser, Record, Unreadable};
+use super::utf8::{self, InvalidByte};
 use crate::error::{Error, Result};
 use ::csv::ByteRecord;
 use pipelines::input::TaskInput;
@@ -62,7 +65,7 @@ impl Found {
         matches!(
             self.content,
             Content::Bytes(RawContent::Broken(_))
-                | Content::Bad(Unreadable::Csv(BadCsv::TooLong(_)))
+                | Content::Bad(Unreadable::Csv(BadCsv::TooLong { .. }))
         )
     }
 }
@@ -146,17 +149,23 @@ fn csv<'a>(
     let delimiter = u8::try_from(parser.delimiter.unwrap_or(delimiter)).unwrap_or(b',');
     let rows = CsvRows::new(decoder, delimiter, parser.max_record_bytes.0)
         .map_err(|source| Error::Io { file: file(), source })?;
-    let Some(columns) = rows.columns() else { return Ok(Source::Csv(Box::new(rows), [].into())) };
-    let (text, found) = (&parser.fields.text, || format!("`{}`", columns.join("`, `")));
-    if !columns.contains(text) {
-        return Err(Error::MissingColumn { file: file(), column: text.clone(), found: found() });
-    }
-    let twice = (1..columns.len()).find(|at| columns[..*at].contains(&columns[*at]));
-    if let Some(at) = twice {
-        let column = columns[at].clone();
-        return Err(Error::ColumnTwice { file: file(), column, found: found() });
-    }
-    Ok(Source::Csv(Box::new(rows), columns.into()))
+    let Some((line, names)) = rows.header() else {
+        return Ok(Source::Csv(Box::new(rows), [].into()));
+    };
+    let name = |name: &[u8]| {
+        let (name, _) = utf8::decode(name.to_vec(), parser.invalid_utf8)?;
+        Ok(name.trim().to_owned())
+    };
+    let names = names.iter().map(name).collect::<Result<_, InvalidByte>>();
+    let names = names.map_err(|invalid| Error::InvalidUtf8 {
+        place: Place { file: file(), base: 0, line: Some(line) },
+        at: "a name of a column has".to_owned(),
+        byte: invalid.byte,
+    })?;
+    let header = Header::new(unit.name(), names)?;
+    header.place(&parser.fields.text)?;
+    let names = Arc::clone(header.names());
+    Ok(Source::Csv(Box::new(rows), names))
 }
 
 fn cells(row: CsvRow, header: &Arc<[String]>) -> Found {
@@ -165,7 +174,7 @@ fn cells(row: CsvRow, header: &Arc<[String]>) -> Found {
         Err(BadCsv::Broken(fault)) => Content::Bytes(RawContent::Broken(fault)),
         Err(problem) => Content::Bad(Unreadable::Csv(problem)),
     };
-    Found { line: row.line, offset: row.offset, content }
+    Found { line: Some(row.line), offset: row.offset, content }
 }
 
 /// The records of a Parquet file, or of a range of it.
@@ -183,7 +192,7 @@ impl<'a> ParquetRecords<'a> {
     fn open(unit: &'a TaskInput, parser: &'a Parser) -> Result<Self> {
         let file = ParquetFile::open(unit)?;
         let text = &parser.fields.text;
-        file.must_have([text.as_str()])?;
+        file.header().place(text)?;
         match file.type_of(text) {
             Some(found) if !parquet::is_text(found) => {
                 return Err(Error::ColumnType {

@@ -3,23 +3,24 @@
 use super::csv::{BadCsv, CsvRow, CsvRows};
 use super::decompress::Decoder;
 use super::format::{Compression, Format, Syntax};
-use super::parquet::{Batch, Batches, ParquetFile, objects};
+use super::header::Header;
+use super::json::objects;
+use super::parquet::{Batch, Batches, ParquetFile};
 use super::place::Place;
-use super::raw::{Cut, RawContent, RawRecord, RawRecords};
+use super::raw::{Cut, MAX_ROW_BYTES, RawContent, RawRecord, RawRecords};
 use super::record::{Unreadable, broken_json, type_of};
 use super::utf8::{self, InvalidUtf8};
 use crate::error::{Error, Result};
+use ::csv::ByteRecord;
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The field that a line of plain text is.
 pub const LINE: &str = "text";
-
-/// Longest row of a stream, in bytes.
-const MAX_ROW_BYTES: u64 = 64 << 20;
 
 /// How rows stand in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +61,8 @@ pub struct NamedRows<'a> {
 
 enum Source<'a> {
     Lines(Box<RawRecords<'a>>, RowSyntax),
-    Csv(Box<CsvRows<'a>>, Vec<String>),
+    /// Without a header if the file breaks before it: its first row tells.
+    Csv(Box<CsvRows<'a>>, Option<Header>),
     Parquet(Box<ParquetRows>),
 }
 
@@ -97,8 +99,8 @@ impl NamedRows<'static> {
             RowFormat::Stream(syntax, compression) => Self::read(file, &name, syntax, compression),
             RowFormat::Parquet => {
                 let file = ParquetFile::whole(file, &name)?;
-                let columns = file.columns().into_iter().map(String::from).collect();
-                let rows = ParquetRows::new(file.num_rows(), file.batches(Some(wanted)), columns);
+                let (num_rows, header) = (file.num_rows(), file.header().clone());
+                let rows = ParquetRows::new(num_rows, file.batches(Some(wanted)), header);
                 Ok(Self { source: Source::Parquet(Box::new(rows)), file: name })
             }
         }
@@ -126,9 +128,9 @@ impl<'a> NamedRows<'a> {
             RowSyntax::Csv | RowSyntax::Tsv => {
                 let delimiter = if syntax == RowSyntax::Csv { b',' } else { b'\t' };
                 let rows = CsvRows::new(decoder, delimiter, MAX_ROW_BYTES).map_err(failed)?;
-                let columns = rows.columns().unwrap_or_default();
-                refuse_equal_names(&columns, name)?;
-                Source::Csv(Box::new(rows), columns)
+                let header = rows.header().map(|(line, names)| header(name, line, names));
+                let header = header.transpose()?;
+                Source::Csv(Box::new(rows), header)
             }
         };
         Ok(Self { file: name.to_owned(), source })
@@ -139,20 +141,13 @@ impl<'a> NamedRows<'a> {
     /// # Errors
     /// [`Error::MissingColumn`].
     pub fn must_have(&self, wanted: &str) -> Result<()> {
-        let columns = match &self.source {
-            Source::Csv(_, columns) => columns,
-            Source::Parquet(rows) => &rows.columns,
-            Source::Lines(..) => return Ok(()),
+        match &self.source {
+            Source::Csv(_, Some(header)) if !header.names().is_empty() => header.place(wanted)?,
+            Source::Parquet(rows) => rows.header.place(wanted)?,
+            // What breaks or is empty says so in its first row, or has none.
+            Source::Csv(..) | Source::Lines(..) => return Ok(()),
         };
-        // A file without a header breaks before it, or is empty: its first row tells.
-        if columns.is_empty() || columns.iter().any(|column| column == wanted) {
-            return Ok(());
-        }
-        Err(Error::MissingColumn {
-            file: self.file.clone(),
-            column: wanted.to_owned(),
-            found: format!("`{}`", columns.join("`, `")),
-        })
+        Ok(())
     }
 
     /// The share of the file that was read, as bytes read of `all`.
@@ -182,7 +177,7 @@ impl<'a> NamedRows<'a> {
     }
 
     fn cells(&self, csv: CsvRow, columns: &[String]) -> Result<NamedRow> {
-        let place = Place { file: self.file.clone(), base: 0, line: csv.line };
+        let place = Place { file: self.file.clone(), base: 0, line: Some(csv.line) };
         let cell = |(name, cell): (&String, &[u8])| {
             Ok((name.clone(), Value::String(text(cell.to_vec())?)))
         };
@@ -207,9 +202,10 @@ impl Iterator for NamedRows<'_> {
                 let (record, syntax) = (records.next()?.map_err(failed), *syntax);
                 Some(record.and_then(|record| self.line(record, syntax)))
             }
-            Source::Csv(rows, columns) => {
-                let (row, columns) = (rows.next()?.map_err(failed), columns.clone());
-                Some(row.and_then(|row| self.cells(row, &columns)))
+            Source::Csv(rows, header) => {
+                let row = rows.next()?.map_err(failed);
+                let names = header.as_ref().map(|header| Arc::clone(header.names()));
+                Some(row.and_then(|row| self.cells(row, &names.unwrap_or_default())))
             }
             Source::Parquet(rows) => rows.next(&self.file),
         }
@@ -272,16 +268,16 @@ impl NamedRow {
 /// The rows of a Parquet file.
 struct ParquetRows {
     batches: Batches,
-    columns: Vec<String>,
+    header: Header,
     num_rows: u64,
     num_read: u64,
     /// Rows of the present batch.
-    ready: VecDeque<NamedRow>,
+    ready: VecDeque<Result<NamedRow>>,
 }
 
 impl ParquetRows {
-    fn new(num_rows: u64, batches: Batches, columns: Vec<String>) -> Self {
-        Self { batches, columns, num_rows, num_read: 0, ready: VecDeque::new() }
+    fn new(num_rows: u64, batches: Batches, header: Header) -> Self {
+        Self { batches, header, num_rows, num_read: 0, ready: VecDeque::new() }
     }
 
     fn bytes_read(&self, all: u64) -> u64 {
@@ -292,24 +288,20 @@ impl ParquetRows {
     fn next(&mut self, file: &str) -> Option<Result<NamedRow>> {
         while self.ready.is_empty() {
             let Batch { first_row, rows } = self.batches.next()?;
-            let place = |row| Place::row(file, row);
             let rows = match rows {
                 Ok(rows) => objects(&rows),
                 Err(problem) => {
-                    return Some(Err(Error::Unreadable { place: place(first_row), problem }));
+                    let place = Place::row(file, first_row);
+                    return Some(Err(Error::Unreadable { place, problem }));
                 }
             };
-            match rows {
-                Ok(rows) => self.ready.extend(
-                    (first_row..)
-                        .zip(rows)
-                        .map(|(row, values)| NamedRow { place: place(row), values }),
-                ),
-                Err(message) => return Some(Err(Error::Parquet { file: file.into(), message })),
-            }
+            let named = |(at, values): (u64, Result<_, _>)| {
+                row(Place::row(file, at), values.map_err(Unreadable::Value))
+            };
+            self.ready.extend((first_row..).zip(rows).map(named));
         }
         self.num_read += 1;
-        self.ready.pop_front().map(Ok)
+        self.ready.pop_front()
     }
 }
 
@@ -328,8 +320,8 @@ fn text(bytes: Vec<u8>) -> Result<String, Unreadable> {
 fn object(line: &str) -> Result<Map<String, Value>, Unreadable> {
     match serde_json::from_str(line) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => Err(Unreadable::NotAnObject { found: type_of(&other).into() }),
-        Err(error) => Err(Unreadable::NotAnObject { found: broken_json(&error) }),
+        Ok(other) => Err(Unreadable::NotAnObject { found: type_of(&other) }),
+        Err(error) => Err(broken_json(&error)),
     }
 }
 
@@ -338,15 +330,11 @@ fn line(text: &str) -> Map<String, Value> {
     Map::from_iter([(LINE.to_owned(), Value::String(text.to_owned()))])
 }
 
-fn refuse_equal_names(columns: &[String], file: &str) -> Result<()> {
-    match (1..columns.len()).find(|at| columns[..*at].contains(&columns[*at])) {
-        None => Ok(()),
-        Some(at) => Err(Error::ColumnTwice {
-            file: file.to_owned(),
-            column: columns[at].clone(),
-            found: format!("`{}`", columns.join("`, `")),
-        }),
-    }
+fn header(file: &str, line: u64, names: &ByteRecord) -> Result<Header> {
+    let place = Place { file: file.to_owned(), base: 0, line: Some(line) };
+    let name = |name: &[u8]| text(name.to_vec()).map(|name| name.trim().to_owned());
+    let names = names.iter().map(name).collect::<Result<_, _>>();
+    Header::new(file, names.map_err(|problem| Error::Unreadable { place, problem })?)
 }
 
 #[cfg(test)]
@@ -395,6 +383,10 @@ mod tests {
         refused("{\"t\":1}", RowSyntax::Jsonl, "f:1: field `t` is a number, expected a string");
         let words = "f:3: 1 fields, expected 2 as in the header; is a quote missing?";
         refused("n,t\n1,a\n2\n", RowSyntax::Csv, words);
+        let raw = "n,t\n1,\"a\"\n2,\"b\n3,\"c\"\n";
+        let words = "f:3: a stray quote on line 4: a closing quote with text behind it, expected a delimiter or the end \
+                     of the row (is an earlier quote not closed? within a quoted field, a quote is written twice)";
+        refused(raw, RowSyntax::Csv, words);
         let rows = NamedRows::read(&b"a\xff"[..], "f", RowSyntax::Lines, Compression::Plain);
         let error = rows.unwrap().next().unwrap().unwrap_err().to_string();
         assert_eq!(error, "f:1: the byte 0xff, expected UTF-8");
@@ -428,6 +420,8 @@ mod tests {
         assert!(rows("a,b\n").unwrap().must_have("b").is_ok());
         let error = rows("a,a\n").err().unwrap().to_string();
         assert_eq!(error, "f: two columns `a`, expected different names; found `a`, `a`");
+        let latin_1 = NamedRows::read(&b"t,\xe9\n"[..], "f", RowSyntax::Csv, Compression::Plain);
+        assert_eq!(latin_1.err().unwrap().to_string(), "f:1: the byte 0xe9, expected UTF-8");
     }
 
     #[test]
