@@ -38,11 +38,8 @@ fn columns(path: &Path, is_wanted: fn(&DataType) -> bool) -> anyhow::Result<Vec<
     let name = path.display().to_string();
     let file = File::open(path).map_err(|source| Error::Io { file: name.clone(), source })?;
     let file = ParquetFile::whole(file, &name)?;
-    let columns = file.columns().into_iter();
-    Ok(columns
-        .filter(|column| file.type_of(column).is_some_and(is_wanted))
-        .map(String::from)
-        .collect())
+    let columns = file.header().names().iter();
+    Ok(columns.filter(|column| file.type_of(column).is_some_and(is_wanted)).cloned().collect())
 }
 
 /// The columns, or fields, of rows that were looked at.
