@@ -253,9 +253,13 @@ impl<O: Ops> Model<O> {
     /// Probability of every class for each sequence.
     ///
     /// # Errors
-    /// As [`Self::class_logits`].
+    /// As [`Self::class_logits`], and [`ModelError::ClassLogit`] names the first logit that is no finite number.
     pub fn class_probabilities(&mut self, sequences: &Sequences) -> Result<Vec<Vec<f64>>> {
-        Ok(self.class_logits(sequences)?.iter().map(|logits| softmax(logits)).collect())
+        let probabilities = |logits: Vec<f32>| match logits.iter().position(|it| !it.is_finite()) {
+            Some(class) => Err(ModelError::ClassLogit { class, found: logits[class] }),
+            None => Ok(softmax(&logits)),
+        };
+        self.class_logits(sequences)?.into_iter().map(probabilities).collect()
     }
 
     /// The last hidden states of every token, `[tokens, hidden]`, whatever the head.
