@@ -2,6 +2,7 @@
 
 use super::decompress::{Decoder, Fault};
 use super::lines::{LineReader, Lines, TooLong};
+use super::utf8;
 use ::csv::ByteRecord;
 use std::io;
 
@@ -82,6 +83,11 @@ impl<'a> CsvRows<'a> {
     pub fn columns(&self) -> Option<Vec<String>> {
         let name = |name: &[u8]| String::from_utf8_lossy(name).trim().to_owned();
         (!self.ended).then(|| self.header.iter().map(name).collect())
+    }
+
+    /// Whether the file begins with the byte-order mark of UTF-16.
+    pub fn is_utf16(&self) -> bool {
+        self.header.get(0).is_some_and(utf8::is_utf16)
     }
 
     /// Bytes of the file read so far, as they are compressed.

@@ -299,7 +299,8 @@ fn is_string(array: &ArrayRef) -> bool {
     array.data_type() == &DataType::Utf8
 }
 
-fn text_at(
+/// The text that stands in a column of texts, and how many of its bytes were replaced.
+pub(super) fn text_at(
     array: &ArrayRef,
     at: usize,
     fields: &Fields,

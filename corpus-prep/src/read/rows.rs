@@ -1,15 +1,21 @@
 //! Rows of a file by the names of its columns or fields, whatever its format: what a model is asked about.
 
+mod cell;
+
+pub use self::cell::Name;
+
+use self::cell::{Cell, Cells};
 use super::csv::{BadCsv, CsvRow, CsvRows};
 use super::decompress::Decoder;
 use super::format::{Compression, Format, Syntax};
-use super::parquet::{Batch, Batches, ParquetFile, objects};
+use super::parquet::{Batch, Batches, ParquetFile, is_text};
 use super::place::Place;
 use super::raw::{Cut, RawContent, RawRecord, RawRecords};
-use super::record::{Unreadable, broken_json, type_of};
+use super::record::Unreadable;
 use super::utf8::{self, InvalidUtf8};
 use crate::error::{Error, Result};
-use serde_json::{Map, Value};
+use arrow::datatypes::DataType;
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
@@ -49,7 +55,7 @@ pub struct NamedRow {
     /// File, and line or row.
     pub place: Place,
     /// What stands in its columns or fields; of CSV and lines all of it text.
-    pub values: Map<String, Value>,
+    cells: Cells,
 }
 
 /// The rows of a file, one at a time. Memory holds one, or of Parquet one batch.
@@ -97,7 +103,8 @@ impl NamedRows<'static> {
             RowFormat::Stream(syntax, compression) => Self::read(file, &name, syntax, compression),
             RowFormat::Parquet => {
                 let file = ParquetFile::whole(file, &name)?;
-                let columns = file.columns().into_iter().map(String::from).collect();
+                let column = |name: &str| Some((name.to_owned(), file.type_of(name)?.clone()));
+                let columns = file.columns().into_iter().filter_map(column).collect();
                 let rows = ParquetRows::new(file.num_rows(), file.batches(Some(wanted)), columns);
                 Ok(Self { source: Source::Parquet(Box::new(rows)), file: name })
             }
@@ -126,6 +133,10 @@ impl<'a> NamedRows<'a> {
             RowSyntax::Csv | RowSyntax::Tsv => {
                 let delimiter = if syntax == RowSyntax::Csv { b',' } else { b'\t' };
                 let rows = CsvRows::new(decoder, delimiter, MAX_ROW_BYTES).map_err(failed)?;
+                if rows.is_utf16() {
+                    let place = Place { file: name.to_owned(), base: 0, line: Some(1) };
+                    return Err(Error::Unreadable { place, problem: Unreadable::Utf16 });
+                }
                 let columns = rows.columns().unwrap_or_default();
                 refuse_equal_names(&columns, name)?;
                 Source::Csv(Box::new(rows), columns)
@@ -139,13 +150,13 @@ impl<'a> NamedRows<'a> {
     /// # Errors
     /// [`Error::MissingColumn`].
     pub fn must_have(&self, wanted: &str) -> Result<()> {
-        let columns = match &self.source {
-            Source::Csv(_, columns) => columns,
-            Source::Parquet(rows) => &rows.columns,
+        let columns: Vec<&str> = match &self.source {
+            Source::Csv(_, columns) => columns.iter().map(String::as_str).collect(),
+            Source::Parquet(rows) => rows.columns.iter().map(|(name, _)| name.as_str()).collect(),
             Source::Lines(..) => return Ok(()),
         };
         // A file without a header breaks before it, or is empty: its first row tells.
-        if columns.is_empty() || columns.iter().any(|column| column == wanted) {
+        if columns.is_empty() || columns.contains(&wanted) {
             return Ok(());
         }
         Err(Error::MissingColumn {
@@ -153,6 +164,45 @@ impl<'a> NamedRows<'a> {
             column: wanted.to_owned(),
             found: format!("`{}`", columns.join("`, `")),
         })
+    }
+
+    /// Refuses a file that lacks the column `wanted`, or whose column of that name is of a type that holds no texts.
+    ///
+    /// # Errors
+    /// [`Error::MissingColumn`] and [`Error::ColumnType`].
+    pub fn must_have_texts(&self, wanted: &str) -> Result<()> {
+        self.must_have(wanted)?;
+        match self.type_of(wanted).filter(|found| !is_text(found)) {
+            None => Ok(()),
+            Some(found) => Err(Error::ColumnType {
+                file: self.file.clone(),
+                column: wanted.to_owned(),
+                found: found.to_string(),
+            }),
+        }
+    }
+
+    /// Refuses a file that lacks the column `wanted`, or whose column of that name is of a type that holds no lists of texts.
+    ///
+    /// # Errors
+    /// [`Error::MissingColumn`] and [`Error::WordsType`].
+    pub fn must_have_words(&self, wanted: &str) -> Result<()> {
+        self.must_have(wanted)?;
+        let is_words = |found: &DataType| matches!(found, DataType::List(item) if *item.data_type() == DataType::Utf8);
+        match self.type_of(wanted).filter(|found| !is_words(found)) {
+            None => Ok(()),
+            Some(found) => Err(Error::WordsType {
+                file: self.file.clone(),
+                column: wanted.to_owned(),
+                found: found.to_string(),
+            }),
+        }
+    }
+
+    /// The type of a column, in files whose columns have one.
+    fn type_of(&self, wanted: &str) -> Option<&DataType> {
+        let Source::Parquet(rows) = &self.source else { return None };
+        rows.columns.iter().find(|(name, _)| name == wanted).map(|(_, data_type)| data_type)
     }
 
     /// The share of the file that was read, as bytes read of `all`.
@@ -166,34 +216,37 @@ impl<'a> NamedRows<'a> {
 
     fn line(&self, record: RawRecord, syntax: RowSyntax) -> Result<NamedRow> {
         let place = Place { file: self.file.clone(), base: 0, line: record.line };
-        let values = match record.content {
+        let cells = match record.content {
+            RawContent::Whole(bytes) if record.offset == 0 && utf8::is_utf16(&bytes) => {
+                Err(Unreadable::Utf16)
+            }
             RawContent::Whole(bytes) => text(bytes).and_then(|text| match syntax {
-                RowSyntax::Jsonl => object(&text),
-                _ => Ok(line(&text)),
+                RowSyntax::Jsonl => cell::of_object(&text),
+                _ => Ok(cell::of_line(&text)),
             }),
             RawContent::TooLong { bytes } => {
-                Err(Unreadable::TooLong { found: bytes, expected: MAX_ROW_BYTES })
+                Err(Unreadable::RowTooLong { found: bytes, expected: MAX_ROW_BYTES })
             }
             RawContent::Broken(fault) => {
                 Err(Unreadable::BrokenStream { fault, decoded_offset: record.offset })
             }
         };
-        row(place, values)
+        row(place, cells)
     }
 
     fn cells(&self, csv: CsvRow, columns: &[String]) -> Result<NamedRow> {
         let place = Place { file: self.file.clone(), base: 0, line: csv.line };
-        let cell = |(name, cell): (&String, &[u8])| {
-            Ok((name.clone(), Value::String(text(cell.to_vec())?)))
-        };
-        let values = match csv.fields {
-            Ok(cells) => columns.iter().zip(&cells).map(cell).collect(),
+        let cells = match csv.fields {
+            Ok(fields) => {
+                let named = columns.iter().zip(&fields);
+                Ok(named.map(|(name, field)| (name.clone(), Cell::of_bytes(field))).collect())
+            }
             Err(BadCsv::Broken(fault)) => {
                 Err(Unreadable::BrokenStream { fault, decoded_offset: csv.offset })
             }
             Err(problem) => Err(Unreadable::Csv(problem)),
         };
-        row(place, values)
+        row(place, cells)
     }
 }
 
@@ -222,12 +275,11 @@ impl NamedRow {
     /// # Errors
     /// [`Error::Unreadable`] if there is none; a message names the fields that there are.
     pub fn text(&self, column: &str) -> Result<&str> {
-        match self.value(column)? {
-            Value::String(text) => Ok(text),
-            other => self.refuse(Unreadable::TextNotAString {
-                field: column.to_owned(),
-                found: type_of(other),
-            }),
+        let field = column.to_owned();
+        match self.cell(column)? {
+            Cell::Text(text) => Ok(text),
+            Cell::NotUtf8 { byte } => self.refuse(Unreadable::FieldNotUtf8 { field, byte: *byte }),
+            other => self.refuse(Unreadable::TextNotAString { field, found: other.type_name() }),
         }
     }
 
@@ -238,8 +290,9 @@ impl NamedRow {
     pub fn words(&self, column: &str) -> Result<Vec<String>> {
         let wrong =
             |found| self.refuse(Unreadable::NotAListOfStrings { field: column.to_owned(), found });
-        let Value::Array(items) = self.value(column)? else {
-            return wrong(type_of(self.value(column)?).to_owned());
+        let items = match self.cell(column)? {
+            Cell::Other(Value::Array(items)) => items,
+            other => return wrong(other.type_name().to_owned()),
         };
         let words: Option<Vec<_>> =
             items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
@@ -249,17 +302,26 @@ impl NamedRow {
         }
     }
 
-    /// The name in `column`, where it is a text or a number.
-    pub fn name(&self, column: &str) -> Option<&Value> {
-        self.values.get(column).filter(|value| value.is_string() || value.is_number())
+    /// The name in `column`: a text, or a number as it is written.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] if there is none; a message names the fields that there are.
+    pub fn name(&self, column: &str) -> Result<Name> {
+        let field = column.to_owned();
+        match self.cell(column)? {
+            Cell::Text(text) => Ok(Name::Text(text.clone())),
+            Cell::Number(number) => Ok(Name::Number(number.clone())),
+            Cell::NotUtf8 { byte } => self.refuse(Unreadable::FieldNotUtf8 { field, byte: *byte }),
+            other => self.refuse(Unreadable::NotAName { field, found: other.type_name() }),
+        }
     }
 
-    fn value(&self, column: &str) -> Result<&Value> {
-        match self.values.get(column) {
-            Some(value) => Ok(value),
+    fn cell(&self, column: &str) -> Result<&Cell> {
+        match self.cells.get(column) {
+            Some(cell) => Ok(cell),
             None => self.refuse(Unreadable::NoText {
                 field: column.to_owned(),
-                found: self.values.keys().cloned().collect(),
+                found: self.cells.keys().cloned().collect(),
             }),
         }
     }
@@ -272,7 +334,7 @@ impl NamedRow {
 /// The rows of a Parquet file.
 struct ParquetRows {
     batches: Batches,
-    columns: Vec<String>,
+    columns: Vec<(String, DataType)>,
     num_rows: u64,
     num_read: u64,
     /// Rows of the present batch.
@@ -280,7 +342,7 @@ struct ParquetRows {
 }
 
 impl ParquetRows {
-    fn new(num_rows: u64, batches: Batches, columns: Vec<String>) -> Self {
+    fn new(num_rows: u64, batches: Batches, columns: Vec<(String, DataType)>) -> Self {
         Self { batches, columns, num_rows, num_read: 0, ready: VecDeque::new() }
     }
 
@@ -294,7 +356,7 @@ impl ParquetRows {
             let Batch { first_row, rows } = self.batches.next()?;
             let place = |row| Place::row(file, row);
             let rows = match rows {
-                Ok(rows) => objects(&rows),
+                Ok(rows) => cell::of_batch(&rows),
                 Err(problem) => {
                     return Some(Err(Error::Unreadable { place: place(first_row), problem }));
                 }
@@ -303,7 +365,7 @@ impl ParquetRows {
                 Ok(rows) => self.ready.extend(
                     (first_row..)
                         .zip(rows)
-                        .map(|(row, values)| NamedRow { place: place(row), values }),
+                        .map(|(row, cells)| NamedRow { place: place(row), cells }),
                 ),
                 Err(message) => return Some(Err(Error::Parquet { file: file.into(), message })),
             }
@@ -313,9 +375,9 @@ impl ParquetRows {
     }
 }
 
-fn row(place: Place, values: Result<Map<String, Value>, Unreadable>) -> Result<NamedRow> {
-    match values {
-        Ok(values) => Ok(NamedRow { place, values }),
+fn row(place: Place, cells: Result<Cells, Unreadable>) -> Result<NamedRow> {
+    match cells {
+        Ok(cells) => Ok(NamedRow { place, cells }),
         Err(problem) => Err(Error::Unreadable { place, problem }),
     }
 }
@@ -323,19 +385,6 @@ fn row(place: Place, values: Result<Map<String, Value>, Unreadable>) -> Result<N
 fn text(bytes: Vec<u8>) -> Result<String, Unreadable> {
     let text = utf8::decode(bytes, InvalidUtf8::Refuse);
     text.map(|(text, _)| text).map_err(|invalid| Unreadable::NotUtf8 { byte: invalid.byte })
-}
-
-fn object(line: &str) -> Result<Map<String, Value>, Unreadable> {
-    match serde_json::from_str(line) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => Err(Unreadable::NotAnObject { found: type_of(&other).into() }),
-        Err(error) => Err(Unreadable::NotAnObject { found: broken_json(&error) }),
-    }
-}
-
-fn line(text: &str) -> Map<String, Value> {
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    Map::from_iter([(LINE.to_owned(), Value::String(text.to_owned()))])
 }
 
 fn refuse_equal_names(columns: &[String], file: &str) -> Result<()> {
@@ -416,6 +465,54 @@ mod tests {
         let error =
             "f:1: field `w` is a list that holds something else, expected a list of strings";
         assert_eq!(words(r#"{"w":["a",1]}"#), Err(error.to_owned()));
+    }
+
+    #[test]
+    fn names_are_texts_or_numbers_as_they_are_written() {
+        let name = |raw: &str, syntax| {
+            let row = read(raw, syntax).remove(0).unwrap();
+            row.name("t").map_err(|error| error.to_string())
+        };
+        for number in ["12345678901234567890123", "1.10", "-0", "1E5", "1e999"] {
+            let found = name(&format!("{{\"t\": {number} }}"), RowSyntax::Jsonl);
+            assert_eq!(found, Ok(Name::Number(number.to_owned())));
+            assert_eq!(serde_json::to_string(&found.unwrap()).unwrap(), number);
+        }
+        let text = Name::Text("é\n".to_owned());
+        assert_eq!(name("{\"t\":\"\\u00e9\\n\"}", RowSyntax::Jsonl), Ok(text.clone()));
+        assert_eq!(serde_json::to_string(&text).unwrap(), "\"é\\n\"");
+        assert_eq!(name("t\n007\n", RowSyntax::Csv), Ok(Name::Text("007".to_owned())));
+        let expected = "expected a string or a number";
+        for (raw, found) in [("[1]", "an array"), ("true", "a boolean"), ("null", "null")] {
+            let error = format!("f:1: field `t` is {found}, {expected}");
+            assert_eq!(name(&format!("{{\"t\":{raw}}}"), RowSyntax::Jsonl), Err(error));
+        }
+        let error = "f:1: no field `t`; found `a`".to_owned();
+        assert_eq!(name("{\"a\":1}", RowSyntax::Jsonl), Err(error));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused_where_they_are_asked_for() {
+        let row = |raw: &'static [u8], syntax| {
+            NamedRows::read(raw, "f", syntax, Compression::Plain)
+                .and_then(|mut rows| rows.next().unwrap())
+        };
+        let csv = row(b"n,t\n\xff,a\n", RowSyntax::Csv).unwrap();
+        assert_eq!(csv.text("t").unwrap(), "a");
+        let error = csv.text("n").unwrap_err().to_string();
+        assert_eq!(error, "f:2: field `n` has the byte 0xff, expected UTF-8");
+        for syntax in [RowSyntax::Jsonl, RowSyntax::Csv, RowSyntax::Lines] {
+            let error = row(b"\xff\xfet\0,\0n\0\n\0", syntax).unwrap_err().to_string();
+            assert_eq!(error, "f:1: found the byte-order mark of UTF-16, expected UTF-8");
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_too_long_is_told_without_a_setting() {
+        let long = std::io::repeat(b'a').take(MAX_ROW_BYTES + 1);
+        let rows = NamedRows::read(long, "f", RowSyntax::Lines, Compression::Plain);
+        let error = rows.unwrap().next().unwrap().unwrap_err().to_string();
+        assert_eq!(error, "f:1: a row of 67108865 bytes, expected at most 67108864");
     }
 
     #[test]
