@@ -537,6 +537,52 @@ fn models_that_cannot_do_it_are_refused_by_name() {
     refused(&project, &["predict", "tags", "--input", "rows.jsonl"], words);
 }
 
+/// Most memory that the process `id` has had, in bytes, as Linux counts it.
+fn peak_memory(id: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
+}
+
+/// It writes a model of 118 MB.
+#[test]
+fn weights_are_in_memory_once() {
+    let project = project();
+    let config = LlamaConfig {
+        vocab_size: 275,
+        hidden_size: 512,
+        intermediate_size: 4096,
+        num_hidden_layers: 4,
+        num_attention_heads: 8,
+        num_key_value_heads: 8,
+        head_dim: 64,
+        max_position_embeddings: 64,
+        rope_theta: 1e4,
+        rms_norm_eps: 1e-5,
+        initializer_range: 0.02,
+        tie_word_embeddings: true,
+        bos_token_id: None,
+        eos_token_id: Vec::new(),
+        pad_token_id: None,
+        head: Head::CausalLm,
+    };
+    write(&project.path("causal"), config.into(), 1);
+    let weights = fs::metadata(project.path("causal/model.safetensors")).unwrap().len();
+    let many = usize::MAX.to_string();
+    let arguments = ["generate", "causal", "--prompt", "the", "--max-tokens", "1"];
+    let mut command = project.command(&[&arguments[..], &["--num-samples", &many]].concat());
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut program = command.spawn().unwrap();
+    let mut first = [0];
+    // Once it writes, it has loaded the model.
+    program.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    let peak = peak_memory(program.id());
+    program.kill().unwrap();
+    program.wait().unwrap();
+    let Some(peak) = peak else { return };
+    assert!(peak < weights + weights / 2, "{peak} bytes of memory for {weights} of weights");
+}
+
 #[test]
 fn damaged_weights_are_told_and_not_answered() {
     let project = project();

@@ -8,7 +8,7 @@ use crate::{
     family::{Family, Pass, family, specification},
     kv_cache::KvCache,
     ops::{Ops, Projection},
-    param::{Parameters, matrix_shape},
+    param::{Parameter, Parameters, matrix_shape},
     sequences::{LossSum, Sequences, TokenBatch},
 };
 
@@ -68,10 +68,12 @@ impl<O: Ops> Model<O> {
         let Checkpoint { config, weights } = checkpoint;
         config.validate()?;
         specification(&config).check_same(&weights)?;
-        let weights = weights.map(|entry| {
-            let (rows, cols) = matrix_shape(&entry.shape);
-            ops.tensor(rows, cols, &entry.value)
-        });
+        let tensor = |Parameter { name, shape, value }: Parameter<Vec<f32>>| {
+            let (rows, cols) = matrix_shape(&shape);
+            // The numbers go once they stand in their tensor, so that memory never holds all of them twice.
+            Parameter { value: ops.tensor(rows, cols, &value), name, shape }
+        };
+        let weights = weights.into_iter().map(tensor).collect();
         let (family, work) = (family(&config, &ops), Work::new(&ops));
         Ok(Self { config, weights, ops, family, work })
     }
