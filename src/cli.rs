@@ -82,8 +82,8 @@ impl Command {
             Command::Import(command) => command.run(),
             Command::Gc(command) => command.run(),
             Command::Verify(command) => command.run(),
-            Command::Predict(command) => command.run(),
-            Command::Generate(command) => command.run(),
+            Command::Predict(command) => command.run().map_err(worker::without_resuming),
+            Command::Generate(command) => command.run().map_err(worker::without_resuming),
             Command::Fill(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Completions(command) => command.run(),
@@ -189,8 +189,13 @@ pub fn text_or_stdin(given: Option<String>, option: &str) -> anyhow::Result<Stri
         !std::io::stdin().is_terminal(),
         "found no text, expected one behind {option} or on standard input"
     );
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let byte = error.as_bytes()[at];
+        anyhow::anyhow!("standard input: found the byte 0x{byte:02x} at {at}, expected UTF-8")
+    })?;
     let end = text.strip_suffix('\n').unwrap_or(&text);
     Ok(end.strip_suffix('\r').unwrap_or(end).to_owned())
 }

@@ -11,14 +11,16 @@ use clap::Args;
 use codec::{Codec, TextStream};
 use model::{CpuModel, Head, KvCache, ModelConfig, Sampling, cpu::Tensor};
 use pipelines::context::Cancel;
-use pipelines::error::Error;
 use pipelines::seed::Seed;
 use serde_json::json;
 
 use crate::cli::{Threads, Voice, text_or_stdin};
 use crate::model_dir::ModelDir;
 use crate::show;
-use crate::worker::stop_on_signals;
+use crate::worker::{check, stop_on_signals};
+
+/// Tokens of a prompt that are read between two looks whether to stop.
+const PROMPT_TOKENS: usize = 256;
 
 #[derive(Args)]
 pub struct Command {
@@ -130,46 +132,49 @@ impl Command {
     }
 
     fn write(&self, writer: &mut Writer, prompt: &Prompt) -> anyhow::Result<()> {
-        let mut cache = writer.model.kv_cache();
-        let logits = writer.model.next_logits(&prompt.ids, &mut cache)?;
+        let (cache, logits) = writer.read(prompt)?;
         for sample in 0..self.num_samples.get() {
             let seed = Draws { seed: Seed::new(self.seed, "generate"), sample: sample as u64 };
             let started = Instant::now();
-            if sample > 0 && !self.voice.json {
-                show::line("")?;
+            if sample > 0 && !self.voice.json && !show::text("\n")? {
+                // Whoever read it has gone.
+                return Ok(());
             }
             let mut show = |new: &str| if self.voice.json { Ok(true) } else { show::text(new) };
             let start = (cache.clone(), logits.clone());
             let Some(written) = writer.write(prompt, start, seed, &mut show)? else {
-                // Whoever read it has gone.
                 return Ok(());
             };
             let seconds = started.elapsed().as_secs_f64();
-            self.say(sample, prompt, &written, seconds)?;
+            if !self.say(sample, prompt, &written, seconds)? {
+                return Ok(());
+            }
         }
         Ok(())
     }
 
+    /// Says what was written, or how it ended; returns whether anyone reads it.
     fn say(
         &self,
         sample: usize,
         prompt: &Prompt,
         written: &Written,
         seconds: f64,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<bool> {
         let Written { text, num_tokens, end } = written;
         if self.voice.json {
-            return show::line(json!({
+            let said = json!({
                 "sample": sample, "prompt": prompt.text, "text": text, "tokens": num_tokens, "end": end.name(),
-            }));
+            });
+            return show::text(&format!("{said}\n"));
         }
-        show::line("")?;
+        let is_read = show::text("\n")?;
         if !self.voice.quiet {
             let rate = *num_tokens as f64 / seconds.max(1e-3);
             // Whoever closed standard error does not want the line.
             let _ = writeln!(io::stderr(), "{num_tokens} tokens, {rate:.1} tokens/s; {end}");
         }
-        Ok(())
+        Ok(is_read)
     }
 }
 
@@ -212,6 +217,16 @@ struct Writer {
 }
 
 impl Writer {
+    /// Reads the prompt; gives what the model keeps of it, and the logits of the token that follows.
+    fn read(&mut self, prompt: &Prompt) -> anyhow::Result<(KvCache<Tensor>, Vec<f32>)> {
+        let (mut cache, mut logits) = (self.model.kv_cache(), Vec::new());
+        for tokens in prompt.ids.chunks(PROMPT_TOKENS) {
+            check(&self.cancel)?;
+            logits = self.model.next_logits(tokens, &mut cache)?;
+        }
+        Ok((cache, logits))
+    }
+
     /// Goes on until the text ends, and shows what is new of it; `None` if nobody looks any more.
     fn write(
         &mut self,
@@ -224,9 +239,7 @@ impl Writer {
         let (mut text, mut num_tokens) = (String::new(), 0);
         let context = self.model.config().max_position_embeddings();
         let end = loop {
-            if self.cancel.is_cancelled() {
-                return Err(Error::Cancelled.into());
-            }
+            check(&self.cancel)?;
             if num_tokens == self.max_tokens {
                 break End::MaxTokens;
             }

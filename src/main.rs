@@ -38,11 +38,8 @@ fn main() -> ExitCode {
     match panics::guarded(|| cli.command.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            let cancelled = |cause: &(dyn std::error::Error + 'static)| {
-                matches!(cause.downcast_ref(), Some(pipelines::error::Error::Cancelled))
-            };
-            if error.chain().any(cancelled) {
+            eprintln!("error: {}", show::printable(&format!("{error:#}")));
+            if worker::is_interrupted(&error) {
                 ExitCode::from(INTERRUPTED)
             } else {
                 ExitCode::FAILURE

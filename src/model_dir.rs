@@ -1,18 +1,20 @@
 //! Model directories on the command line: published checkpoints, and those of others.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use codec::{Codec, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON, VOCAB_TXT, tokenizer_json_of_vocab_txt};
+use evaluate::{dir_of_seed, seed_of_dir};
 use model::checkpoint::WEIGHTS_FILE;
 use model::{CONFIG_FILE, Checkpoint, CpuModel, Head, ModelConfig};
 
 /// The directory of a published artifact of this kind, inside that of its step.
 const CHECKPOINT: &str = "checkpoint";
 
-/// What a fine-tuned model's directories of seeds are called, before the seed.
-const SEED: &str = "seed-";
+/// What stands beside the files of a published artifact and says how it was made.
+const RECORD: &str = "artifact.json";
 
 /// Files of weights that others write, and that are not read here.
 const OTHER_WEIGHTS: [&str; 3] =
@@ -43,9 +45,9 @@ impl ModelDir {
         }
         let seeds = seeds(path)?;
         match (seed, seeds.first()) {
-            (None, Some(&first)) => Self::read(path.join(format!("{SEED}{first}")), first),
+            (None, Some(&first)) => Self::read(path.join(dir_of_seed(first)), first),
             (Some(seed), _) if seeds.contains(&seed) => {
-                Self::read(path.join(format!("{SEED}{seed}")), seed)
+                Self::read(path.join(dir_of_seed(seed)), seed)
             }
             (Some(seed), Some(_)) => {
                 let known: Vec<String> = seeds.iter().map(u64::to_string).collect();
@@ -73,6 +75,20 @@ impl ModelDir {
     /// Its shape, and what stands on top.
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// Most tokens of a text that it was fine-tuned with, special ones included, where its record says so.
+    pub fn max_length(&self) -> Option<NonZeroUsize> {
+        let is_seed = self
+            .path
+            .file_name()
+            .is_some_and(|name| seed_of_dir(&name.to_string_lossy()).is_some());
+        // The record of several seeds stands above them.
+        let above = self.path.parent().filter(|_| is_seed);
+        let record = record(&self.path).or_else(|| record(above?))?;
+        let max_length =
+            record["config"]["max_length"].as_u64().filter(|_| record["stage"] == "finetune");
+        max_length.and_then(|tokens| NonZeroUsize::new(usize::try_from(tokens).ok()?))
     }
 
     /// Refuses a model with another head than `command` asks.
@@ -146,9 +162,7 @@ fn seeds(path: &Path) -> anyhow::Result<Vec<u64>> {
     let mut seeds = Vec::new();
     for entry in fs::read_dir(path).with_context(cannot)? {
         let entry = entry.with_context(cannot)?;
-        let name = entry.file_name();
-        let seed: Option<u64> =
-            name.to_str().and_then(|name| name.strip_prefix(SEED)?.parse().ok());
+        let seed = entry.file_name().to_str().and_then(seed_of_dir);
         seeds.extend(seed.filter(|_| entry.path().join(CONFIG_FILE).is_file()));
     }
     seeds.sort_unstable();
@@ -157,11 +171,13 @@ fn seeds(path: &Path) -> anyhow::Result<Vec<u64>> {
 
 /// What a directory is that is no model's, for messages.
 fn what_is_in(path: &Path) -> String {
-    let record = fs::read(path.join("artifact.json")).ok();
-    let record: Option<serde_json::Value> =
-        record.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    match record.as_ref().and_then(|record| record["kind"].as_str()) {
+    match record(path).as_ref().and_then(|record| record["kind"].as_str()) {
         Some(kind) => format!("an artifact of the kind `{kind}`"),
         None => format!("no {CONFIG_FILE}"),
     }
+}
+
+/// What is said of how the artifact in `path` was made, if it is one.
+fn record(path: &Path) -> Option<serde_json::Value> {
+    serde_json::from_slice(&fs::read(path.join(RECORD)).ok()?).ok()
 }

@@ -9,10 +9,10 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use anyhow::{bail, ensure};
+use anyhow::{anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 use codec::WordRule;
-use evaluate::{Classifier, Loaded, Tagger, TooLong};
+use evaluate::{Classifier, EvaluateError, Loaded, Tagger, TooLong};
 use metrics::Decoding;
 use model::Head;
 use pipelines::context::Unit;
@@ -49,25 +49,27 @@ pub struct Command {
     /// The field of lists of words, for models that tag words; in place of texts
     #[arg(long, conflicts_with = "text")]
     tokens: Option<String>,
-    /// What a word of a text is, for models that tag words
-    #[arg(long, default_value = "unicode", conflicts_with = "tokens")]
-    words: Words,
-    /// The column or field of names of rows, which are given back where there are any
-    #[arg(long, default_value = input::ID)]
-    id: String,
-    /// Where predictions go: .jsonl, .csv or .parquet; it is replaced once all are made [default: standard output, as JSON lines]
+    /// What a word of a text is, for models that tag words [default: unicode]
+    #[arg(long, conflicts_with = "tokens")]
+    words: Option<Words>,
+    /// The column or field of names of rows, which every row then has [default: id, where there is one]
+    #[arg(long)]
+    id: Option<String>,
+    /// Where predictions go: .jsonl, .csv or .parquet; a file is replaced once all are made [default: standard output, as JSON
+    /// lines]
     #[arg(long)]
     output: Option<PathBuf>,
     /// Which of the seeds of a fine-tuned model [default: the lowest]
     #[arg(long)]
     seed: Option<u64>,
-    /// Most tokens that are read together, special ones included: what the model was fine-tuned with [default: its context]
+    /// Most tokens that are read together, special ones included [default: what the model was fine-tuned with, where its
+    /// artifact.json says so, or else its context]
     #[arg(long)]
     max_length: Option<NonZeroUsize>,
     /// What happens to longer texts [default: windows for models that tag words, else refuse]
     #[arg(long)]
     too_long: Option<Longer>,
-    /// Rows that are asked for together; what comes out does not depend on it
+    /// Most rows that are asked for together; what comes out does not depend on it
     #[arg(long, default_value = "256")]
     batch_size: NonZeroUsize,
     #[command(flatten)]
@@ -129,10 +131,12 @@ impl Command {
             return Err(dir.refuse_head(expected, "predict"));
         }
         self.refuse_options_of_the_other_head(is_tagger)?;
-        let mut input = Input::open(&self)?;
-        let mut output = Output::create(self.output.as_deref())?;
-        let mut model = self.load(&dir, is_tagger)?;
+        let max_length = self.max_length(&dir)?;
+        // Before there is a file to be removed.
         let cancel = stop_on_signals()?;
+        let mut input = Input::open(&self, &cancel)?;
+        let mut output = Output::create(self.output.as_deref(), &cancel)?;
+        let mut model = self.load(&dir, is_tagger, max_length)?;
         let pool = self.threads.pool()?;
         let mut progress = Progress::new(Voice { quiet: self.quiet, json: false });
         progress.wave(&[("predict/rows".to_owned(), 1)].into());
@@ -141,12 +145,16 @@ impl Command {
         let started = std::time::Instant::now();
         let mut done = Done::default();
         while let Some(Batch { rows, num_bytes }) = input.next(&cancel)? {
-            let answers = pool.install(|| model.answer(rows))?;
+            let answered = pool.install(|| model.answer(rows, &cancel));
+            let (answers, refusal) = answered.map_err(|error| self.in_our_words(error, &dir))?;
             done.add(&answers);
             if !output.write(&answers, model.labels())? {
                 // Whoever read it has gone.
                 progress.end();
                 return Ok(());
+            }
+            if let Some(refusal) = refusal {
+                return Err(self.in_our_words(refusal, &dir));
             }
             progress.event(0, &Event::Advanced { done: num_bytes });
         }
@@ -173,6 +181,10 @@ impl Command {
                 self.tokens.is_none(),
                 "--tokens is for models that tag words, but this one classifies texts"
             );
+            ensure!(
+                self.words.is_none(),
+                "--words is for models that tag words, but this one classifies texts"
+            );
             if self.too_long == Some(Longer::Windows) {
                 bail!(
                     "--too-long windows is for models that tag words, but this one classifies texts"
@@ -182,7 +194,44 @@ impl Command {
         Ok(())
     }
 
-    fn load(&self, dir: &ModelDir, is_tagger: bool) -> anyhow::Result<Model> {
+    /// Most tokens that are read together; `None` is the context.
+    fn max_length(&self, dir: &ModelDir) -> anyhow::Result<Option<NonZeroUsize>> {
+        let context = dir.config().max_position_embeddings();
+        match self.max_length {
+            None => Ok(dir.max_length()),
+            Some(found) if found.get() > context => bail!(
+                "--max-length is {found} tokens, expected at most {context}, the context of {}",
+                dir.name()
+            ),
+            given => Ok(given),
+        }
+    }
+
+    /// Says of a text that is too long what this command can do about it; manifests call that otherwise.
+    fn in_our_words(&self, error: anyhow::Error, dir: &ModelDir) -> anyhow::Error {
+        let (place, found, expected, advice) = match error.downcast_ref() {
+            Some(EvaluateError::TooLong { place, found, expected, .. }) => {
+                (place, found, expected, format!("--too-long truncate reads the first {expected}"))
+            }
+            Some(EvaluateError::TooLongSentence { place, found, expected, .. }) => {
+                (place, found, expected, "--too-long windows reads them in windows".to_owned())
+            }
+            _ => return error,
+        };
+        let bound = match (self.max_length, dir.max_length()) {
+            (Some(_), _) => "as --max-length says".to_owned(),
+            (None, Some(_)) => format!("what {} was fine-tuned with", dir.name()),
+            (None, None) => format!("the context of {}", dir.name()),
+        };
+        anyhow!("{place}: {found} tokens, expected at most {expected}, {bound}; {advice}")
+    }
+
+    fn load(
+        &self,
+        dir: &ModelDir,
+        is_tagger: bool,
+        max_length: Option<NonZeroUsize>,
+    ) -> anyhow::Result<Model> {
         let (model, codec) = dir.load()?;
         let loaded = Loaded::new(dir.name(), dir.seed, model, codec)?;
         let too_long = match self.too_long {
@@ -194,14 +243,14 @@ impl Command {
         };
         Ok(if is_tagger {
             Model::Tagger {
-                tagger: Tagger::new(loaded, self.max_length, too_long, Decoding::Legal)?,
+                tagger: Tagger::new(loaded, max_length, too_long, Decoding::Legal)?,
                 rule: match self.words {
-                    Words::Unicode => WordRule::Unicode,
-                    Words::Whitespace => WordRule::Whitespace,
+                    None | Some(Words::Unicode) => WordRule::Unicode,
+                    Some(Words::Whitespace) => WordRule::Whitespace,
                 },
             }
         } else {
-            Model::Classifier(Classifier::new(loaded, self.max_length, too_long)?)
+            Model::Classifier(Classifier::new(loaded, max_length, too_long)?)
         })
     }
 

@@ -2,12 +2,11 @@
 
 use std::io::{self, Write};
 
+use anyhow::Context;
+
 /// Writes a line to standard output. A reader that went away, such as `head`, is no error.
-pub fn line(text: impl std::fmt::Display) -> anyhow::Result<()> {
-    match writeln!(io::stdout(), "{text}") {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
+pub fn line(line: impl std::fmt::Display) -> anyhow::Result<()> {
+    text(&format!("{line}\n")).map(|_| ())
 }
 
 /// Writes a text to standard output as it is, at once. Returns whether anyone reads it.
@@ -15,8 +14,22 @@ pub fn text(text: &str) -> anyhow::Result<bool> {
     let mut out = io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        written => Ok(written.map(|()| true)?),
+        written => written.map(|()| true).context("cannot write standard output"),
     }
+}
+
+/// `text` with its control characters spelt out, but for line ends and tabs: messages quote what stands in files, and a
+/// terminal would obey it.
+pub fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => printable.push(character),
+            _ if character.is_control() => printable.extend(character.escape_default()),
+            _ => printable.push(character),
+        }
+    }
+    printable
 }
 
 /// `12.3 MB`, in powers of ten.
@@ -49,6 +62,12 @@ pub fn tasks(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_are_spelt_out() {
+        assert_eq!(printable("né\tb\n"), "né\tb\n");
+        assert_eq!(printable("a\0\u{1b}[31m\u{9b}"), "a\\u{0}\\u{1b}[31m\\u{9b}");
+    }
 
     #[test]
     fn numbers_read_well() {

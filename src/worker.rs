@@ -3,17 +3,27 @@
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use pipelines::context::Cancel;
+use pipelines::error::Error;
 use pipelines::task::{Report, TaskArray};
 
 use crate::stages::Stage;
 
 /// How long tasks may take to stop before the process ends under them.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often a program that waits for others looks whether it is to stop.
+const LISTEN_EVERY: Duration = Duration::from_millis(50);
+
+/// A command that goes on from nothing was told to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
 
 #[derive(Args)]
 pub struct Command {
@@ -52,6 +62,35 @@ pub fn stop_on_signals() -> anyhow::Result<Cancel> {
     let raised = cancel.clone();
     ctrlc::set_handler(move || raised.cancel()).context("cannot listen for signals")?;
     Ok(cancel)
+}
+
+/// Fails if the program was told to stop.
+pub fn check(cancel: &Cancel) -> Result<(), Error> {
+    if cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+}
+
+/// What another thread sends next, unless the program is told to stop before; `None` if it sends no more.
+pub fn listen<T>(thread: &Receiver<T>, cancel: &Cancel) -> Result<Option<T>, Error> {
+    loop {
+        check(cancel)?;
+        match thread.recv_timeout(LISTEN_EVERY) {
+            Ok(sent) => return Ok(Some(sent)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+        }
+    }
+}
+
+/// Whether the program was told to stop, as an error of any command says.
+pub fn is_interrupted(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<Interrupted>() || matches!(cause.downcast_ref(), Some(Error::Cancelled))
+    })
+}
+
+/// The error of a command of which no run can go on: that it was told to stop is all there is to say.
+pub fn without_resuming(error: anyhow::Error) -> anyhow::Error {
+    if is_interrupted(&error) { Interrupted.into() } else { error }
 }
 
 fn stop_when_left_alone(cancel: Cancel) {

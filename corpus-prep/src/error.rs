@@ -115,6 +115,16 @@ pub enum Error {
         /// How it may be.
         expected: &'static str,
     },
+    /// The column of lists of words holds something else.
+    #[error("{file}: column `{column}` is of type {found}, expected lists of strings")]
+    WordsType {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        found: String,
+    },
     /// A file is no Parquet.
     #[error("{file}: found {message}, expected a Parquet file")]
     Parquet {

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use model::{Sequence, Sequences};
+use pipelines::error::Result as Checked;
 
 use crate::{
     batches::token_batches,
@@ -25,7 +26,7 @@ impl Classifier {
     /// it, is its context.
     ///
     /// # Errors
-    /// When the model is no classifier of texts.
+    /// When the model is no classifier of texts, or there is no room for a token.
     pub fn new(
         loaded: Loaded,
         max_length: Option<NonZeroUsize>,
@@ -33,7 +34,13 @@ impl Classifier {
     ) -> Result<Self> {
         let context = loaded.context();
         let max_length = max_length.map_or(context, |most| most.get().min(context));
-        Ok(Self { labels: loaded.labels()?, loaded, max_length, too_long })
+        let labels = loaded.labels()?;
+        let expected = loaded.num_special() + 1;
+        if max_length < expected {
+            let model = loaded.name;
+            return Err(EvaluateError::NoRoom { model, found: max_length, expected });
+        }
+        Ok(Self { labels, loaded, max_length, too_long })
     }
 
     /// The step or path that it came from.
@@ -74,15 +81,98 @@ impl Classifier {
     /// Probability of each label for each sequence. Those of a sequence do not depend on the others.
     ///
     /// # Errors
-    /// When the sequences are not those of this model.
-    pub fn probabilities(&mut self, sequences: &[Sequence]) -> Result<Vec<Vec<f64>>> {
+    /// When the sequences are not those of this model, its answers are no numbers, or `check_cancelled` fails, which is asked
+    /// before each few thousand tokens.
+    pub fn probabilities(
+        &mut self,
+        sequences: &[Sequence],
+        check_cancelled: &dyn Fn() -> Checked<()>,
+    ) -> Result<Vec<Vec<f64>>> {
         let lengths: Vec<usize> = sequences.iter().map(|sequence| sequence.tokens.len()).collect();
         let mut probabilities = Vec::with_capacity(sequences.len());
         for batch in token_batches(&lengths) {
+            check_cancelled()?;
             let batch: Sequences = sequences[batch].iter().collect();
             let asked = self.loaded.model.class_probabilities(&batch);
             probabilities.extend(asked.map_err(self.loaded.unusable())?);
         }
         Ok(probabilities)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use codec::{Codec, tokenizer_json_of_vocab_txt};
+    use model::{BertConfig, Checkpoint, CpuModel, Head, ModelError};
+    use pipelines::error::Error;
+
+    use super::*;
+
+    /// Of two labels, with what `change` does to its weights.
+    fn classifier(change: impl Fn(&mut Checkpoint), max_length: usize) -> Result<Classifier> {
+        let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n";
+        let tokenizer = tokenizer_json_of_vocab_txt(vocabulary.as_bytes(), None).unwrap();
+        let config = BertConfig {
+            vocab_size: 6,
+            hidden_size: 4,
+            intermediate_size: 4,
+            num_hidden_layers: 1,
+            num_attention_heads: 1,
+            max_position_embeddings: 512,
+            type_vocab_size: 2,
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.5,
+            hidden_dropout_prob: 0.0,
+            attention_probs_dropout_prob: 0.0,
+            pad_token_id: Some(0),
+            pooler: true,
+            head: Head::SequenceClassification { labels: vec!["x".into(), "y".into()] },
+        };
+        let mut checkpoint = Checkpoint::fresh(config, 1).unwrap();
+        change(&mut checkpoint);
+        let model = CpuModel::from_checkpoint(checkpoint).unwrap();
+        let codec = Codec::load(&tokenizer.bytes, None).unwrap();
+        let loaded = Loaded::new("m".into(), 0, model, codec)?;
+        Classifier::new(loaded, NonZeroUsize::new(max_length), TooLong::Truncate)
+    }
+
+    #[test]
+    fn a_model_whose_logits_are_no_numbers_does_not_answer() {
+        let damage = |checkpoint: &mut Checkpoint| {
+            for entry in checkpoint.weights.iter_mut().filter(|it| it.name == "classifier.bias") {
+                entry.value[1] = f32::NAN;
+            }
+        };
+        let mut damaged = classifier(damage, 16).unwrap();
+        let (sequence, _) = damaged.sequence("here", ("a", None)).unwrap();
+        let error = damaged.probabilities(&[sequence], &|| Ok(())).unwrap_err();
+        let EvaluateError::Model { name, source } = &error else { panic!("{error}") };
+        assert!(name == "m" && matches!(**source, ModelError::ClassLogit { class: 1, .. }));
+    }
+
+    #[test]
+    fn it_is_stopped_between_few_tokens() {
+        let mut model = classifier(|_| {}, 512).unwrap();
+        let (sequence, _) = model.sequence("here", (&"a ".repeat(600), None)).unwrap();
+        let asked = Cell::new(0);
+        let stop_at_the_second = || {
+            asked.set(asked.get() + 1);
+            if asked.get() < 2 { Ok(()) } else { Err(Error::Cancelled) }
+        };
+        let sequences = vec![sequence; 40];
+        let stopped = model.probabilities(&sequences, &stop_at_the_second);
+        assert!(matches!(stopped, Err(EvaluateError::Frame(Error::Cancelled))));
+        assert_eq!(asked.get(), 2);
+    }
+
+    #[test]
+    fn without_room_for_a_token_it_is_refused() {
+        let refused = |max_length| classifier(|_| {}, max_length).err().map(|it| it.to_string());
+        let words =
+            "m reads 2 tokens at most, expected at least 3: the special ones and one of the text";
+        assert_eq!(refused(2), Some(words.to_owned()));
+        assert_eq!(refused(3), None);
     }
 }

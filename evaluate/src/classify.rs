@@ -83,7 +83,8 @@ impl Phase for Classify {
         let mut table = TableWriter::create(out, PREDICTIONS)?;
         for (rows, sequences) in rows.chunks(BATCH_ROWS).zip(sequences.chunks(BATCH_ROWS)) {
             ctx.check_cancelled()?;
-            for (row, probabilities) in rows.iter().zip(classifier.probabilities(sequences)?) {
+            let asked = classifier.probabilities(sequences, &|| ctx.check_cancelled())?;
+            for (row, probabilities) in rows.iter().zip(asked) {
                 let probabilities = labels.arrange(&probabilities);
                 table.push(row.prediction(
                     classifier.name(),

@@ -80,9 +80,9 @@ pub enum EvaluateError {
         /// Why not.
         source: CodecError,
     },
-    /// A text does not fit the context.
+    /// A text is longer than its model reads.
     #[error(
-        "{place}: {found} tokens, but the context of {model} holds {expected} \
+        "{place}: {found} tokens, but {model} reads {expected} at most \
          (`too_long = \"truncate\"` reads the first {expected})"
     )]
     TooLong {
@@ -92,12 +92,12 @@ pub enum EvaluateError {
         model: String,
         /// Its tokens.
         found: usize,
-        /// Tokens that the context holds.
+        /// Most tokens that are read: `max_length`, or the model's context.
         expected: usize,
     },
-    /// A sentence does not fit the context.
+    /// A sentence is longer than its model reads together.
     #[error(
-        "{place}: {found} tokens, but the context of {model} holds {expected} \
+        "{place}: {found} tokens, but {model} reads {expected} at most \
          (`too_long = \"windows\"` reads them in windows)"
     )]
     TooLongSentence {
@@ -107,7 +107,7 @@ pub enum EvaluateError {
         model: String,
         /// Its tokens.
         found: usize,
-        /// Tokens that the context holds.
+        /// Most tokens that are read together: `max_length`, or the model's context.
         expected: usize,
     },
     /// A context holds special tokens at most.

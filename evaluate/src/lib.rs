@@ -37,7 +37,7 @@ pub use classifier::Classifier;
 pub use config::{Config, TooLong};
 pub use error::EvaluateError;
 pub use metrics::{EntityMetric, Estimate, Metric};
-pub use model_files::Loaded;
+pub use model_files::{Loaded, dir_of_seed, seed_of_dir};
 pub use report::table;
 pub use results::Results;
 pub use tagger::Tagger;

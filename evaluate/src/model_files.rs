@@ -14,6 +14,9 @@ use pipelines::{
 
 use crate::error::{EvaluateError, Result};
 
+/// What the directories of the seeds of a fine-tuned model are called, before the seed.
+const SEED_DIR: &str = "seed-";
+
 /// The directories of the seeds of a fine-tuned model, with their seeds, in order of the seeds. A model directory that
 /// stands at the top is one of seed 0.
 pub(crate) fn seeds(artifact: &ArtifactView) -> Result<Vec<(u64, String)>> {
@@ -24,16 +27,30 @@ pub(crate) fn seeds(artifact: &ArtifactView) -> Result<Vec<(u64, String)>> {
         .files
         .iter()
         .filter_map(|file| file.path.strip_suffix(CONFIG_FILE))
-        .filter_map(|dir| {
-            let seed = dir.strip_prefix("seed-")?.strip_suffix('/')?;
-            Some((seed.parse().ok()?, dir.to_owned()))
-        })
+        .filter_map(|dir| Some((seed_of_dir(dir.strip_suffix('/')?)?, dir.to_owned())))
         .collect();
     seeds.sort_unstable();
     if seeds.is_empty() {
         return Err(missing(artifact, format!("seed-*/{CONFIG_FILE}")));
     }
     Ok(seeds)
+}
+
+/// The seed whose model stands in a directory of this name inside a fine-tuned model; `None` if it is named otherwise.
+///
+/// ```
+/// assert_eq!(evaluate::seed_of_dir("seed-7"), Some(7));
+/// assert_eq!(evaluate::seed_of_dir("seed-007"), None);
+/// ```
+pub fn seed_of_dir(name: &str) -> Option<u64> {
+    let seed = name.strip_prefix(SEED_DIR)?.parse().ok()?;
+    // One seed has one name: leading zeros and signs are parsed too.
+    (name == dir_of_seed(seed)).then_some(seed)
+}
+
+/// The directory of the model of `seed` inside a fine-tuned model.
+pub fn dir_of_seed(seed: u64) -> String {
+    format!("{SEED_DIR}{seed}")
 }
 
 /// The files of the model in `dir` of the artifact, as inputs of a task. The artifact's name and the seed go with them.

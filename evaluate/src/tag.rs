@@ -80,7 +80,8 @@ impl Phase for Tag {
         let mut table = TableWriter::create(out, TAG_PREDICTIONS)?;
         for (rows, sentences) in rows.chunks(BATCH_ROWS).zip(sentences.chunks(BATCH_ROWS)) {
             ctx.check_cancelled()?;
-            for (row, tags) in rows.iter().zip(tagger.tag(sentences)?) {
+            let asked = tagger.tag(sentences, &|| ctx.check_cancelled())?;
+            for (row, tags) in rows.iter().zip(asked) {
                 let name = |word: WordTag| tagger.labels()[word.tag as usize].clone();
                 let predicted = tags.into_iter().map(name).collect();
                 table.push(prediction(&tagger, row, predicted))?;

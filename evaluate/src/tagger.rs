@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use codec::{Window, WordPlace, first_window, overlapping_windows};
 use metrics::{Decoding, EntityMode, Scheme, TagSet};
 use model::{Sequence, Sequences};
+use pipelines::error::Result as Checked;
 
 use crate::{
     batches::token_batches,
@@ -126,19 +127,29 @@ impl Tagger {
     /// The tag of each word of each sentence. Those of a sentence do not depend on the others.
     ///
     /// # Errors
-    /// When the sentences are not those of this model, or its answers are no numbers.
-    pub fn tag(&mut self, sentences: &[Sentence]) -> Result<Vec<Vec<WordTag>>> {
-        let logits = self.logits(sentences)?;
+    /// When the sentences are not those of this model, its answers are no numbers, or `check_cancelled` fails, which is asked
+    /// before each few thousand tokens.
+    pub fn tag(
+        &mut self,
+        sentences: &[Sentence],
+        check_cancelled: &dyn Fn() -> Checked<()>,
+    ) -> Result<Vec<Vec<WordTag>>> {
+        let logits = self.logits(sentences, check_cancelled)?;
         let tagged = sentences.iter().zip(&logits);
         tagged.map(|(sentence, logits)| self.decode(sentence, logits)).collect()
     }
 
     /// Logits of every tag for each token of each window: `[sentences][windows][tokens, tags]`.
-    fn logits(&mut self, sentences: &[Sentence]) -> Result<Vec<Vec<Vec<f32>>>> {
+    fn logits(
+        &mut self,
+        sentences: &[Sentence],
+        check_cancelled: &dyn Fn() -> Checked<()>,
+    ) -> Result<Vec<Vec<Vec<f32>>>> {
         let windows: Vec<&Sequence> = sentences.iter().flat_map(|row| &row.windows).collect();
         let lengths: Vec<usize> = windows.iter().map(|window| window.tokens.len()).collect();
         let mut logits = Vec::with_capacity(windows.len());
         for batch in token_batches(&lengths) {
+            check_cancelled()?;
             logits.extend(self.window_logits(&windows[batch])?);
         }
         let mut logits = logits.into_iter();

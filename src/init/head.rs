@@ -66,15 +66,15 @@ pub struct Column {
 
 impl Columns {
     /// Takes in the values of a row.
-    pub fn add(&mut self, row: impl IntoIterator<Item = (String, String)>) {
+    pub fn add<'a>(&mut self, row: impl IntoIterator<Item = (&'a str, &'a str)>) {
         self.num_rows += 1;
         for (name, value) in row {
-            let column = self.columns.entry(name).or_default();
+            let column = self.columns.entry(name.to_owned()).or_default();
             column.bytes += value.len() as u64;
             column.present += 1;
             column.filled += usize::from(!value.trim().is_empty());
             if column.values.len() <= MAX_VALUES {
-                column.values.insert(value);
+                column.values.insert(value.to_owned());
             }
         }
     }

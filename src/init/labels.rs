@@ -14,7 +14,6 @@ use corpus_prep::examples::tag::{self, Tag};
 use corpus_prep::read::decompress::Decoder;
 use corpus_prep::read::rows::NamedRow;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::head::{Column, Columns, MAX_VALUES, head};
 
@@ -154,7 +153,7 @@ fn conll_reader() -> RowReader {
 }
 
 fn has_tags(row: &NamedRow) -> bool {
-    TOKENS.iter().all(|field| row.values.get(*field).is_some_and(Value::is_array))
+    TOKENS.iter().all(|field| row.has_list(field))
 }
 
 /// The tags of the words of `rows`.
@@ -190,11 +189,7 @@ fn tagged(types: usize, has_documents: Option<bool>, file: &Path) -> anyhow::Res
 fn columns(rows: &[NamedRow]) -> Columns {
     let mut columns = Columns::default();
     for row in rows {
-        columns.add(row.values.iter().filter_map(|(name, value)| match value {
-            Value::String(text) => Some((name.clone(), text.clone())),
-            Value::Number(number) => Some((name.clone(), number.to_string())),
-            _ => None,
-        }));
+        columns.add(row.texts_and_numbers());
     }
     columns
 }

@@ -8,7 +8,6 @@ use anyhow::{Context, bail};
 use corpus_prep::read::Format;
 use corpus_prep::read::format::{Compression, KNOWN, Syntax};
 use corpus_prep::read::parquet::is_text;
-use serde_json::Value;
 
 use super::head::{Column, Columns, head};
 
@@ -79,10 +78,7 @@ fn add_texts(path: &Path, columns: &mut Columns) -> anyhow::Result<()> {
         match row {
             Ok(row) => {
                 num_read += 1;
-                columns.add(row.values.into_iter().filter_map(|(name, value)| match value {
-                    Value::String(text) => Some((name, text)),
-                    _ => None,
-                }));
+                columns.add(row.texts());
             }
             Err(error) => refused = refused.or(Some(error)),
         }

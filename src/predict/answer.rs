@@ -6,13 +6,16 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::error::ArrowError;
 use codec::WordRule;
-use evaluate::{Classifier, Tagger, tagger::Sentence};
+use corpus_prep::read::rows::Name;
+use evaluate::{Classifier, EvaluateError, Tagger, tagger::Sentence};
+use model::Sequence;
+use pipelines::context::Cancel;
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 
 use super::spans::{Span, joined, spans};
 use super::{Content, Question};
+use crate::worker::check;
 
 /// A model that answers.
 pub enum Model {
@@ -28,11 +31,14 @@ pub enum Answers {
     Entities(Vec<Tagged>),
 }
 
+/// Why a row has no answer.
+pub type Refusal = anyhow::Error;
+
 /// The label of a row.
 #[derive(Serialize)]
 pub struct Labelled {
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<Value>,
+    id: Option<Name>,
     record: u64,
     /// The most probable one; of equals the first.
     label: String,
@@ -54,7 +60,7 @@ impl Serialize for Probabilities {
 #[derive(Serialize)]
 pub struct Tagged {
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<Value>,
+    id: Option<Name>,
     record: u64,
     /// The tag of each word, where the row comes in words.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,11 +71,35 @@ pub struct Tagged {
 }
 
 impl Model {
-    /// Answers for rows, in order.
-    pub fn answer(&mut self, rows: Vec<Question>) -> anyhow::Result<Answers> {
+    /// Answers for rows, in order: for all, or for those before the first that the model refuses, and why it does.
+    ///
+    /// # Errors
+    /// When the model cannot be used, or the program is told to stop.
+    pub fn answer(
+        &mut self,
+        rows: Vec<Question>,
+        cancel: &Cancel,
+    ) -> anyhow::Result<(Answers, Option<Refusal>)> {
         match self {
-            Self::Classifier(classifier) => classify(classifier, rows).map(Answers::Labels),
-            Self::Tagger { tagger, rule } => tag(tagger, *rule, rows).map(Answers::Entities),
+            Self::Classifier(classifier) => {
+                let (sequences, refusal) = before_refusal(&rows, |row| {
+                    let words: String;
+                    let texts = match &row.content {
+                        Content::Text(text, second) => (text.as_str(), second.as_deref()),
+                        Content::Words(list) => {
+                            words = list.join(" ");
+                            (words.as_str(), None)
+                        }
+                    };
+                    Ok(classifier.sequence(&row.place, texts)?)
+                });
+                let labelled = classify(classifier, rows, sequences, cancel)?;
+                Ok((Answers::Labels(labelled), refusal))
+            }
+            Self::Tagger { tagger, rule } => {
+                let (parsed, refusal) = before_refusal(&rows, |row| parse(tagger, *rule, row));
+                Ok((Answers::Entities(tag(tagger, rows, parsed, cancel)?), refusal))
+            }
         }
     }
 
@@ -90,15 +120,32 @@ impl Model {
     }
 }
 
-fn classify(classifier: &mut Classifier, rows: Vec<Question>) -> anyhow::Result<Vec<Labelled>> {
-    let sequence = |row: &Question| match &row.content {
-        Content::Text(text, second) => classifier.sequence(&row.place, (text, second.as_deref())),
-        Content::Words(words) => classifier.sequence(&row.place, (&words.join(" "), None)),
-    };
+/// What `read` makes of each row, up to the first that it refuses, and why it does.
+fn before_refusal<T: Send>(
+    rows: &[Question],
+    read: impl Fn(&Question) -> anyhow::Result<T> + Sync + Send,
+) -> (Vec<T>, Option<Refusal>) {
     // `collect` keeps the order.
-    let read: Vec<_> = rows.par_iter().map(sequence).collect::<Result<_, _>>()?;
-    let (sequences, cut): (Vec<_>, Vec<bool>) = read.into_iter().unzip();
-    let asked = classifier.probabilities(&sequences)?;
+    let all: Vec<anyhow::Result<T>> = rows.par_iter().map(read).collect();
+    let mut good = Vec::with_capacity(all.len());
+    for row in all {
+        match row {
+            Ok(row) => good.push(row),
+            Err(refusal) => return (good, Some(refusal)),
+        }
+    }
+    (good, None)
+}
+
+/// Labels of the first rows: of as many as there are sequences.
+fn classify(
+    classifier: &mut Classifier,
+    rows: Vec<Question>,
+    sequences: Vec<(Sequence, bool)>,
+    cancel: &Cancel,
+) -> anyhow::Result<Vec<Labelled>> {
+    let (sequences, cut): (Vec<_>, Vec<bool>) = sequences.into_iter().unzip();
+    let asked = classifier.probabilities(&sequences, &|| check(cancel)).map_err(plain)?;
     let answer = |((row, probabilities), is_cut): ((Question, Vec<f64>), bool)| {
         let all: Vec<(String, f64)> =
             classifier.labels().iter().cloned().zip(probabilities).collect();
@@ -115,25 +162,46 @@ fn classify(classifier: &mut Classifier, rows: Vec<Question>) -> anyhow::Result<
     Ok(rows.into_iter().zip(asked).zip(cut).map(answer).collect())
 }
 
-fn tag(tagger: &mut Tagger, rule: WordRule, rows: Vec<Question>) -> anyhow::Result<Vec<Tagged>> {
-    let parse = |row: &Question| -> anyhow::Result<(String, Vec<Range<usize>>, Sentence)> {
-        let (text, spans) = match &row.content {
-            Content::Text(text, _) => (text.clone(), rule.spans(text)),
-            Content::Words(words) => joined(words),
-        };
-        let words: Vec<&str> = spans.iter().map(|span| &text[span.clone()]).collect();
-        let sentence = tagger.sentence(&row.place, &words)?;
-        Ok((text, spans, sentence))
+/// The error, out of what it is wrapped in: that the program was told to stop is seen in it.
+fn plain(error: EvaluateError) -> anyhow::Error {
+    match error {
+        EvaluateError::Frame(error) => error.into(),
+        other => other.into(),
+    }
+}
+
+/// A row as a tagger reads it.
+struct Parsed {
+    text: String,
+    /// The bytes of its words.
+    words: Vec<Range<usize>>,
+    sentence: Sentence,
+}
+
+fn parse(tagger: &Tagger, rule: WordRule, row: &Question) -> anyhow::Result<Parsed> {
+    let (text, words) = match &row.content {
+        Content::Text(text, _) => (text.clone(), rule.spans(text)),
+        Content::Words(words) => joined(words),
     };
-    // `collect` keeps the order.
-    let parsed: Vec<_> = rows.par_iter().map(parse).collect::<Result<_, _>>()?;
+    let slices: Vec<&str> = words.iter().map(|span| &text[span.clone()]).collect();
+    let sentence = tagger.sentence(&row.place, &slices)?;
+    Ok(Parsed { text, words, sentence })
+}
+
+/// Entities of the first rows: of as many as were parsed.
+fn tag(
+    tagger: &mut Tagger,
+    rows: Vec<Question>,
+    parsed: Vec<Parsed>,
+    cancel: &Cancel,
+) -> anyhow::Result<Vec<Tagged>> {
     let (mut texts, mut sentences) = (Vec::new(), Vec::new());
-    for (text, words, sentence) in parsed {
+    for Parsed { text, words, sentence } in parsed {
         texts.push((text, words));
         sentences.push(sentence);
     }
-    let asked = tagger.tag(&sentences)?;
-    let mut tagged = Vec::with_capacity(rows.len());
+    let asked = tagger.tag(&sentences, &|| check(cancel)).map_err(plain)?;
+    let mut tagged = Vec::with_capacity(sentences.len());
     for (((row, (text, words)), sentence), tags) in
         rows.into_iter().zip(texts).zip(sentences).zip(asked)
     {
@@ -180,7 +248,7 @@ impl Answers {
     /// The answers as JSON, one object for each row.
     ///
     /// # Errors
-    /// When a number is none.
+    /// None that answers of a model have: a number that is none, which JSON cannot say, never is one.
     pub fn objects(&self) -> serde_json::Result<Vec<String>> {
         match self {
             Self::Labels(rows) => rows.iter().map(serde_json::to_string).collect(),
@@ -234,13 +302,9 @@ fn entity_table(rows: &[Tagged]) -> Result<RecordBatch, ArrowError> {
 
 /// Which row of the input a row is of.
 fn name_columns<'a>(
-    rows: impl Iterator<Item = (&'a Option<Value>, u64)> + Clone,
+    rows: impl Iterator<Item = (&'a Option<Name>, u64)> + Clone,
 ) -> Vec<(String, ArrayRef, bool)> {
-    let name = |id: &Option<Value>| match id {
-        Some(Value::String(text)) => Some(text.clone()),
-        other => other.as_ref().map(Value::to_string),
-    };
-    let ids: StringArray = rows.clone().map(|(id, _)| name(id)).collect();
+    let ids: StringArray = rows.clone().map(|(id, _)| id.as_ref().map(Name::as_str)).collect();
     let records = UInt64Array::from_iter_values(rows.map(|(_, record)| record));
     vec![("id".into(), Arc::new(ids), true), ("record".into(), Arc::new(records), false)]
 }

@@ -2,18 +2,16 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use corpus_prep::read::format::Compression;
-use corpus_prep::read::rows::{LINE, NamedRow, NamedRows, RowFormat, RowSyntax};
+use corpus_prep::read::rows::{LINE, Name, NamedRow, NamedRows, RowFormat, RowSyntax};
 use pipelines::context::Cancel;
-use pipelines::error::Error;
-use serde_json::Value;
 
 use super::{Command, Format};
+use crate::worker::listen;
 
 /// The column of texts where none is named.
 pub const TEXT: &str = LINE;
@@ -24,11 +22,12 @@ pub const ID: &str = "id";
 /// What standard input is called.
 const STDIN: &str = "-";
 
-/// How often a program that waits for rows looks whether it is to stop.
-const LISTEN_EVERY: Duration = Duration::from_millis(50);
+/// Bytes of text at which a batch ends, whatever its rows: memory holds a few batches.
+const BATCH_BYTES: usize = 8 << 20;
 
-/// What is said where the thread that reads has panicked.
-const STOPPED: &str = "reading stopped without a word; this is a bug in seedbed: please report it";
+/// What is said where a thread that reads or opens has panicked.
+pub const STOPPED: &str =
+    "a thread stopped without a word; this is a bug in seedbed: please report it";
 
 /// A row.
 pub struct Question {
@@ -36,8 +35,8 @@ pub struct Question {
     pub record: u64,
     /// Where it stands, for messages.
     pub place: String,
-    /// Its own name, a text or a number, if it has one.
-    pub id: Option<Value>,
+    /// Its own name, if it has one.
+    pub id: Option<Name>,
     pub content: Content,
 }
 
@@ -71,6 +70,8 @@ struct Reader {
     num_bytes: u64,
     num_read: u64,
     num_rows: u64,
+    /// Why there are no more rows, once those before were given.
+    failed: Option<anyhow::Error>,
 }
 
 /// How a file is read.
@@ -84,7 +85,8 @@ struct Source {
 /// Where a row's parts stand.
 #[derive(Clone)]
 struct Columns {
-    id: String,
+    /// The one that is asked for; it must be there then, and in every row.
+    id: Option<String>,
     text: String,
     text_pair: Option<String>,
     tokens: Option<String>,
@@ -92,7 +94,7 @@ struct Columns {
 
 impl Input {
     /// Begins to read. Files that lack a column are refused here.
-    pub fn open(command: &Command) -> anyhow::Result<Self> {
+    pub fn open(command: &Command, cancel: &Cancel) -> anyhow::Result<Self> {
         let columns = Columns {
             id: command.id.clone(),
             text: command.text.clone(),
@@ -118,9 +120,9 @@ impl Input {
             }
             Err(error) => drop(opened.send(Err(error))),
         });
-        match is_opened.recv() {
-            Ok(num_bytes) => Ok(Self { num_bytes: num_bytes?, batches, reader }),
-            Err(_) => bail!(STOPPED),
+        match listen(&is_opened, cancel)? {
+            Some(num_bytes) => Ok(Self { num_bytes: num_bytes?, batches, reader }),
+            None => bail!(STOPPED),
         }
     }
 
@@ -131,16 +133,7 @@ impl Input {
 
     /// The next rows; `None` at the end.
     pub fn next(&mut self, cancel: &Cancel) -> anyhow::Result<Option<Batch>> {
-        loop {
-            if cancel.is_cancelled() {
-                return Err(Error::Cancelled.into());
-            }
-            match self.batches.recv_timeout(LISTEN_EVERY) {
-                Ok(batch) => return batch.map(Some),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
-            }
-        }
+        listen(&self.batches, cancel)?.transpose()
     }
 
     /// Makes sure that the reader came to the end of the input.
@@ -166,26 +159,45 @@ impl Reader {
             )?
         } else {
             let named = columns.named();
-            let wanted: Vec<&str> = named.into_iter().chain([columns.id.as_str()]).collect();
+            let wanted: Vec<&str> = named.into_iter().chain([columns.id()]).collect();
             NamedRows::open(&path, format_of(&path, format)?, &wanted)?
         };
         for column in columns.named() {
-            rows.must_have(column)?;
+            match columns.tokens {
+                Some(_) => rows.must_have_words(column)?,
+                None => rows.must_have_texts(column)?,
+            }
         }
-        if columns.id != ID {
-            rows.must_have(&columns.id)?;
+        if let Some(id) = &columns.id {
+            rows.must_have(id)?;
         }
         // Of standard input it is not known.
         let num_bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
-        Ok(Self { rows, columns, num_bytes, num_read: 0, num_rows: 0 })
+        Ok(Self { rows, columns, num_bytes, num_read: 0, num_rows: 0, failed: None })
     }
 
-    /// The next rows, at most `most`; none at the end.
+    /// The next rows, at most `most` and few bytes of text; none at the end. A row that cannot be read ends a batch, and is
+    /// told in place of the next.
     fn batch(&mut self, most: usize) -> anyhow::Result<Batch> {
-        let mut rows = Vec::new();
-        for row in self.rows.by_ref().take(most) {
-            rows.push(self.columns.question(self.num_rows, &row?)?);
-            self.num_rows += 1;
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let (mut rows, mut num_bytes) = (Vec::new(), 0);
+        while rows.len() < most && num_bytes < BATCH_BYTES {
+            let Some(row) = self.rows.next() else { break };
+            match row.map_err(Into::into).and_then(|row| self.columns.question(self.num_rows, &row))
+            {
+                Ok(question) => {
+                    num_bytes += question.content.num_bytes();
+                    rows.push(question);
+                    self.num_rows += 1;
+                }
+                Err(error) if rows.is_empty() => return Err(error),
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
         }
         let before = std::mem::replace(&mut self.num_read, self.rows.bytes_read(self.num_bytes));
         Ok(Batch { rows, num_bytes: self.num_read.saturating_sub(before) })
@@ -204,7 +216,22 @@ fn stdin_syntax(format: Option<Format>) -> anyhow::Result<RowSyntax> {
     }
 }
 
+impl Content {
+    /// Bytes of its texts.
+    fn num_bytes(&self) -> usize {
+        match self {
+            Self::Text(text, second) => text.len() + second.as_ref().map_or(0, String::len),
+            Self::Words(words) => words.iter().map(String::len).sum(),
+        }
+    }
+}
+
 impl Columns {
+    /// That of names.
+    fn id(&self) -> &str {
+        self.id.as_deref().unwrap_or(ID)
+    }
+
     /// Those that every row must have.
     fn named(&self) -> Vec<&str> {
         match &self.tokens {
@@ -224,7 +251,10 @@ impl Columns {
                 Content::Text(row.text(&self.text)?.to_owned(), second)
             }
         };
-        let id = row.name(&self.id).cloned();
+        let id = match &self.id {
+            Some(id) => Some(row.name(id)?),
+            None => row.name(ID).ok(),
+        };
         Ok(Question { record, place: row.place.to_string(), id, content })
     }
 }
@@ -242,5 +272,42 @@ fn format_of(path: &Path, format: Option<Format>) -> anyhow::Result<RowFormat> {
         Some(Format::Tsv) => stream(RowSyntax::Tsv),
         Some(Format::Lines) => stream(RowSyntax::Lines),
         Some(Format::Parquet) => Ok(RowFormat::Parquet),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reader of the rows `jsonl`, which stand in a file as long as the reader is open.
+    fn reader(jsonl: &str) -> Reader {
+        let file = tempfile::NamedTempFile::with_suffix(".jsonl").unwrap();
+        std::fs::write(file.path(), jsonl).unwrap();
+        let columns = Columns { id: None, text: TEXT.into(), text_pair: None, tokens: None };
+        Reader::open(Source { path: file.path().to_owned(), format: None, columns }).unwrap()
+    }
+
+    fn records(batch: &Batch) -> Vec<u64> {
+        batch.rows.iter().map(|row| row.record).collect()
+    }
+
+    #[test]
+    fn a_batch_ends_at_its_rows_or_at_its_bytes() {
+        let row = |bytes: usize| format!("{{\"text\":\"{}\"}}\n", "a".repeat(bytes));
+        let mut long = reader(&row(BATCH_BYTES * 5 / 8).repeat(3));
+        assert_eq!(records(&long.batch(256).unwrap()), [0, 1]);
+        assert_eq!(records(&long.batch(256).unwrap()), [2]);
+        assert!(long.batch(256).unwrap().rows.is_empty());
+        let mut short = reader(&row(1).repeat(3));
+        assert_eq!(records(&short.batch(2).unwrap()), [0, 1]);
+        assert_eq!(records(&short.batch(2).unwrap()), [2]);
+    }
+
+    #[test]
+    fn rows_before_a_bad_one_are_given() {
+        let mut rows = reader("{\"text\":\"a\"}\n{\"text\":1}\n{\"text\":\"b\"}\n");
+        assert_eq!(records(&rows.batch(256).unwrap()), [0]);
+        let error = rows.batch(256).err().unwrap().to_string();
+        assert!(error.ends_with(":2: field `text` is a number, expected a string"), "{error}");
     }
 }

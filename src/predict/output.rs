@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 
 use anyhow::{Context, bail};
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -10,9 +11,12 @@ use arrow::datatypes::{DataType, Float64Type, UInt64Type};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use pipelines::context::Cancel;
 
 use super::answer::{Answers, Model};
+use super::input::STOPPED;
 use crate::whole_file::WholeFile;
+use crate::worker::listen;
 
 /// The ends of names of files that can be written, for messages.
 const KNOWN: &str = ".jsonl, .csv or .parquet";
@@ -35,8 +39,8 @@ enum Form {
 }
 
 impl Output {
-    /// Predictions for `path`; without one, as JSON lines to standard output.
-    pub fn create(path: Option<&Path>) -> anyhow::Result<Self> {
+    /// Predictions for `path`; without one, as JSON lines to standard output. A FIFO is waited for until somebody reads it.
+    pub fn create(path: Option<&Path>, cancel: &Cancel) -> anyhow::Result<Self> {
         let Some(path) = path else { return Ok(Self { form: Form::Stdout, path: None }) };
         let shown = path.display();
         let form: fn(File) -> Form = match path.extension().and_then(|end| end.to_str()) {
@@ -45,8 +49,14 @@ impl Output {
             Some("parquet") => |file| Form::Parquet(Some(file), None),
             _ => bail!("{shown}: the end of its name tells no format; expected {KNOWN}"),
         };
-        // They hold what stands in the rows.
-        let created = WholeFile::create(path, None);
+        let (created, is_created) = mpsc::sync_channel(1);
+        // They hold what stands in the rows, so a new file is its owner's.
+        let create = {
+            let path = path.to_owned();
+            move || WholeFile::create(&path, None)
+        };
+        std::thread::spawn(move || drop(created.send(create())));
+        let created = listen(&is_created, cancel)?.context(STOPPED)?;
         let (whole, file) = created.with_context(|| format!("cannot write {shown}"))?;
         Ok(Self { form: form(file), path: Some((path.to_owned(), whole)) })
     }

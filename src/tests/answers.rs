@@ -2,10 +2,13 @@
 //! since what is promised here holds whatever they say.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, Read, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
 use codec::{CodecError, PretokenCounts, Vocabulary};
 use model::{BertConfig, Checkpoint, Head, LlamaConfig, ModelConfig};
 use serde_json::{Value, json};
@@ -79,6 +82,17 @@ fn llama(dir: &Path) {
     }
 }
 
+/// A Parquet file `name` with these columns.
+fn parquet(project: &Project, name: &str, columns: Vec<(&str, ArrayRef)>) {
+    let columns = columns.into_iter().map(|(name, column)| (name, column, true));
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let file = fs::File::create(project.path(name)).unwrap();
+    let writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None);
+    let mut writer = writer.unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
 fn write(dir: &Path, config: ModelConfig, seed: u64) {
     fs::create_dir_all(dir).unwrap();
     Checkpoint::fresh(config, seed).unwrap().write(dir).unwrap();
@@ -103,12 +117,12 @@ fn objects(said: &str) -> Vec<Value> {
 }
 
 /// Runs the program with `input` on its standard input.
-fn with_stdin(project: &Project, arguments: &[&str], input: &str) -> Output {
+fn with_stdin(project: &Project, arguments: &[&str], input: impl AsRef<[u8]>) -> Output {
     let mut command: Command = project.command(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut program = command.spawn().unwrap();
     // It may refuse before it reads.
-    let _ = program.stdin.take().unwrap().write_all(input.as_bytes());
+    let _ = program.stdin.take().unwrap().write_all(input.as_ref());
     program.wait_with_output().unwrap()
 }
 
@@ -136,7 +150,7 @@ fn predictions_do_not_depend_on_batches_threads_or_formats() {
         same(&["--input", "rows.jsonl", "--batch-size", "4", "--threads", "3"]);
         same(&["--input", "rows.jsonl.gz"]);
         let streamed = ["predict", model, "--input", "-", "--quiet"];
-        assert_eq!(text(with_stdin(&project, &streamed, &jsonl(&TEXTS))), expected);
+        assert_eq!(text(with_stdin(&project, &streamed, jsonl(&TEXTS))), expected);
     }
     // In CSV and Parquet, ids are texts.
     let mut rows = csv::Writer::from_writer(Vec::new());
@@ -156,6 +170,67 @@ fn predictions_do_not_depend_on_batches_threads_or_formats() {
     let found = text(with_stdin(&project, &lines, "the river\nthe the the\n"));
     let (found, expected) = (probabilities(&found), probabilities(&expected));
     assert_eq!(found, [expected[0].clone(), expected[5].clone()]);
+}
+
+#[test]
+fn texts_of_parquet_are_read_as_texts_whatever_holds_them() {
+    let project = project();
+    project.write("rows.jsonl", jsonl(&TEXTS).as_bytes());
+    let expected = project.seedbed(&["predict", "labels", "--input", "rows.jsonl"]);
+    let ids = || -> ArrayRef { Arc::new(Int64Array::from_iter_values((0..6).map(|at| at * 10))) };
+    let bytes = BinaryArray::from_iter_values(TEXTS.map(str::as_bytes));
+    parquet(&project, "rows.parquet", vec![("id", ids()), ("text", Arc::new(bytes))]);
+    assert_eq!(project.seedbed(&["predict", "labels", "--input", "rows.parquet"]), expected);
+    let predict = |more: &[&str], words: &str| {
+        let arguments = ["predict", "tags", "--input", "rows.parquet"];
+        refused(&project, &[&arguments[..], more].concat(), words);
+    };
+    let words = "rows.parquet: column `id` is of type Int64, expected strings";
+    predict(&["--text", "id"], words);
+    let words = "rows.parquet: column `text` is of type Binary, expected lists of strings";
+    predict(&["--tokens", "text"], words);
+    let nulls = StringArray::from(vec![Some("a"), None]);
+    let names = StringArray::from(vec![None, Some("b")]);
+    parquet(&project, "rows.parquet", vec![("n", Arc::new(names)), ("text", Arc::new(nulls))]);
+    predict(&[], "rows.parquet: row 2: field `text` is null, expected a string");
+    predict(
+        &["--id", "n"],
+        "rows.parquet: row 1: field `n` is null, expected a string or a number",
+    );
+    let broken: ArrayRef = Arc::new(BinaryArray::from_iter_values([b"a\xff"]));
+    parquet(&project, "rows.parquet", vec![("text", broken)]);
+    predict(&[], "rows.parquet: row 1: field `text` has the byte 0xff, expected UTF-8");
+}
+
+#[test]
+fn ids_come_back_as_they_are_written() {
+    let project = project();
+    let rows = ["12345678901234567890123", "1.10", "-0.0", "7", "\"a b\"", "[1]", "true"];
+    let row = |id: &&str| format!("{{\"n\": {id}, \"id\": {id}, \"text\": \"the\"}}\n");
+    project.write("rows.jsonl", rows.iter().map(row).collect::<String>().as_bytes());
+    project.write("good.jsonl", rows[..5].iter().map(row).collect::<String>().as_bytes());
+    let said = project.seedbed(&["predict", "labels", "--input", "rows.jsonl"]);
+    let begins = |said: &str, of: &[&str]| {
+        for (at, (line, id)) in said.lines().zip(of).enumerate() {
+            assert!(line.starts_with(&format!("{{\"id\":{id},\"record\":{at},")), "{line}");
+        }
+    };
+    begins(&said, &rows[..5]);
+    // What is no name is none, where none is asked for.
+    assert!(objects(&said)[5..].iter().all(|row| row.get("id").is_none()), "{said}");
+    let asked = ["predict", "labels", "--id", "n", "--input"];
+    begins(&project.seedbed(&[&asked[..], &["good.jsonl"]].concat()), &rows[..5]);
+    let words = "rows.jsonl:6: field `n` is an array, expected a string or a number";
+    refused(&project, &[&asked[..], &["rows.jsonl"]].concat(), words);
+    let asked = ["predict", "labels", "--id", "nosuch", "--input", "rows.jsonl"];
+    refused(&project, &asked, "rows.jsonl:1: no field `nosuch`; found `id`, `n`, `text`");
+    let output = ["predict", "labels", "--input", "rows.jsonl", "--output", "p.csv"];
+    project.seedbed(&output);
+    let table = fs::read_to_string(project.path("p.csv")).unwrap();
+    assert!(
+        table.contains("\n12345678901234567890123,0,") && table.contains("\n1.10,1,"),
+        "{table}"
+    );
 }
 
 #[test]
@@ -312,6 +387,10 @@ fn of_several_seeds_one_predicts() {
         "4",
     ]);
     assert_eq!(refused, "error: out/seeds/checkpoint: found the seeds 3, 12, expected 4\n");
+    // A seed has one name.
+    let at = |name: &str| project.path(&format!("out/seeds/checkpoint/{name}"));
+    fs::rename(at("seed-3"), at("seed-003")).unwrap();
+    assert_eq!(predict("out/seeds", &[]), predict("out/seeds", &["--seed", "12"]));
 }
 
 #[track_caller]
@@ -333,6 +412,23 @@ fn a_bad_row_stops_all_and_leaves_what_stood_there() {
     let names: Vec<String> =
         left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert!(!names.iter().any(|name| name.contains("partial")), "{names:?}");
+    // The rows before it are answered, however many are asked for together.
+    let said = |batch: &str| {
+        let arguments = ["predict", "labels", "--input", "rows.jsonl", "--batch-size", batch];
+        let output = project.command(&arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    project.write("good.jsonl", jsonl(&TEXTS).as_bytes());
+    let good = project.seedbed(&["predict", "labels", "--input", "good.jsonl"]);
+    let long = json!({ "text": "river ".repeat(40) });
+    for bad in ["{\"text\": 3}".to_owned(), "{".to_owned(), long.to_string()] {
+        let rows = format!("{}{bad}\n{}", jsonl(&TEXTS), jsonl(&TEXTS));
+        project.write("rows.jsonl", rows.as_bytes());
+        for batch in ["1", "4", "5", "256"] {
+            assert_eq!(said(batch), good, "{bad} {batch}");
+        }
+    }
     for (row, words) in [
         ("{\"note\": \"a\", \"n\": 1}", "rows.jsonl:1: no field `text`; found `n`, `note`"),
         ("{\"text\": null}", "rows.jsonl:1: field `text` is null, expected a string"),
@@ -367,6 +463,16 @@ fn what_cannot_be_read_is_refused_with_what_was_found() {
     predict("rows.jsonl", &["--output", "none/p.csv"], "cannot write none/p.csv");
     predict("rows.jsonl", &["--tokens", "words"], "--tokens is for models that tag words");
     predict("rows.jsonl", &["--too-long", "windows"], "--too-long windows is for models that tag");
+    predict("rows.jsonl", &["--words", "whitespace"], "--words is for models that tag words");
+    let words = "--max-length is 17 tokens, expected at most 16, the context of labels";
+    predict("rows.jsonl", &["--max-length", "17"], words);
+    let words = "labels reads 2 tokens at most, expected at least 3: the special ones and one";
+    predict("rows.jsonl", &["--max-length", "2", "--too-long", "truncate"], words);
+    let utf16 = "\u{feff}text,n\na,b\n".encode_utf16().flat_map(u16::to_le_bytes);
+    project.write("rows.csv", &utf16.collect::<Vec<u8>>());
+    predict("rows.csv", &[], "rows.csv:1: found the byte-order mark of UTF-16, expected UTF-8");
+    project.write("rows.csv", b"t\0ext,\x1b[31mn\na,b\n");
+    predict("rows.csv", &[], "rows.csv: no column `text`; found `t\\u{0}ext`, `\\u{1b}[31mn`\n");
     let words = "--text-pair is for classifiers";
     refused(&project, &["predict", "tags", "--input", "rows.jsonl", "--text-pair", "b"], words);
     let words = "field `text` is a string, expected a list of strings";
@@ -379,8 +485,23 @@ fn a_text_that_is_too_long_is_refused_or_cut_and_counted() {
     let long = "river ".repeat(40);
     project.write("rows.jsonl", jsonl(&["the", &long]).as_bytes());
     let arguments = ["predict", "labels", "--input", "rows.jsonl"];
-    let words = "rows.jsonl:2: 42 tokens, but the context of labels holds 16";
+    let words = "rows.jsonl:2: 42 tokens, expected at most 16, the context of labels; \
+                 --too-long truncate reads the first 16\n";
     refused(&project, &arguments, words);
+    let words = "expected at most 4, as --max-length says; --too-long truncate reads the first 4\n";
+    refused(&project, &[&arguments[..], &["--max-length", "4"]].concat(), words);
+    let words = "rows.jsonl:2: 42 tokens, expected at most 16, the context of tags; \
+                 --too-long windows reads them in windows\n";
+    let tags = ["predict", "tags", "--input", "rows.jsonl", "--too-long", "refuse"];
+    refused(&project, &tags, words);
+    // A model's record says what it was fine-tuned with.
+    let record = json!({ "stage": "finetune", "config": { "max_length": 8 } });
+    project.write("out/seeds/checkpoint/artifact.json", record.to_string().as_bytes());
+    for model in ["out/seeds", "out/seeds/checkpoint/seed-3"] {
+        let words =
+            "42 tokens, expected at most 8, what out/seeds/checkpoint/seed-3 was fine-tuned with;";
+        refused(&project, &["predict", model, "--input", "rows.jsonl"], words);
+    }
     let cut = project.command(&[&arguments[..], &["--too-long", "truncate"]].concat()).output();
     let cut = cut.unwrap();
     let said = String::from_utf8(cut.stderr.clone()).unwrap();
@@ -416,6 +537,142 @@ fn models_that_cannot_do_it_are_refused_by_name() {
     refused(&project, &["predict", "tags", "--input", "rows.jsonl"], words);
 }
 
+/// Most memory that the process `id` has had, in bytes, as Linux counts it.
+fn peak_memory(id: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
+}
+
+/// It writes a model of 118 MB.
+#[test]
+fn weights_are_in_memory_once() {
+    let project = project();
+    let config = LlamaConfig {
+        vocab_size: 275,
+        hidden_size: 512,
+        intermediate_size: 4096,
+        num_hidden_layers: 4,
+        num_attention_heads: 8,
+        num_key_value_heads: 8,
+        head_dim: 64,
+        max_position_embeddings: 64,
+        rope_theta: 1e4,
+        rms_norm_eps: 1e-5,
+        initializer_range: 0.02,
+        tie_word_embeddings: true,
+        bos_token_id: None,
+        eos_token_id: Vec::new(),
+        pad_token_id: None,
+        head: Head::CausalLm,
+    };
+    write(&project.path("causal"), config.into(), 1);
+    let weights = fs::metadata(project.path("causal/model.safetensors")).unwrap().len();
+    let many = usize::MAX.to_string();
+    let arguments = ["generate", "causal", "--prompt", "the", "--max-tokens", "1"];
+    let mut command = project.command(&[&arguments[..], &["--num-samples", &many]].concat());
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut program = command.spawn().unwrap();
+    let mut first = [0];
+    // Once it writes, it has loaded the model.
+    program.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    let peak = peak_memory(program.id());
+    program.kill().unwrap();
+    program.wait().unwrap();
+    let Some(peak) = peak else { return };
+    assert!(peak < weights + weights / 2, "{peak} bytes of memory for {weights} of weights");
+}
+
+#[test]
+fn damaged_weights_are_told_and_not_answered() {
+    let project = project();
+    for (model, weight) in [("labels", "classifier.weight"), ("tags", "classifier.weight")] {
+        let mut damaged = Checkpoint::read(&project.path(model)).unwrap();
+        for entry in damaged.weights.iter_mut().filter(|entry| entry.name == weight) {
+            entry.value.fill(f32::NAN);
+        }
+        damaged.write(&project.path(model)).unwrap();
+        project.write("rows.jsonl", jsonl(&["the river"]).as_bytes());
+        let arguments = ["predict", model, "--input", "rows.jsonl"];
+        let output = project.command(&arguments).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b""[..]), "{error}");
+        assert!(error.contains(model), "{error}");
+    }
+    let words =
+        "cannot use the model labels: the logit of class 0 is NaN; expected a finite number";
+    refused(&project, &["predict", "labels", "--input", "rows.jsonl"], words);
+}
+
+#[test]
+fn predictions_go_through_links_and_are_their_owners() {
+    let project = project();
+    project.write("rows.jsonl", jsonl(&TEXTS).as_bytes());
+    let expected = project.seedbed(&["predict", "labels", "--input", "rows.jsonl"]);
+    fs::create_dir(project.path("elsewhere")).unwrap();
+    symlink("elsewhere/p.jsonl", project.path("link.jsonl")).unwrap();
+    project.seedbed(&["predict", "labels", "--input", "rows.jsonl", "--output", "link.jsonl"]);
+    assert!(project.path("link.jsonl").is_symlink());
+    let target = project.path("elsewhere/p.jsonl");
+    assert_eq!(fs::read_to_string(&target).unwrap(), expected);
+    assert_eq!(fs::metadata(target).unwrap().permissions().mode() & 0o777, 0o600);
+    let fifo = project.path("fifo.jsonl");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let read = std::thread::spawn(move || fs::read_to_string(fifo).unwrap());
+    project.seedbed(&["predict", "labels", "--input", "rows.jsonl", "--output", "fifo.jsonl"]);
+    assert_eq!(read.join().unwrap(), expected);
+}
+
+#[test]
+fn what_cannot_be_written_or_read_is_told_with_its_place() {
+    let project = project();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/reference/fill");
+    let fixture = fixture.to_str().unwrap();
+    project.write("rows.jsonl", jsonl(&TEXTS).as_bytes());
+    for arguments in [
+        &["predict", "labels", "--input", "rows.jsonl"][..],
+        &["generate", "causal", "--prompt", "the"],
+        &["generate", "causal", "--prompt", "the", "--json"],
+        &["fill", fixture, "--text", "The [MASK] sat."],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = project.command(arguments).stdout(full).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains("cannot write standard output: "), "{error}");
+    }
+    let refused = with_stdin(&project, &["generate", "causal"], b"the \xff");
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(error, "error: standard input: found the byte 0xff at 4, expected UTF-8\n");
+}
+
+#[test]
+fn texts_end_when_nobody_reads_them_any_more() {
+    let project = project();
+    let (many, one) = (usize::MAX.to_string(), "1");
+    for form in ["--json", "--quiet"] {
+        let arguments = [
+            "generate",
+            "causal",
+            form,
+            "--prompt",
+            "the",
+            "--num-samples",
+            &many,
+            "--max-tokens",
+            one,
+        ];
+        let mut command = project.command(&arguments);
+        let mut program = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut first = String::new();
+        let mut read = std::io::BufReader::new(program.stdout.take().unwrap());
+        read.read_line(&mut first).unwrap();
+        drop(read);
+        let output = program.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    }
+}
+
 #[test]
 fn an_interrupted_prediction_leaves_no_file() {
     let project = project();
@@ -423,7 +680,7 @@ fn an_interrupted_prediction_leaves_no_file() {
         ["predict", "labels", "--input", "-", "--output", "p.jsonl", "--batch-size", "1"];
     let mut command = project.command(&arguments);
     let mut program =
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let stdin = program.stdin.take().unwrap();
     let names = || -> Vec<String> {
         let entries = fs::read_dir(project.path(".")).unwrap();
@@ -444,11 +701,11 @@ fn an_interrupted_prediction_leaves_no_file() {
         }
     };
     drop(stdin);
-    // None: it was told to stop before it listened.
-    assert!(code == Some(130) || code.is_none(), "{code:?}");
-    if code.is_some() {
-        assert!(!names().iter().any(is_written), "{:?}", names());
-    }
+    let mut said = String::new();
+    program.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    // No run of it goes on from there.
+    assert_eq!((code, &*said), (Some(130), "error: interrupted\n"));
+    assert!(!names().iter().any(is_written), "{:?}", names());
 }
 
 #[test]

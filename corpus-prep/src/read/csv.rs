@@ -5,6 +5,7 @@
 //! stand: a quote that was not closed is noticed at the next one, and not only at the end of the file.
 
 use super::decompress::{DecodeError, Decoder, Fault};
+use super::utf8;
 use ::csv::ByteRecord;
 use std::io;
 use std::ops::Range;
@@ -108,6 +109,11 @@ impl<'a> CsvRows<'a> {
     /// cannot be read.
     pub fn header(&self) -> Option<(u64, &ByteRecord)> {
         self.header.as_ref().map(|(line, names)| (*line, names))
+    }
+
+    /// Whether the file begins with the byte-order mark of UTF-16.
+    pub fn is_utf16(&self) -> bool {
+        self.header.as_ref().is_some_and(|(_, names)| names.get(0).is_some_and(utf8::is_utf16))
     }
 
     /// Bytes of the file read so far, as they are compressed.

@@ -121,6 +121,11 @@ impl ParquetFile {
         self.metadata.schema().field_with_name(name).ok().map(|field| field.data_type())
     }
 
+    /// The types of the columns, in the order of the header.
+    pub fn types(&self) -> Vec<DataType> {
+        self.metadata.schema().fields().iter().map(|field| field.data_type().clone()).collect()
+    }
+
     /// Rows in all.
     pub fn num_rows(&self) -> u64 {
         self.groups.iter().map(|group| group.num_rows).sum()
@@ -311,7 +316,8 @@ fn is_string(array: &ArrayRef) -> bool {
     array.data_type() == &DataType::Utf8
 }
 
-fn text_at(
+/// The text that stands in a column of texts, and how many of its bytes were replaced.
+pub(super) fn text_at(
     array: &ArrayRef,
     at: usize,
     fields: &Fields,

@@ -119,12 +119,31 @@ pub enum Unreadable {
         /// The byte.
         byte: u8,
     },
+    /// A row is longer than rows may be.
+    #[error("a row of {found} bytes, expected at most {expected}")]
+    RowTooLong {
+        /// Its length in bytes.
+        found: u64,
+        /// The bound.
+        expected: u64,
+    },
     /// A row is not UTF-8.
     #[error("the byte 0x{byte:02x}, expected UTF-8")]
     NotUtf8 {
         /// The byte.
         byte: u8,
     },
+    /// A field of a row is not UTF-8.
+    #[error("field `{field}` has the byte 0x{byte:02x}, expected UTF-8")]
+    FieldNotUtf8 {
+        /// The field.
+        field: String,
+        /// The byte.
+        byte: u8,
+    },
+    /// A file begins as UTF-16 does.
+    #[error("found the byte-order mark of UTF-16, expected UTF-8")]
+    Utf16,
     /// Words are no list of strings.
     #[error("field `{field}` is {found}, expected a list of strings")]
     NotAListOfStrings {
@@ -132,6 +151,14 @@ pub enum Unreadable {
         field: String,
         /// What is there.
         found: String,
+    },
+    /// The name of a row is none.
+    #[error("field `{field}` is {found}, expected a string or a number")]
+    NotAName {
+        /// The field that should hold the name.
+        field: String,
+        /// The type that is there.
+        found: &'static str,
     },
     /// A row of CSV is none.
     #[error(transparent)]
@@ -168,10 +195,11 @@ impl Unreadable {
             Self::TextNotAString { .. } => "text_not_a_string",
             Self::InexactName { .. } => "inexact_name",
             Self::Value(_) => "bad_value",
-            Self::TooLong { .. } => "record_too_long",
+            Self::TooLong { .. } | Self::RowTooLong { .. } => "record_too_long",
             Self::TextNotUtf8 { .. } => "text_not_utf8",
-            Self::NotUtf8 { .. } => "not_utf8",
+            Self::NotUtf8 { .. } | Self::FieldNotUtf8 { .. } | Self::Utf16 => "not_utf8",
             Self::NotAListOfStrings { .. } => "not_a_list_of_strings",
+            Self::NotAName { .. } => "not_a_name",
             Self::Csv(_) => "bad_csv",
             Self::Page(_) => "bad_page",
             Self::DamagedRowGroup { .. } => "damaged_row_group",

@@ -1,18 +1,23 @@
 //! Rows of a file by the names of its columns or fields, whatever its format: what a model is asked about.
 
+mod cell;
+
+pub use self::cell::Name;
+
+use self::cell::{Cell, Cells};
 use super::csv::{BadCsv, CsvRow, CsvRows};
 use super::decompress::Decoder;
 use super::format::{Compression, Format, Syntax};
 use super::header::Header;
-use super::json::objects;
-use super::parquet::{Batch, Batches, ParquetFile};
+use super::parquet::{Batch, Batches, ParquetFile, is_text};
 use super::place::Place;
 use super::raw::{Cut, MAX_ROW_BYTES, RawContent, RawRecord, RawRecords};
-use super::record::{Unreadable, broken_json, type_of};
+use super::record::Unreadable;
 use super::utf8::{self, InvalidUtf8};
 use crate::error::{Error, Result};
 use ::csv::ByteRecord;
-use serde_json::{Map, Value};
+use arrow::datatypes::DataType;
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
@@ -50,7 +55,7 @@ pub struct NamedRow {
     /// File, and line or row.
     pub place: Place,
     /// What stands in its columns or fields; of CSV and lines all of it text.
-    pub values: Map<String, Value>,
+    cells: Cells,
 }
 
 /// The rows of a file, one at a time. Memory holds one, or of Parquet one batch.
@@ -61,7 +66,6 @@ pub struct NamedRows<'a> {
 
 enum Source<'a> {
     Lines(Box<RawRecords<'a>>, RowSyntax),
-    /// Without a header if the file breaks before it: its first row tells.
     Csv(Box<CsvRows<'a>>, Option<Header>),
     Parquet(Box<ParquetRows>),
 }
@@ -99,8 +103,9 @@ impl NamedRows<'static> {
             RowFormat::Stream(syntax, compression) => Self::read(file, &name, syntax, compression),
             RowFormat::Parquet => {
                 let file = ParquetFile::whole(file, &name)?;
-                let (num_rows, header) = (file.num_rows(), file.header().clone());
-                let rows = ParquetRows::new(num_rows, file.batches(Some(wanted)), header);
+                let (num_rows, header, types) =
+                    (file.num_rows(), file.header().clone(), file.types());
+                let rows = ParquetRows::new(num_rows, file.batches(Some(wanted)), header, types);
                 Ok(Self { source: Source::Parquet(Box::new(rows)), file: name })
             }
         }
@@ -128,6 +133,10 @@ impl<'a> NamedRows<'a> {
             RowSyntax::Csv | RowSyntax::Tsv => {
                 let delimiter = if syntax == RowSyntax::Csv { b',' } else { b'\t' };
                 let rows = CsvRows::new(decoder, delimiter, MAX_ROW_BYTES).map_err(failed)?;
+                if rows.is_utf16() {
+                    let place = Place { file: name.to_owned(), base: 0, line: Some(1) };
+                    return Err(Error::Unreadable { place, problem: Unreadable::Utf16 });
+                }
                 let header = rows.header().map(|(line, names)| header(name, line, names));
                 let header = header.transpose()?;
                 Source::Csv(Box::new(rows), header)
@@ -150,6 +159,45 @@ impl<'a> NamedRows<'a> {
         Ok(())
     }
 
+    /// Refuses a file that lacks the column `wanted`, or whose column of that name is of a type that holds no texts.
+    ///
+    /// # Errors
+    /// [`Error::MissingColumn`] and [`Error::ColumnType`].
+    pub fn must_have_texts(&self, wanted: &str) -> Result<()> {
+        self.must_have(wanted)?;
+        match self.type_of(wanted).filter(|found| !is_text(found)) {
+            None => Ok(()),
+            Some(found) => Err(Error::ColumnType {
+                file: self.file.clone(),
+                column: wanted.to_owned(),
+                found: found.to_string(),
+            }),
+        }
+    }
+
+    /// Refuses a file that lacks the column `wanted`, or whose column of that name is of a type that holds no lists of texts.
+    ///
+    /// # Errors
+    /// [`Error::MissingColumn`] and [`Error::WordsType`].
+    pub fn must_have_words(&self, wanted: &str) -> Result<()> {
+        self.must_have(wanted)?;
+        let is_words = |found: &DataType| matches!(found, DataType::List(item) if *item.data_type() == DataType::Utf8);
+        match self.type_of(wanted).filter(|found| !is_words(found)) {
+            None => Ok(()),
+            Some(found) => Err(Error::WordsType {
+                file: self.file.clone(),
+                column: wanted.to_owned(),
+                found: found.to_string(),
+            }),
+        }
+    }
+
+    /// The type of a column, in files whose columns have one.
+    fn type_of(&self, wanted: &str) -> Option<&DataType> {
+        let Source::Parquet(rows) = &self.source else { return None };
+        rows.types.get(rows.header.place(wanted).ok()?)
+    }
+
     /// The share of the file that was read, as bytes read of `all`.
     pub fn bytes_read(&self, all: u64) -> u64 {
         match &self.source {
@@ -161,34 +209,37 @@ impl<'a> NamedRows<'a> {
 
     fn line(&self, record: RawRecord, syntax: RowSyntax) -> Result<NamedRow> {
         let place = Place { file: self.file.clone(), base: 0, line: record.line };
-        let values = match record.content {
+        let cells = match record.content {
+            RawContent::Whole(bytes) if record.offset == 0 && utf8::is_utf16(&bytes) => {
+                Err(Unreadable::Utf16)
+            }
             RawContent::Whole(bytes) => text(bytes).and_then(|text| match syntax {
-                RowSyntax::Jsonl => object(&text),
-                _ => Ok(line(&text)),
+                RowSyntax::Jsonl => cell::of_object(&text),
+                _ => Ok(cell::of_line(&text)),
             }),
             RawContent::TooLong { bytes } => {
-                Err(Unreadable::TooLong { found: bytes, expected: MAX_ROW_BYTES })
+                Err(Unreadable::RowTooLong { found: bytes, expected: MAX_ROW_BYTES })
             }
             RawContent::Broken(fault) => {
                 Err(Unreadable::BrokenStream { fault, decoded_offset: record.offset })
             }
         };
-        row(place, values)
+        row(place, cells)
     }
 
     fn cells(&self, csv: CsvRow, columns: &[String]) -> Result<NamedRow> {
         let place = Place { file: self.file.clone(), base: 0, line: Some(csv.line) };
-        let cell = |(name, cell): (&String, &[u8])| {
-            Ok((name.clone(), Value::String(text(cell.to_vec())?)))
-        };
-        let values = match csv.fields {
-            Ok(cells) => columns.iter().zip(&cells).map(cell).collect(),
+        let cells = match csv.fields {
+            Ok(fields) => {
+                let named = columns.iter().zip(&fields);
+                Ok(named.map(|(name, field)| (name.clone(), Cell::of_bytes(field))).collect())
+            }
             Err(BadCsv::Broken(fault)) => {
                 Err(Unreadable::BrokenStream { fault, decoded_offset: csv.offset })
             }
             Err(problem) => Err(Unreadable::Csv(problem)),
         };
-        row(place, values)
+        row(place, cells)
     }
 }
 
@@ -218,12 +269,11 @@ impl NamedRow {
     /// # Errors
     /// [`Error::Unreadable`] if there is none; a message names the fields that there are.
     pub fn text(&self, column: &str) -> Result<&str> {
-        match self.value(column)? {
-            Value::String(text) => Ok(text),
-            other => self.refuse(Unreadable::TextNotAString {
-                field: column.to_owned(),
-                found: type_of(other),
-            }),
+        let field = column.to_owned();
+        match self.cell(column)? {
+            Cell::Text(text) => Ok(text),
+            Cell::NotUtf8 { byte } => self.refuse(Unreadable::FieldNotUtf8 { field, byte: *byte }),
+            other => self.refuse(Unreadable::TextNotAString { field, found: other.type_name() }),
         }
     }
 
@@ -234,8 +284,9 @@ impl NamedRow {
     pub fn words(&self, column: &str) -> Result<Vec<String>> {
         let wrong =
             |found| self.refuse(Unreadable::NotAListOfStrings { field: column.to_owned(), found });
-        let Value::Array(items) = self.value(column)? else {
-            return wrong(type_of(self.value(column)?).to_owned());
+        let items = match self.cell(column)? {
+            Cell::Other(Value::Array(items)) => items,
+            other => return wrong(other.type_name().to_owned()),
         };
         let words: Option<Vec<_>> =
             items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
@@ -245,17 +296,47 @@ impl NamedRow {
         }
     }
 
-    /// The name in `column`, where it is a text or a number.
-    pub fn name(&self, column: &str) -> Option<&Value> {
-        self.values.get(column).filter(|value| value.is_string() || value.is_number())
+    /// The name in `column`: a text, or a number as it is written.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] if there is none; a message names the fields that there are.
+    pub fn name(&self, column: &str) -> Result<Name> {
+        let field = column.to_owned();
+        match self.cell(column)? {
+            Cell::Text(text) => Ok(Name::Text(text.clone())),
+            Cell::Number(number) => Ok(Name::Number(number.clone())),
+            Cell::NotUtf8 { byte } => self.refuse(Unreadable::FieldNotUtf8 { field, byte: *byte }),
+            other => self.refuse(Unreadable::NotAName { field, found: other.type_name() }),
+        }
     }
 
-    fn value(&self, column: &str) -> Result<&Value> {
-        match self.values.get(column) {
-            Some(value) => Ok(value),
+    /// The columns that hold a text, with it.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.cells.iter().filter_map(|(name, cell)| match cell {
+            Cell::Text(text) => Some((name.as_str(), text.as_str())),
+            Cell::Number(_) | Cell::NotUtf8 { .. } | Cell::Other(_) => None,
+        })
+    }
+
+    /// The columns that hold a text or a number, with it as it is written.
+    pub fn texts_and_numbers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.cells.iter().filter_map(|(name, cell)| match cell {
+            Cell::Text(written) | Cell::Number(written) => Some((name.as_str(), written.as_str())),
+            Cell::NotUtf8 { .. } | Cell::Other(_) => None,
+        })
+    }
+
+    /// Whether `column` holds a list.
+    pub fn has_list(&self, column: &str) -> bool {
+        matches!(self.cells.get(column), Some(Cell::Other(Value::Array(_))))
+    }
+
+    fn cell(&self, column: &str) -> Result<&Cell> {
+        match self.cells.get(column) {
+            Some(cell) => Ok(cell),
             None => self.refuse(Unreadable::NoText {
                 field: column.to_owned(),
-                found: self.values.keys().cloned().collect(),
+                found: self.cells.keys().cloned().collect(),
             }),
         }
     }
@@ -269,6 +350,8 @@ impl NamedRow {
 struct ParquetRows {
     batches: Batches,
     header: Header,
+    /// Of the columns in the header.
+    types: Vec<DataType>,
     num_rows: u64,
     num_read: u64,
     /// Rows of the present batch.
@@ -276,8 +359,8 @@ struct ParquetRows {
 }
 
 impl ParquetRows {
-    fn new(num_rows: u64, batches: Batches, header: Header) -> Self {
-        Self { batches, header, num_rows, num_read: 0, ready: VecDeque::new() }
+    fn new(num_rows: u64, batches: Batches, header: Header, types: Vec<DataType>) -> Self {
+        Self { batches, header, types, num_rows, num_read: 0, ready: VecDeque::new() }
     }
 
     fn bytes_read(&self, all: u64) -> u64 {
@@ -289,15 +372,13 @@ impl ParquetRows {
         while self.ready.is_empty() {
             let Batch { first_row, rows } = self.batches.next()?;
             let rows = match rows {
-                Ok(rows) => objects(&rows),
+                Ok(rows) => cell::of_batch(&rows),
                 Err(problem) => {
                     let place = Place::row(file, first_row);
                     return Some(Err(Error::Unreadable { place, problem }));
                 }
             };
-            let named = |(at, values): (u64, Result<_, _>)| {
-                row(Place::row(file, at), values.map_err(Unreadable::Value))
-            };
+            let named = |(at, cells)| row(Place::row(file, at), cells);
             self.ready.extend((first_row..).zip(rows).map(named));
         }
         self.num_read += 1;
@@ -305,9 +386,9 @@ impl ParquetRows {
     }
 }
 
-fn row(place: Place, values: Result<Map<String, Value>, Unreadable>) -> Result<NamedRow> {
-    match values {
-        Ok(values) => Ok(NamedRow { place, values }),
+fn row(place: Place, cells: Result<Cells, Unreadable>) -> Result<NamedRow> {
+    match cells {
+        Ok(cells) => Ok(NamedRow { place, cells }),
         Err(problem) => Err(Error::Unreadable { place, problem }),
     }
 }
@@ -315,19 +396,6 @@ fn row(place: Place, values: Result<Map<String, Value>, Unreadable>) -> Result<N
 fn text(bytes: Vec<u8>) -> Result<String, Unreadable> {
     let text = utf8::decode(bytes, InvalidUtf8::Refuse);
     text.map(|(text, _)| text).map_err(|invalid| Unreadable::NotUtf8 { byte: invalid.byte })
-}
-
-fn object(line: &str) -> Result<Map<String, Value>, Unreadable> {
-    match serde_json::from_str(line) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => Err(Unreadable::NotAnObject { found: type_of(&other) }),
-        Err(error) => Err(broken_json(&error)),
-    }
-}
-
-fn line(text: &str) -> Map<String, Value> {
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    Map::from_iter([(LINE.to_owned(), Value::String(text.to_owned()))])
 }
 
 fn header(file: &str, line: u64, names: &ByteRecord) -> Result<Header> {
@@ -383,10 +451,6 @@ mod tests {
         refused("{\"t\":1}", RowSyntax::Jsonl, "f:1: field `t` is a number, expected a string");
         let words = "f:3: 1 fields, expected 2 as in the header; is a quote missing?";
         refused("n,t\n1,a\n2\n", RowSyntax::Csv, words);
-        let raw = "n,t\n1,\"a\"\n2,\"b\n3,\"c\"\n";
-        let words = "f:3: a stray quote on line 4: a closing quote with text behind it, expected a delimiter or the end \
-                     of the row (is an earlier quote not closed? within a quoted field, a quote is written twice)";
-        refused(raw, RowSyntax::Csv, words);
         let rows = NamedRows::read(&b"a\xff"[..], "f", RowSyntax::Lines, Compression::Plain);
         let error = rows.unwrap().next().unwrap().unwrap_err().to_string();
         assert_eq!(error, "f:1: the byte 0xff, expected UTF-8");
@@ -411,6 +475,54 @@ mod tests {
     }
 
     #[test]
+    fn names_are_texts_or_numbers_as_they_are_written() {
+        let name = |raw: &str, syntax| {
+            let row = read(raw, syntax).remove(0).unwrap();
+            row.name("t").map_err(|error| error.to_string())
+        };
+        for number in ["12345678901234567890123", "1.10", "-0", "1E5", "1e999"] {
+            let found = name(&format!("{{\"t\": {number} }}"), RowSyntax::Jsonl);
+            assert_eq!(found, Ok(Name::Number(number.to_owned())));
+            assert_eq!(serde_json::to_string(&found.unwrap()).unwrap(), number);
+        }
+        let text = Name::Text("é\n".to_owned());
+        assert_eq!(name("{\"t\":\"\\u00e9\\n\"}", RowSyntax::Jsonl), Ok(text.clone()));
+        assert_eq!(serde_json::to_string(&text).unwrap(), "\"é\\n\"");
+        assert_eq!(name("t\n007\n", RowSyntax::Csv), Ok(Name::Text("007".to_owned())));
+        let expected = "expected a string or a number";
+        for (raw, found) in [("[1]", "an array"), ("true", "a boolean"), ("null", "null")] {
+            let error = format!("f:1: field `t` is {found}, {expected}");
+            assert_eq!(name(&format!("{{\"t\":{raw}}}"), RowSyntax::Jsonl), Err(error));
+        }
+        let error = "f:1: no field `t`; found `a`".to_owned();
+        assert_eq!(name("{\"a\":1}", RowSyntax::Jsonl), Err(error));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused_where_they_are_asked_for() {
+        let row = |raw: &'static [u8], syntax| {
+            NamedRows::read(raw, "f", syntax, Compression::Plain)
+                .and_then(|mut rows| rows.next().unwrap())
+        };
+        let csv = row(b"n,t\n\xff,a\n", RowSyntax::Csv).unwrap();
+        assert_eq!(csv.text("t").unwrap(), "a");
+        let error = csv.text("n").unwrap_err().to_string();
+        assert_eq!(error, "f:2: field `n` has the byte 0xff, expected UTF-8");
+        for syntax in [RowSyntax::Jsonl, RowSyntax::Csv, RowSyntax::Lines] {
+            let error = row(b"\xff\xfet\0,\0n\0\n\0", syntax).unwrap_err().to_string();
+            assert_eq!(error, "f:1: found the byte-order mark of UTF-16, expected UTF-8");
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_too_long_is_told_without_a_setting() {
+        let long = std::io::repeat(b'a').take(MAX_ROW_BYTES + 1);
+        let rows = NamedRows::read(long, "f", RowSyntax::Lines, Compression::Plain);
+        let error = rows.unwrap().next().unwrap().unwrap_err().to_string();
+        assert_eq!(error, "f:1: a row of 67108865 bytes, expected at most 67108864");
+    }
+
+    #[test]
     fn columns_are_missed_before_a_row_is_read() {
         let rows = |raw: &'static str| {
             NamedRows::read(raw.as_bytes(), "f", RowSyntax::Csv, Compression::Plain)
@@ -420,8 +532,6 @@ mod tests {
         assert!(rows("a,b\n").unwrap().must_have("b").is_ok());
         let error = rows("a,a\n").err().unwrap().to_string();
         assert_eq!(error, "f: two columns `a`, expected different names; found `a`, `a`");
-        let latin_1 = NamedRows::read(&b"t,\xe9\n"[..], "f", RowSyntax::Csv, Compression::Plain);
-        assert_eq!(latin_1.err().unwrap().to_string(), "f:1: the byte 0xe9, expected UTF-8");
     }
 
     #[test]

@@ -25,6 +25,11 @@ pub struct InvalidByte {
     pub column: Option<String>,
 }
 
+/// Whether `bytes` begin with the byte-order mark of UTF-16, which is no UTF-8.
+pub fn is_utf16(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
+}
+
 /// The text of `bytes` and how many of them were replaced.
 ///
 /// # Errors

@@ -102,11 +102,7 @@ fn what_cannot_be_measured_is_refused_by_name_and_place() {
         "(`row-60`): triage does not know the label `c`, expected one of b, a",
     );
     refused(("labels", one_row("good", "c")), baseline, "tfidf does not know the label `c`");
-    refused(
-        ("labels", one_row(&"x ".repeat(40), "a")),
-        models,
-        "but the context of triage holds 16",
-    );
+    refused(("labels", one_row(&"x ".repeat(40), "a")), models, "but triage reads 16 at most");
     refused(
         ("triage", language_model(1)),
         models,

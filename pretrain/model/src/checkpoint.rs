@@ -49,7 +49,7 @@ impl Checkpoint {
         Ok(Self { config, weights })
     }
 
-    /// Reads `config.json` and `model.safetensors` of a directory.
+    /// Reads `config.json` and `model.safetensors` of a directory, one tensor after another.
     ///
     /// # Errors
     /// When a file cannot be read, when the config is refused, and when a tensor is missing, unexpected, or of another
@@ -58,10 +58,8 @@ impl Checkpoint {
         let config_path = dir.join(CONFIG_FILE);
         let config = fs::read(&config_path)
             .map_err(|source| ModelError::Read { path: config_path.clone(), source })?;
-        let weights_path = dir.join(WEIGHTS_FILE);
-        let weights = fs::read(&weights_path)
-            .map_err(|source| ModelError::Read { path: weights_path.clone(), source })?;
-        Self::from_bytes((&config, &config_path), (&weights, &weights_path))
+        let config = ModelConfig::from_json(&config, &config_path)?;
+        Self::of(config, Tensors::open(&dir.join(WEIGHTS_FILE))?)
     }
 
     /// Reads the bytes of `config.json` and of `model.safetensors`; the paths name them in errors.
@@ -72,7 +70,10 @@ impl Checkpoint {
     /// As [`Self::read`].
     pub fn from_bytes(config: (&[u8], &Path), weights: (&[u8], &Path)) -> Result<Self> {
         let config = ModelConfig::from_json(config.0, config.1)?;
-        let tensors = Tensors::new(weights.0, weights.1)?;
+        Self::of(config, Tensors::new(weights.0, weights.1)?)
+    }
+
+    fn of(config: ModelConfig, tensors: Tensors) -> Result<Self> {
         let config = settle(config, |name| tensors.has(name));
         let tensors = tensors.renamed(|stored| name_of(&config, stored));
         let specification = specification(&config);

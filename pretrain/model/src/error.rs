@@ -69,6 +69,10 @@ pub enum ModelError {
         "the logit of token {token} is {found}; expected a finite number: are the weights damaged?"
     )]
     Logit { token: usize, found: f32 },
+    #[error(
+        "the logit of class {class} is {found}; expected a finite number: are the weights damaged?"
+    )]
+    ClassLogit { class: usize, found: f32 },
     #[error("`{field}` is {found}; expected {expected}")]
     Sampling { field: &'static str, found: f64, expected: &'static str },
     #[error("`{field}` is {found}; expected {expected}")]

@@ -8,7 +8,7 @@ use crate::{
     family::{Family, Pass, family, specification},
     kv_cache::KvCache,
     ops::{Ops, Projection},
-    param::{Parameters, matrix_shape},
+    param::{Parameter, Parameters, matrix_shape},
     sequences::{LossSum, Sequences, TokenBatch},
 };
 
@@ -68,10 +68,12 @@ impl<O: Ops> Model<O> {
         let Checkpoint { config, weights } = checkpoint;
         config.validate()?;
         specification(&config).check_same(&weights)?;
-        let weights = weights.map(|entry| {
-            let (rows, cols) = matrix_shape(&entry.shape);
-            ops.tensor(rows, cols, &entry.value)
-        });
+        let tensor = |Parameter { name, shape, value }: Parameter<Vec<f32>>| {
+            let (rows, cols) = matrix_shape(&shape);
+            // The numbers go once they stand in their tensor, so that memory never holds all of them twice.
+            Parameter { value: ops.tensor(rows, cols, &value), name, shape }
+        };
+        let weights = weights.into_iter().map(tensor).collect();
         let (family, work) = (family(&config, &ops), Work::new(&ops));
         Ok(Self { config, weights, ops, family, work })
     }
@@ -253,9 +255,13 @@ impl<O: Ops> Model<O> {
     /// Probability of every class for each sequence.
     ///
     /// # Errors
-    /// As [`Self::class_logits`].
+    /// As [`Self::class_logits`], and [`ModelError::ClassLogit`] names the first logit that is no finite number.
     pub fn class_probabilities(&mut self, sequences: &Sequences) -> Result<Vec<Vec<f64>>> {
-        Ok(self.class_logits(sequences)?.iter().map(|logits| softmax(logits)).collect())
+        let probabilities = |logits: Vec<f32>| match logits.iter().position(|it| !it.is_finite()) {
+            Some(class) => Err(ModelError::ClassLogit { class, found: logits[class] }),
+            None => Ok(softmax(&logits)),
+        };
+        self.class_logits(sequences)?.into_iter().map(probabilities).collect()
     }
 
     /// The last hidden states of every token, `[tokens, hidden]`, whatever the head.

@@ -66,13 +66,14 @@ impl Sampling {
                 .into_iter()
                 .collect());
         }
-        let scores = logits.iter().map(|&logit| f64::from(logit) / self.temperature);
-        let mut tokens: Vec<(u32, f64)> = ranked(scores).collect();
+        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        // Differences are divided, not logits: over a tiny temperature those would all be infinite.
+        let below_max = |&logit: &f32| (f64::from(logit) - f64::from(max)) / self.temperature;
+        let mut tokens: Vec<(u32, f64)> = ranked(logits.iter().map(below_max)).collect();
         self.keep_top_k(&mut tokens);
         tokens.sort_unstable_by(before);
-        let max = tokens.first().map_or(0.0, |&(_, score)| score);
         for (_, score) in &mut tokens {
-            *score = libm::exp(*score - max);
+            *score = libm::exp(*score);
         }
         keep_top_p(&mut tokens, self.top_p);
         let sum = total(&tokens);

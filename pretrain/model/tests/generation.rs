@@ -116,6 +116,23 @@ fn draws_follow_the_probabilities() {
 }
 
 #[test]
+fn a_tiny_temperature_takes_the_most_probable() {
+    let logits = [0.5, -3.0, 7.0, 6.999, -1e30];
+    let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
+    for temperature in [1e-310, 5e-324, 1e-300, 1e-8] {
+        for top_k in [None, 2.try_into().ok()] {
+            let tiny = Sampling { temperature, top_k, top_p: 0.9 };
+            for unit in [0.0, 0.5, 0.999_999] {
+                let expected = greedy.choose(&logits, unit).unwrap();
+                assert_eq!(tiny.choose(&logits, unit).unwrap(), expected, "{temperature}");
+            }
+            let found = tiny.candidates(&logits).unwrap();
+            assert_eq!(found, [Candidate { id: 2, probability: 1.0 }], "{temperature}");
+        }
+    }
+}
+
+#[test]
 fn temperature_0_takes_the_first_of_the_best_whatever_is_drawn() {
     let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
     for unit in [0.0, 0.5, 1.0 - f64::EPSILON] {

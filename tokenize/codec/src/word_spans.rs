@@ -38,8 +38,36 @@ impl WordRule {
         let span = |piece: &str| {
             let start = end;
             end += piece.len();
-            start..start + piece.trim_end().len()
+            // A piece is white space, or has it around a word: a mark that combines with a blank stands with it.
+            let before = piece.len() - piece.trim_start().len();
+            start + before..start + piece.trim_end().len()
         };
         pieces.into_iter().map(span).filter(|span| !span.is_empty()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(rule: WordRule, text: &str, expected: &[&str]) {
+        let spans = rule.spans(text);
+        assert!(spans.is_sorted_by(|a, b| a.end <= b.start), "{spans:?}");
+        let words: Vec<&str> = spans.into_iter().map(|span| &text[span]).collect();
+        assert_eq!(words, expected, "{text:?}");
+    }
+
+    #[test]
+    fn words_have_no_white_space_around_them() {
+        let marked = "river \u{301}stone  \u{301}\t\u{301} e\u{301}";
+        let expected = ["river", "\u{301}", "stone", "\u{301}", "\u{301}", "e\u{301}"];
+        check(WordRule::Unicode, marked, &expected);
+        let expected = ["river", "\u{301}stone", "\u{301}", "\u{301}", "e\u{301}"];
+        check(WordRule::Whitespace, marked, &expected);
+        for rule in [WordRule::Unicode, WordRule::Whitespace] {
+            check(rule, " \r\n\u{a0} ", &[]);
+            check(rule, "\u{3000}a\u{2028}", &["a"]);
+        }
     }
 }

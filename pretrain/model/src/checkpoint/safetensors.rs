@@ -3,12 +3,17 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
-    io::{self, Write},
+    fs::File,
+    io::{self, Read, Write},
+    os::unix::fs::FileExt,
     path::Path,
 };
 
 use candle_core::{DType, Device, safetensors::Load};
-use safetensors::{Dtype, SafeTensors, View, tensor::TensorView};
+use safetensors::{
+    Dtype, SafeTensorError, SafeTensors, View,
+    tensor::{Metadata, TensorInfo, TensorView},
+};
 
 use crate::{
     error::{ModelError, Result},
@@ -86,21 +91,69 @@ impl View for Stored<'_> {
     }
 }
 
+/// Bytes of the length of a header, which stands before it.
+const LENGTH_BYTES: usize = 8;
+
+/// Longest header that is read, in bytes: what crate `safetensors` reads too.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+
 /// A safetensors file that has been opened.
 pub(crate) struct Tensors<'a> {
     file: &'a Path,
-    tensors: SafeTensors<'a>,
+    metadata: Metadata,
+    data: Data<'a>,
     /// What each tensor is called in the file, by what it is called here.
     stored: BTreeMap<String, String>,
 }
 
+/// Where the numbers of the tensors stand.
+enum Data<'a> {
+    Memory(&'a [u8]),
+    /// Behind so many bytes of a file. Each tensor is read alone, so that memory does not hold the file beside them.
+    Disk(File, u64),
+}
+
 impl<'a> Tensors<'a> {
+    /// The bytes of a file.
     pub(crate) fn new(bytes: &'a [u8], file: &'a Path) -> Result<Self> {
-        let tensors = SafeTensors::deserialize(bytes).map_err(|source| {
-            ModelError::Safetensors { file: file.to_owned(), source: Box::new(source) }
-        })?;
-        let stored = tensors.names().into_iter().map(|name| (name.to_owned(), name.to_owned()));
-        Ok(Self { file, stored: stored.collect(), tensors })
+        let header = SafeTensors::read_metadata(bytes);
+        let (header_bytes, metadata) = header.map_err(|source| not_safetensors(file, source))?;
+        let (_, behind) = bytes.split_at(LENGTH_BYTES + header_bytes);
+        Ok(Self::of(file, metadata, Data::Memory(behind)))
+    }
+
+    /// The file, of which the header is read.
+    pub(crate) fn open(path: &'a Path) -> Result<Self> {
+        let unreadable = |source| ModelError::Read { path: path.to_owned(), source };
+        let bad = |source| not_safetensors(path, source);
+        let mut file = File::open(path).map_err(unreadable)?;
+        let file_bytes = file.metadata().map_err(unreadable)?.len();
+        if file_bytes < LENGTH_BYTES as u64 {
+            return Err(bad(SafeTensorError::HeaderTooSmall));
+        }
+        let mut length = [0; LENGTH_BYTES];
+        file.read_exact(&mut length).map_err(unreadable)?;
+        let header_bytes = u64::from_le_bytes(length);
+        if header_bytes > MAX_HEADER_BYTES {
+            return Err(bad(SafeTensorError::HeaderTooLarge));
+        }
+        let mut header = Vec::new();
+        (&file).take(header_bytes).read_to_end(&mut header).map_err(unreadable)?;
+        if (header.len() as u64) < header_bytes {
+            return Err(bad(SafeTensorError::InvalidHeaderLength));
+        }
+        let metadata: Metadata = serde_json::from_slice(&header)
+            .map_err(|error| bad(SafeTensorError::InvalidHeaderDeserialization(error)))?;
+        let before = LENGTH_BYTES as u64 + header_bytes;
+        if metadata.data_len() as u64 != file_bytes - before {
+            return Err(bad(SafeTensorError::MetadataIncompleteBuffer));
+        }
+        Ok(Self::of(path, metadata, Data::Disk(file, before)))
+    }
+
+    fn of(file: &'a Path, metadata: Metadata, data: Data<'a>) -> Self {
+        let names = metadata.offset_keys().into_iter();
+        Self { file, stored: names.map(|name| (name.clone(), name)).collect(), metadata, data }
     }
 
     /// The same tensors under other names, but for those that get none.
@@ -147,19 +200,23 @@ impl<'a> Tensors<'a> {
 
     /// The one number of a tensor without dimensions.
     pub(crate) fn count(&self, name: &str) -> Result<u64> {
-        let view = self.view(name, &[])?;
-        match (view.dtype(), view.data().try_into()) {
+        let info = self.info(name, &[])?;
+        match (info.dtype, self.bytes(info)?.as_ref().try_into()) {
             (Dtype::U64, Ok(bytes)) => Ok(u64::from_le_bytes(bytes)),
             (found, _) => Err(self.wrong_type(name, found, "u64")),
         }
     }
 
     fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let view = self.view(name, shape)?;
-        if !matches!(view.dtype(), Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            return Err(self.wrong_type(name, view.dtype(), "f32, f16 or bf16"));
+        let info = self.info(name, shape)?;
+        if !matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+            return Err(self.wrong_type(name, info.dtype, "f32, f16 or bf16"));
         }
-        let convert = || view.load(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1();
+        let bytes = self.bytes(info)?;
+        let convert = || {
+            let view = TensorView::new(info.dtype, info.shape.clone(), &bytes)?;
+            view.load(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
+        };
         convert().map_err(|source: candle_core::Error| ModelError::Convert {
             file: self.file.to_owned(),
             tensor: name.to_owned(),
@@ -167,22 +224,37 @@ impl<'a> Tensors<'a> {
         })
     }
 
-    fn view(&self, name: &str, shape: &[usize]) -> Result<TensorView<'a>> {
+    /// What is said of a tensor of this shape.
+    fn info(&self, name: &str, shape: &[usize]) -> Result<&TensorInfo> {
         let tensor = name.to_owned();
-        let stored = self.stored.get(name).map(|stored| self.tensors.tensor(stored));
-        let Some(Ok(view)) = stored else {
+        let Some(info) = self.stored.get(name).and_then(|stored| self.metadata.info(stored)) else {
             let file = self.file.to_owned();
             return Err(ModelError::MissingTensor { file, tensor, expected: shape.to_vec() });
         };
-        if view.shape() == shape {
-            return Ok(view);
+        if info.shape == shape {
+            return Ok(info);
         }
         Err(ModelError::WrongShape {
             file: self.file.to_owned(),
             tensor,
-            found: view.shape().to_vec(),
+            found: info.shape.clone(),
             expected: shape.to_vec(),
         })
+    }
+
+    /// The numbers of a tensor, as they are stored.
+    fn bytes(&self, info: &TensorInfo) -> Result<Cow<'a, [u8]>> {
+        let (start, end) = info.data_offsets;
+        match &self.data {
+            Data::Memory(data) => Ok(data[start..end].into()),
+            Data::Disk(file, before) => {
+                let mut bytes = vec![0; end - start];
+                let read = file.read_exact_at(&mut bytes, before + start as u64);
+                let path = self.file.to_owned();
+                read.map_err(|source| ModelError::Read { path, source })?;
+                Ok(bytes.into())
+            }
+        }
     }
 
     fn wrong_type(&self, name: &str, found: Dtype, expected: &'static str) -> ModelError {
@@ -191,6 +263,59 @@ impl<'a> Tensors<'a> {
             tensor: name.to_owned(),
             found: format!("{found:?}").to_lowercase(),
             expected,
+        }
+    }
+}
+
+fn not_safetensors(file: &Path, source: SafeTensorError) -> ModelError {
+    ModelError::Safetensors { file: file.to_owned(), source: Box::new(source) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of two tensors.
+    fn file() -> Vec<u8> {
+        let [a, b] = [[1.5f32, -2.0].as_slice(), [7.0].as_slice()];
+        let stored = vec![
+            ("a".to_owned(), Stored::Floats { values: a, shape: &[1, 2] }),
+            ("b".to_owned(), Stored::Floats { values: b, shape: &[1] }),
+        ];
+        let mut bytes = Vec::new();
+        write_stored(&mut bytes, stored).unwrap();
+        bytes
+    }
+
+    /// What is said of these bytes, on disk and in memory.
+    fn read(bytes: &[u8]) -> [Result<[Vec<f32>; 2]>; 2] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w");
+        std::fs::write(&path, bytes).unwrap();
+        [Tensors::open(&path), Tensors::new(bytes, &path)].map(|tensors| {
+            let tensors = tensors?;
+            Ok([tensors.floats("a", &[1, 2])?, tensors.floats("b", &[1])?])
+        })
+    }
+
+    #[test]
+    fn a_file_is_read_as_its_bytes_are() {
+        let bytes = file();
+        for found in read(&bytes) {
+            assert_eq!(found.unwrap(), [vec![1.5, -2.0], vec![7.0]]);
+        }
+        let longer = [&bytes[..], b"."].concat();
+        let cut = (0..bytes.len()).map(|end| bytes[..end].to_vec());
+        let large = [&u64::MAX.to_le_bytes(), &bytes[8..]].concat();
+        let no_json = [&bytes[..8], b"?", &bytes[9..]].concat();
+        for damaged in cut.chain([longer, large, no_json]) {
+            let [disk, memory] = read(&damaged).map(|found| {
+                let ModelError::Safetensors { source, .. } = found.unwrap_err() else {
+                    panic!("{damaged:?}")
+                };
+                source.to_string()
+            });
+            assert_eq!(disk, memory);
         }
     }
 }
