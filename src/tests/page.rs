@@ -138,6 +138,7 @@ fn a_page_of_a_run_that_failed_shows_what_that_run_made() {
     let labels = "\n[steps.labels.corpus-prep]\nexamples = { files = \"labels.jsonl\", task = \"sequence-classification\" }\n";
     project.write("pipeline.toml", (manifest + labels).as_bytes());
     project.write("labels.jsonl", b"{\"text\": \"a\"}\n");
+    project.seedbed(&["run", "--quiet", "--only", "clean"]);
     let error = project.refused(&["run", "--quiet"]);
     assert!(error.contains("labels.jsonl"), "{error}");
     let read = |html: &str| {
