@@ -18,6 +18,7 @@ pub struct Passing {
 }
 
 /// The outputs of one step that the manifest lets go, by phase.
+#[derive(Default)]
 pub(crate) struct LetGo(BTreeMap<String, Vec<String>>);
 
 impl LetGo {

@@ -120,21 +120,16 @@ impl<'a, S: Stage> Planner<'a, S> {
         let failed =
             |error: &TaskError| Error::Step { step: name.to_owned(), message: chain(&**error) };
         let (mut view, reads) = self.view(name, stage, before)?;
-        let mut listed = Vec::new();
+        let let_go = self.let_go(stage, &view).map_err(|error| failed(&error))?;
+        let mut phases = Vec::new();
         for phase in stage.phases(self.manifest.seed) {
             let tasks = phase.tasks(&view).map_err(|error| failed(&error))?;
-            let names = tasks.iter().map(|task| task.name.clone()).collect();
-            view.phases.insert(phase.name().to_owned(), names);
-            listed.push((phase, tasks));
-        }
-        let assemblies = stage.artifacts(&view).map_err(|error| failed(&error))?;
-        let let_go = LetGo::of(&assemblies, &self.manifest.retention);
-        let mut phases = Vec::new();
-        for (phase, tasks) in listed {
+            view.note(phase.name(), &tasks);
             let let_go = let_go.outputs(phase.name());
             let tasks = self.plan_phase(name, stage, phase.as_ref(), tasks, let_go, results)?;
             phases.push(PlannedPhase { name: phase.name(), tasks });
         }
+        let assemblies = stage.artifacts(&view).map_err(|error| failed(&error))?;
         let pin = self.manifest.pins.get(name).copied();
         let details =
             assemblies.iter().filter_map(|made| Some((made.kind, made.details.clone()?))).collect();
@@ -156,6 +151,21 @@ impl<'a, S: Stage> Planner<'a, S> {
             files: view.files,
             reads,
         })
+    }
+
+    /// The outputs of a step that the manifest lets go. Of most there are none, and their tasks, of which there may be tens of
+    /// thousands, are not listed for it.
+    fn let_go(&self, stage: &S, view: &View) -> Result<LetGo, TaskError> {
+        let retention = &self.manifest.retention;
+        if !stage.kinds().into_iter().any(|kind| retention.lets_go(kind)) {
+            return Ok(LetGo::default());
+        }
+        let mut view = view.clone();
+        for phase in stage.phases(self.manifest.seed) {
+            let tasks = phase.tasks(&view)?;
+            view.note(phase.name(), &tasks);
+        }
+        Ok(LetGo::of(&stage.artifacts(&view)?, retention))
     }
 
     fn view(&self, name: &str, stage: &S, before: &[PlannedStep]) -> Result<(View, Vec<Read>)> {

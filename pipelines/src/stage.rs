@@ -264,6 +264,11 @@ impl View {
         self.artifacts.get(field).map_or(&[], Vec::as_slice)
     }
 
+    /// Shows the names of a phase's tasks to the phases behind it.
+    pub(crate) fn note(&mut self, phase: &str, tasks: &[Task]) {
+        self.phases.insert(phase.to_owned(), tasks.iter().map(|task| task.name.clone()).collect());
+    }
+
     /// The names of the tasks of an earlier phase of this step.
     pub fn tasks(&self, phase: &str) -> &[String] {
         self.phases.get(phase).map_or(&[], Vec::as_slice)
