@@ -17,7 +17,7 @@ pub struct Command {
     /// Remove it; without this, only say what could go
     #[arg(long)]
     delete: bool,
-    /// Keep what the newest N runs of each manifest reach [default: `runs` of the manifest's `[retention]`, or 1]
+    /// Keep what the newest N runs of each manifest, told apart by its name, reach [default: `runs` of the manifest's `[retention]`, or 1]
     #[arg(long, value_name = "N")]
     keep_runs: Option<NonZeroUsize>,
     /// Keep what is younger, such as `12h` or `7d`

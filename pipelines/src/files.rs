@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, Metadata};
 use std::io::BufReader;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
@@ -210,7 +210,7 @@ fn expand(base: &Path, globs: &[String]) -> Result<Vec<PathBuf>, String> {
         let matches = glob::glob_with(&escaped.to_string_lossy(), WILDCARDS)
             .map_err(|error| format!("`{pattern}`: {error}"))?;
         let before = files.len();
-        let mut results = ResultDirs::behind(literal_directory(base, pattern));
+        let mut results = ResultDirs::behind(&literal(base, pattern));
         for found in matches {
             let path = found.map_err(|error| format!("`{pattern}`: {error}"))?;
             if results.hold(&path) {
@@ -243,17 +243,16 @@ fn expand(base: &Path, globs: &[String]) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
-/// The directory that a pattern names before its first wildcard.
-fn literal_directory(base: &Path, pattern: &str) -> PathBuf {
-    let names = Path::new(pattern).components();
-    let literal =
-        names.take_while(|name| !name.as_os_str().to_string_lossy().contains(['*', '?', '[']));
-    let literal: PathBuf = literal.collect();
-    base.join(if literal.as_os_str() == pattern {
-        literal.parent().unwrap_or(&literal)
-    } else {
-        &literal
-    })
+/// What a pattern names before its first wildcard.
+fn literal(base: &Path, pattern: &str) -> PathBuf {
+    let is_literal =
+        |name: &Component<'_>| !name.as_os_str().to_string_lossy().contains(['*', '?', '[']);
+    base.join(Path::new(pattern).components().take_while(is_literal).collect::<PathBuf>())
+}
+
+/// The same path, without names that stand for the directory before them: a glob gives it either way.
+fn without_dots(path: &Path) -> PathBuf {
+    path.components().filter(|name| *name != Component::CurDir).collect()
 }
 
 /// Directories of results that wildcards have met.
@@ -264,13 +263,13 @@ struct ResultDirs {
 }
 
 impl ResultDirs {
-    fn behind(dir: PathBuf) -> Self {
-        Self { behind: dir, known: HashMap::new() }
+    fn behind(dir: &Path) -> Self {
+        Self { behind: without_dots(dir), known: HashMap::new() }
     }
 
     /// Whether the file at `path` stands in such a directory.
     fn hold(&mut self, path: &Path) -> bool {
-        path.parent().is_some_and(|dir| self.are(dir))
+        path.parent().is_some_and(|dir| self.are(&without_dots(dir)))
     }
 
     fn are(&mut self, dir: &Path) -> bool {

@@ -278,12 +278,13 @@ pub(crate) fn move_into_place(from: &Path, to: &Path) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::record::OutputRecord;
     use litemap::LiteMap;
 
-    fn store() -> (tempfile::TempDir, Store) {
+    /// An empty store in a directory of its own.
+    pub(crate) fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path().join("store")).unwrap();
         (dir, store)

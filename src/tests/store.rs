@@ -121,12 +121,23 @@ fn gc_takes_a_damaged_root_for_damage_and_not_for_none() {
 
 #[test]
 fn wildcards_pass_over_results() {
-    let project = Project::new(&MANIFEST.replace("data/*.jsonl", "**/*.jsonl"));
+    let project = Project::new(MANIFEST);
     project.write("data/1.jsonl", text(1).as_bytes());
     project.write("data/.hidden/2.jsonl", text(2).as_bytes());
     project.seedbed(&["run", "--quiet"]);
     project.write("out/clean/3.jsonl", text(3).as_bytes());
-    assert!(project.seedbed(&["run"]).starts_with("nothing to do"));
+    let here = project.path("pipeline.toml").display().to_string();
+    for (pattern, manifest) in [
+        ("**/*.jsonl", "pipeline.toml"),
+        ("./**/*.jsonl", "pipeline.toml"),
+        ("**/*.jsonl", "./pipeline.toml"),
+        ("*/*.jsonl", "./pipeline.toml"),
+        ("./**/*.jsonl", here.as_str()),
+    ] {
+        project.write("pipeline.toml", MANIFEST.replace("data/*.jsonl", pattern).as_bytes());
+        let said = project.seedbed(&["run", manifest]);
+        assert!(said.starts_with("nothing to do"), "{pattern} of {manifest}: {said}");
+    }
     project.write("pipeline.toml", MANIFEST.replace("data", "out/clean").as_bytes());
     assert!(!project.seedbed(&["run", "--out", "other"]).starts_with("nothing to do"));
 }

@@ -110,13 +110,8 @@ fn remove_attempt(dir: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::store;
     use super::*;
-
-    fn store() -> (tempfile::TempDir, Store) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path().join("store")).unwrap();
-        (dir, store)
-    }
 
     #[test]
     fn what_a_killed_attempt_left_is_swept_and_what_one_under_way_holds_is_not() {
