@@ -9,11 +9,11 @@ mod bias;
 mod cross_entropy;
 mod embedding;
 mod gelu;
-mod gemm;
-mod gemv;
+pub(crate) mod gemm;
 mod layer_norm;
 mod rms_norm;
 mod rotary;
+mod share;
 pub(crate) mod simd;
 mod swiglu;
 mod tensor;
@@ -22,20 +22,36 @@ pub use tensor::Tensor;
 
 use rayon::prelude::*;
 
-use crate::ops::{Heads, Ops, Projection, Write};
+use self::gemm::Kernels;
+use crate::{
+    error::Result,
+    ops::{Heads, Ops, Projection, Write},
+    profile::NumericProfile,
+};
 
 /// Threaded `f32` kernels and the scratch memory they reuse.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Cpu {
+    kernels: Kernels,
     rotary: rotary::Table,
     logits: Vec<f32>,
     partials: Vec<f32>,
 }
 
 impl Cpu {
-    /// Kernels without scratch memory yet; the first step takes it.
-    pub fn new() -> Self {
-        Self::default()
+    /// The kernels of a profile, without scratch memory yet; the first step takes it.
+    ///
+    /// # Errors
+    /// When this processor does not have the profile.
+    pub fn new(profile: NumericProfile) -> Result<Self> {
+        profile.require()?;
+        let kernels = Kernels::of(profile);
+        Ok(Self {
+            kernels,
+            rotary: rotary::Table::default(),
+            logits: Vec::new(),
+            partials: Vec::new(),
+        })
     }
 }
 
@@ -68,7 +84,7 @@ impl Ops for Cpu {
 
     fn linear(&mut self, x: &Tensor, w: &Tensor, out: &mut Tensor) {
         out.resize(x.rows(), w.rows());
-        gemm::threaded(out.view_mut(), x.view(), w.view().reversed_axes(), Write::Replace);
+        self.kernels.threaded(out.view_mut(), x.view(), w.view().reversed_axes(), Write::Replace);
     }
 
     fn linear_backward(
@@ -82,8 +98,8 @@ impl Ops for Cpu {
         if write == Write::Replace {
             dx.resize(x.rows(), x.cols());
         }
-        gemm::threaded(dx.view_mut(), dout.view(), w.view(), write);
-        gemm::threaded(dw.view_mut(), dout.view().reversed_axes(), x.view(), Write::Add);
+        self.kernels.threaded(dx.view_mut(), dout.view(), w.view(), write);
+        self.kernels.threaded(dw.view_mut(), dout.view().reversed_axes(), x.view(), Write::Add);
     }
 
     fn bias(&mut self, x: &mut Tensor, bias: &Tensor) {
@@ -148,7 +164,7 @@ impl Ops for Cpu {
         out: &mut Tensor,
         log_sums: &mut Tensor,
     ) {
-        attention::forward(qkv, offsets, heads, out, log_sums);
+        attention::forward(self.kernels, qkv, offsets, heads, out, log_sums);
     }
 
     fn attention_of_last(
@@ -158,7 +174,7 @@ impl Ops for Cpu {
         out: &mut Tensor,
         log_sums: &mut Tensor,
     ) {
-        attention::forward_of_last(qkv, heads, out, log_sums);
+        attention::forward_of_last(self.kernels, qkv, heads, out, log_sums);
     }
 
     fn attention_backward(
@@ -171,7 +187,7 @@ impl Ops for Cpu {
         dout: &Tensor,
         dqkv: [&mut Tensor; 3],
     ) {
-        attention::backward(qkv, offsets, heads, [out, log_sums, dout], dqkv);
+        attention::backward(self.kernels, qkv, offsets, heads, [out, log_sums, dout], dqkv);
     }
 
     fn swiglu(&mut self, gate: &Tensor, up: &Tensor, out: &mut Tensor) {
@@ -236,7 +252,7 @@ impl Ops for Cpu {
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
     ) {
-        cross_entropy::forward(x, projection, targets, nats, &mut self.logits);
+        cross_entropy::forward(self.kernels, x, projection, targets, nats, &mut self.logits);
     }
 
     fn cross_entropy_backward(
@@ -249,6 +265,7 @@ impl Ops for Cpu {
         dprojection: Projection<&mut Tensor>,
     ) {
         let logits = &mut self.logits;
-        cross_entropy::backward(x, projection, targets, nats, dx, dprojection, logits);
+        let into = (nats, dx, dprojection);
+        cross_entropy::backward(self.kernels, x, projection, targets, into, logits);
     }
 }

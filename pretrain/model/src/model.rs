@@ -9,6 +9,7 @@ use crate::{
     kv_cache::KvCache,
     ops::{Ops, Projection},
     param::{Parameter, Parameters, matrix_shape},
+    profile::NumericProfile,
     sequences::{LossSum, Sequences, TokenBatch},
 };
 
@@ -44,12 +45,20 @@ struct Work<T> {
 }
 
 impl CpuModel {
-    /// The model of a checkpoint.
+    /// The model of a checkpoint, in the best f32 arithmetic of this processor.
     ///
     /// # Errors
     /// When the weights are not those that the config promises.
     pub fn from_checkpoint(checkpoint: Checkpoint) -> Result<Self> {
-        Self::new(checkpoint, Cpu::new())
+        Self::with_profile(checkpoint, NumericProfile::resolve())
+    }
+
+    /// The model of a checkpoint, in the arithmetic of a profile. Weights, their gradients and all sums are f32 in each.
+    ///
+    /// # Errors
+    /// When this processor does not have the profile, and when the weights are not those that the config promises.
+    pub fn with_profile(checkpoint: Checkpoint, profile: NumericProfile) -> Result<Self> {
+        Self::new(checkpoint, Cpu::new(profile)?)
     }
 
     /// Config and weights as a checkpoint.

@@ -27,34 +27,47 @@ pub enum NumericProfile {
 }
 
 impl NumericProfile {
-    /// The f32 profile that this processor and this build compute with.
+    /// Those of processors, the plainest first.
+    pub const OF_PROCESSORS: [Self; 4] =
+        [Self::Portable, Self::X86V3, Self::X86V4, Self::X86V4Bf16];
+
+    /// The best f32 profile of this processor.
     pub fn resolve() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            let v3 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            let v4 = is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512cd")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl");
-            match (v3, v4) {
-                (true, true) => return Self::X86V4,
-                (true, false) => return Self::X86V3,
-                (false, _) => {}
-            }
-        }
-        Self::Portable
+        let best = [Self::X86V4, Self::X86V3].into_iter().find(|profile| profile.is_here());
+        best.unwrap_or(Self::Portable)
     }
 
-    /// Checks that this processor and this build compute with `self`.
-    ///
-    /// A better processor is refused as well: crate `gemm` picks its kernel by processor, so the bits would differ.
+    /// Whether this processor and this build compute with `self`.
+    pub fn is_here(self) -> bool {
+        match self {
+            Self::Portable => true,
+            Self::Cuda => false,
+            #[cfg(target_arch = "x86_64")]
+            Self::X86V3 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Self::X86V4 => {
+                Self::X86V3.is_here()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::X86V4Bf16 => Self::X86V4.is_here() && is_x86_feature_detected!("avx512bf16"),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::X86V3 | Self::X86V4 | Self::X86V4Bf16 => false,
+        }
+    }
+
+    /// Checks that this processor and this build compute with `self`. A better processor does, in the same bits.
     ///
     /// # Errors
-    /// [`ModelError::Profile`] names both profiles.
+    /// [`ModelError::Profile`] names it, and the best f32 profile of this processor.
     pub fn require(self) -> Result<()> {
-        let found = Self::resolve();
-        if found == self { Ok(()) } else { Err(ModelError::Profile { found, expected: self }) }
+        if self.is_here() {
+            return Ok(());
+        }
+        Err(ModelError::Profile { found: Self::resolve(), expected: self })
     }
 }
 
@@ -83,8 +96,9 @@ mod tests {
     }
 
     #[test]
-    fn a_node_computes_with_its_own_profile_only() {
+    fn a_node_computes_with_the_profiles_that_it_has() {
         NumericProfile::resolve().require().unwrap();
+        NumericProfile::Portable.require().unwrap();
         let message = NumericProfile::Cuda.require().unwrap_err().to_string();
         assert!(
             message.starts_with("numeric profile `cuda` was asked for; this processor"),

@@ -3,10 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use model::{
-    BertConfig, Checkpoint, CpuModel, Head, LlamaConfig, Model, ModelError, cpu::Cpu, ops::Ops,
-    oracle::Oracle,
+    BertConfig, Checkpoint, CpuModel, Head, LlamaConfig, Model, ModelError, NumericProfile,
+    cpu::Cpu, ops::Ops, oracle::Oracle,
 };
 use pipelines::seed::Seed;
+
+fn cpu() -> Cpu {
+    Cpu::new(NumericProfile::resolve()).unwrap()
+}
 
 /// Large enough that every kernel splits its work, and that attention has several blocks.
 fn config() -> LlamaConfig {
@@ -65,7 +69,7 @@ fn a_text_read_in_pieces_gives_the_bits_of_the_whole_text() {
     let text = text(700);
     let one_by_one: Vec<usize> = (1..=text.len()).collect();
     for cuts in [&one_by_one[..], &[1, 2, 63, 64, 65, 129, 130, 600, 601, 700], &[700]] {
-        let mut model = model(Cpu::new());
+        let mut model = model(cpu());
         let expected = whole(&mut model, &text, cuts);
         for (found, expected) in pieces(&mut model, &text, cuts).iter().zip(&expected) {
             assert!(found == expected, "{} cuts", cuts.len());
@@ -77,7 +81,7 @@ fn a_text_read_in_pieces_gives_the_bits_of_the_whole_text() {
 fn any_number_of_threads_gives_the_same_bits() {
     let on_threads = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| pieces(&mut model(Cpu::new()), &text(200), &[150, 151, 152, 200]))
+        pool.install(|| pieces(&mut model(cpu()), &text(200), &[150, 151, 152, 200]))
     };
     assert!(on_threads(1) == on_threads(3));
 }
@@ -94,12 +98,12 @@ fn the_oracle_goes_on_as_it_reads() {
         }
     };
     check(&pieces(&mut oracle, &text, &cuts), 1e-6);
-    check(&pieces(&mut model(Cpu::new()), &text, &cuts), 1e-4);
+    check(&pieces(&mut model(cpu()), &text, &cuts), 1e-4);
 }
 
 #[test]
 fn copies_of_a_cache_go_on_from_one_beginning() {
-    let mut model = model(Cpu::new());
+    let mut model = model(cpu());
     let mut cache = model.kv_cache();
     model.next_logits(&[5, 6, 7], &mut cache).unwrap();
     let mut copy = cache.clone();
@@ -111,7 +115,7 @@ fn copies_of_a_cache_go_on_from_one_beginning() {
 
 #[test]
 fn what_cannot_be_read_is_refused_and_changes_nothing() {
-    let mut model = model(Cpu::new());
+    let mut model = model(cpu());
     let mut cache = model.kv_cache();
     model.next_logits(&text(699), &mut cache).unwrap();
     let mut refused = |tokens: &[u32], words: &str| {

@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use model::{
-    BertConfig, Checkpoint, Head, LlamaConfig, Model, Parameters, Sequences, TokenBatch,
+    BertConfig, Checkpoint, Head, LlamaConfig, Model, NumericProfile, Parameters, Sequences,
+    TokenBatch,
     cpu::Cpu,
     ops::{Heads, Ops, Projection, Reach, Write},
     oracle::Oracle,
@@ -188,17 +189,31 @@ fn check(pair: &Pair, shapes: &[(usize, usize)]) {
             );
         }
     }
-    let mut cpu = Cpu::new();
-    let inputs: Vec<_> = shapes
-        .iter()
-        .zip(&values)
-        .map(|(&(rows, cols), values)| cpu.tensor(rows, cols, values))
-        .collect();
-    let (cpu_out, cpu_grads) = pair.run(&mut cpu, &inputs, &weights);
-    assert_close(&cpu_out, &out, OF_A_PASS, "output");
-    for (input, (found, expected)) in cpu_grads.iter().zip(&grads).enumerate() {
-        assert_close(found, expected, OF_A_PASS, &format!("gradient {input}"));
+    for profile in profiles_here() {
+        let mut cpu = Cpu::new(profile).unwrap();
+        let inputs: Vec<_> = shapes
+            .iter()
+            .zip(&values)
+            .map(|(&(rows, cols), values)| cpu.tensor(rows, cols, values))
+            .collect();
+        let (cpu_out, cpu_grads) = pair.run(&mut cpu, &inputs, &weights);
+        let tolerance = tolerance(profile, OF_A_PASS);
+        assert_close(&cpu_out, &out, tolerance, &format!("{profile}: output"));
+        for (input, (found, expected)) in cpu_grads.iter().zip(&grads).enumerate() {
+            assert_close(found, expected, tolerance, &format!("{profile}: gradient {input}"));
+        }
     }
+}
+
+/// Every arithmetic that this processor has.
+fn profiles_here() -> impl Iterator<Item = NumericProfile> {
+    NumericProfile::OF_PROCESSORS.into_iter().filter(|profile| profile.is_here())
+}
+
+/// What f32 is held to, or how far factors of eight bits take a result: some rounding of `2^-9` after another.
+fn tolerance(profile: NumericProfile, of_f32: f64) -> f64 {
+    let of_bf16 = if of_f32 > OF_A_PASS { 6e-2 } else { 4e-2 };
+    if profile == NumericProfile::X86V4Bf16 { of_bf16 } else { of_f32 }
 }
 
 fn slope(loss: impl Fn(f64) -> f64) -> f64 {
@@ -219,7 +234,10 @@ fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     let difference =
         norm(&mut found.iter().zip(expected).map(|(found, expected)| found - expected));
     let size = norm(&mut expected.iter().copied());
-    assert!(difference <= tolerance * size.max(1e-3), "{what}: {difference:e} of {size:e}");
+    assert!(
+        difference <= tolerance * size.max(tolerance.max(1e-3)),
+        "{what}: {difference:e} of {size:e}"
+    );
 }
 
 #[test]
@@ -464,16 +482,20 @@ fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
             );
         }
     }
-    let mut cpu = Model::new(checkpoint.clone(), Cpu::new()).unwrap();
-    let mut cpu_gradients = cpu.gradients();
-    let cpu_nats = objective.accumulate(&mut cpu, &mut cpu_gradients);
-    assert!((cpu_nats - nats).abs() < 1e-5 * nats, "{cpu_nats} {nats}");
-    for (found, expected) in cpu_gradients.iter().zip(gradients.iter()) {
-        if has_no_gradient(&found.name) {
-            continue;
+    for profile in profiles_here() {
+        let mut cpu = Model::new(checkpoint.clone(), Cpu::new(profile).unwrap()).unwrap();
+        let mut cpu_gradients = cpu.gradients();
+        let cpu_nats = objective.accumulate(&mut cpu, &mut cpu_gradients);
+        assert!((cpu_nats - nats).abs() < tolerance(profile, 1e-5) * nats, "{cpu_nats} {nats}");
+        for (found, expected) in cpu_gradients.iter().zip(gradients.iter()) {
+            if has_no_gradient(&found.name) {
+                continue;
+            }
+            let values: Vec<f64> = found.value.values().iter().copied().map(f64::from).collect();
+            let expected = expected.value.as_slice().unwrap();
+            let what = format!("{profile}: {}", found.name);
+            assert_close(&values, expected, tolerance(profile, OF_A_MODEL), &what);
         }
-        let found_values: Vec<f64> = found.value.values().iter().copied().map(f64::from).collect();
-        assert_close(&found_values, expected.value.as_slice().unwrap(), OF_A_MODEL, &found.name);
     }
 }
 

@@ -11,7 +11,7 @@ use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 use super::{
-    gemm,
+    gemm::Kernels,
     simd::{dot, exp_sum, narrow, row_max, scale, simd},
     tensor::Tensor,
 };
@@ -21,17 +21,19 @@ use crate::ops::{Heads, Reach, Write};
 const BLOCK: usize = 64;
 
 pub(super) fn forward(
+    kernels: Kernels,
     qkv: [&Tensor; 3],
     offsets: &[usize],
     heads: Heads,
     out: &mut Tensor,
     log_sums: &mut Tensor,
 ) {
-    forward_blocks(qkv, (&query_blocks(offsets, heads.reach), 0), heads, out, log_sums);
+    forward_blocks(kernels, qkv, (&query_blocks(offsets, heads.reach), 0), heads, out, log_sums);
 }
 
 /// Attention of the last tokens of one text, whose queries alone stand in `q`.
 pub(super) fn forward_of_last(
+    kernels: Kernels,
     [q, k, v]: [&Tensor; 3],
     heads: Heads,
     out: &mut Tensor,
@@ -39,11 +41,12 @@ pub(super) fn forward_of_last(
 ) {
     let (keys, read) = (k.rows(), k.rows() - q.rows());
     let blocks: Vec<_> = sequence_blocks(0..keys, read..keys, heads.reach).collect();
-    forward_blocks([q, k, v], (&blocks, read), heads, out, log_sums);
+    forward_blocks(kernels, [q, k, v], (&blocks, read), heads, out, log_sums);
 }
 
 /// The first row of `q` is the query of token `first`, in the order of the keys.
 fn forward_blocks(
+    kernels: Kernels,
     [q, k, v]: [&Tensor; 3],
     (blocks, first): (&[Block], usize),
     heads: Heads,
@@ -66,12 +69,13 @@ fn forward_blocks(
         let rows = block.queries.start - first..block.queries.end - first;
         let q = part(&q, &rows, head, heads.dim);
         let [k, v] = [&k, &v].map(|x| part(x, &block.keys(), shared, heads.dim));
-        forward_block(block, [q, k, v], out, sums, scratch);
+        forward_block(kernels, block, [q, k, v], out, sums, scratch);
     });
 }
 
 /// `[out, log_sums, dout]` are what the forward pass gave, and the gradient of `out`.
 pub(super) fn backward(
+    kernels: Kernels,
     [q, k, v]: [&Tensor; 3],
     offsets: &[usize],
     heads: Heads,
@@ -99,7 +103,7 @@ pub(super) fn backward(
         .collect();
     let views = [q, k, v, out, log_sums, dout].map(Tensor::view);
     tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (sequence, shared, dqkv)| {
-        backward_group(sequence, shared, heads, &views, dqkv, scratch);
+        backward_group(kernels, sequence, shared, heads, &views, dqkv, scratch);
     });
 }
 
@@ -149,6 +153,7 @@ fn sequence_blocks(
 }
 
 fn forward_block(
+    kernels: Kernels,
     block: &Block,
     [q, k, v]: [ArrayView2<f32>; 3],
     mut out: ArrayViewMut2<f32>,
@@ -158,7 +163,7 @@ fn forward_block(
     let factor = narrow(1.0 / (q.ncols() as f64).sqrt());
     let keys = k.nrows();
     scratch.resize(q.nrows() * keys, 0.0);
-    gemm::serial(matrix(scratch, keys), q, k.reversed_axes(), Write::Replace);
+    kernels.serial(matrix(scratch, keys), q, k.reversed_axes(), Write::Replace);
     for (row, scores) in scratch.chunks_exact_mut(keys).enumerate() {
         let (seen, unseen) = scores.split_at_mut(block.seen(row));
         let max = row_max(seen);
@@ -167,7 +172,7 @@ fn forward_block(
         unseen.fill(0.0);
         log_sums[[row, 0]] = narrow(f64::from(max * factor) + libm::log(f64::from(sum)));
     }
-    gemm::serial(out.view_mut(), matrix(scratch, keys).view(), v, Write::Replace);
+    kernels.serial(out.view_mut(), matrix(scratch, keys).view(), v, Write::Replace);
 }
 
 /// Scores and their gradients of one block of queries.
@@ -179,6 +184,7 @@ struct Scratch {
 
 /// All query heads that share one key head of one sequence, which therefore own its `dk` and `dv`.
 fn backward_group(
+    kernels: Kernels,
     sequence: &Range<usize>,
     shared: usize,
     heads: Heads,
@@ -204,12 +210,13 @@ fn backward_group(
                 dk.slice_mut(s![..keys_to, ..]),
                 dv.slice_mut(s![..keys_to, ..]),
             ];
-            backward_block(&block, queries, keys, log_sums.iter().copied(), dqkv, scratch);
+            backward_block(kernels, &block, queries, keys, log_sums.iter().copied(), dqkv, scratch);
         }
     }
 }
 
 fn backward_block(
+    kernels: Kernels,
     block: &Block,
     [q, out, dout]: [ArrayView2<f32>; 3],
     [k, v]: [ArrayView2<f32>; 2],
@@ -221,8 +228,8 @@ fn backward_block(
     let keys = k.nrows();
     scratch.p.resize(q.nrows() * keys, 0.0);
     scratch.ds.resize(q.nrows() * keys, 0.0);
-    gemm::serial(matrix(&mut scratch.p, keys), q, k.reversed_axes(), Write::Replace);
-    gemm::serial(matrix(&mut scratch.ds, keys), dout, v.reversed_axes(), Write::Replace);
+    kernels.serial(matrix(&mut scratch.p, keys), q, k.reversed_axes(), Write::Replace);
+    kernels.serial(matrix(&mut scratch.ds, keys), dout, v.reversed_axes(), Write::Replace);
     let rows = scratch.p.chunks_exact_mut(keys).zip(scratch.ds.chunks_exact_mut(keys));
     for ((row, (p, ds)), log_sum) in rows.enumerate().zip(log_sums) {
         let mean = row_dot(contiguous(&out, row), contiguous(&dout, row));
@@ -233,9 +240,9 @@ fn backward_block(
         ds[seen..].fill(0.0);
     }
     let (p, ds) = (matrix(&mut scratch.p, keys), matrix(&mut scratch.ds, keys));
-    gemm::serial(dv, p.view().reversed_axes(), dout, Write::Add);
-    gemm::serial(dq, ds.view(), k, Write::Replace);
-    gemm::serial(dk, ds.view().reversed_axes(), q, Write::Add);
+    kernels.serial(dv, p.view().reversed_axes(), dout, Write::Add);
+    kernels.serial(dq, ds.view(), k, Write::Replace);
+    kernels.serial(dk, ds.view().reversed_axes(), q, Write::Add);
 }
 
 /// Rows of one head.

@@ -4,7 +4,8 @@ use ndarray::{ArrayView2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
 use super::{
-    bias, gemm,
+    bias,
+    gemm::Kernels,
     simd::{exp_sum, row_max, scale},
     tensor::{Tensor, rows_per_task},
 };
@@ -22,6 +23,7 @@ enum Keep {
 }
 
 pub(super) fn forward(
+    kernels: Kernels,
     x: &Tensor,
     projection: Projection<&Tensor>,
     targets: &[Option<u32>],
@@ -32,7 +34,7 @@ pub(super) fn forward(
     nats.resize(x.rows(), 0.0);
     for start in (0..x.rows()).step_by(BLOCK) {
         let rows = start..(start + BLOCK).min(x.rows());
-        let logits = project(x.view().slice(s![rows.clone(), ..]), projection, logits);
+        let logits = project(kernels, x.view().slice(s![rows.clone(), ..]), projection, logits);
         judge(
             logits,
             projection.weight.rows(),
@@ -43,13 +45,13 @@ pub(super) fn forward(
     }
 }
 
+/// Into the losses, the gradient of `x` and those of the projection.
 pub(super) fn backward(
+    kernels: Kernels,
     x: &Tensor,
     projection: Projection<&Tensor>,
     targets: &[Option<u32>],
-    nats: &mut Vec<f64>,
-    dx: &mut Tensor,
-    mut dprojection: Projection<&mut Tensor>,
+    (nats, dx, mut dprojection): (&mut Vec<f64>, &mut Tensor, Projection<&mut Tensor>),
     logits: &mut Vec<f32>,
 ) {
     nats.clear();
@@ -60,7 +62,7 @@ pub(super) fn backward(
         let rows = start..(start + BLOCK).min(x.rows());
         let x = x.view();
         let x = x.slice(s![rows.clone(), ..]);
-        let logits = project(x, projection, logits);
+        let logits = project(kernels, x, projection, logits);
         judge(
             logits,
             w.rows(),
@@ -70,9 +72,9 @@ pub(super) fn backward(
         );
         let dlogits = ArrayView2::from_shape((rows.len(), w.rows()), &*logits)
             .expect("one row of logits for each token");
-        gemm::threaded(dx.view_mut().slice_mut(s![rows, ..]), dlogits, w.view(), Write::Replace);
+        kernels.threaded(dx.view_mut().slice_mut(s![rows, ..]), dlogits, w.view(), Write::Replace);
         let dw = dprojection.weight.view_mut();
-        gemm::threaded(dw, dlogits.reversed_axes(), x, Write::Add);
+        kernels.threaded(dw, dlogits.reversed_axes(), x, Write::Add);
         if let Some(dbias) = &mut dprojection.bias {
             bias::backward(dlogits, dbias);
         }
@@ -81,6 +83,7 @@ pub(super) fn backward(
 
 /// The logits of a block of tokens, row by row, in the memory of `logits`.
 fn project<'a>(
+    kernels: Kernels,
     x: ArrayView2<f32>,
     Projection { weight: w, bias }: Projection<&Tensor>,
     logits: &'a mut Vec<f32>,
@@ -88,7 +91,7 @@ fn project<'a>(
     logits.resize(x.nrows() * w.rows(), 0.0);
     let out = ArrayViewMut2::from_shape((x.nrows(), w.rows()), &mut *logits)
         .expect("one row of logits for each token");
-    gemm::threaded(out, x, w.view().reversed_axes(), Write::Replace);
+    kernels.threaded(out, x, w.view().reversed_axes(), Write::Replace);
     if let Some(bias) = bias {
         bias::forward(logits, bias);
     }

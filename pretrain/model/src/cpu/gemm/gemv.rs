@@ -1,9 +1,9 @@
 //! One row times a matrix: what each token of a generated text costs.
 //!
-//! It gives the bits that crate `gemm` gives for such a row among others: its kernels add up the products of an output
-//! one after another, fused with the multiplication where the processor can, and so does this.
+//! It gives the bits that tiles give for such a row among others: products are added one after another, fused with the
+//! multiplication where tiles fuse them.
 
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1};
+use ndarray::ArrayView2;
 
 use crate::ops::Write;
 
@@ -12,44 +12,46 @@ use crate::ops::Write;
 const COLUMNS: usize = 16;
 
 /// Outputs of a right factor by rows that are summed at once.
-const LANES: usize = 64;
+pub(super) const LANES: usize = 64;
 
-/// Whether a processor of this kind always fuses.
-const FUSED: bool = cfg!(target_arch = "aarch64");
+/// How the right factor lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// The numbers of a row are neighbours.
+    Rows,
+    /// Those of a column are.
+    Columns,
+}
 
-/// `out = a · b` or `out += a · b`; returns whether it did, which it does where neighbours in `a`, in `out` and in the
-/// columns or rows of `b` are neighbours in memory.
+/// `out = a · b` or `out += a · b`, with sums that are `fused` or not.
 ///
 /// # Shapes
-/// `out`: `[n]`, `a`: `[k]`, `b`: `[k, n]`.
+/// `out`: `[n]`, `a`: `[k]`, `b`: `[k, n]`, which has this layout.
 pub(super) fn multiply(
-    mut out: ArrayViewMut1<f32>,
-    a: ArrayView1<f32>,
-    b: ArrayView2<f32>,
+    out: &mut [f32],
+    a: &[f32],
+    (b, layout): (ArrayView2<f32>, Layout),
     write: Write,
-) -> bool {
-    let (Some(out), Some(a)) = (out.as_slice_mut(), a.as_slice()) else { return false };
-    if b.strides()[0] == 1 {
+    fused: bool,
+) {
+    if layout == Layout::Columns {
         let column = |at: usize| b.column(at).to_slice().expect("neighbours in memory");
         for (chunk, at) in out.chunks_mut(COLUMNS).zip((0..).step_by(COLUMNS)) {
             // What is missing from the last chunk is summed as another of its columns, and let go.
             let columns = std::array::from_fn(|idx| column(at + idx.min(chunk.len() - 1)));
-            put(chunk, &dots(a, columns), write);
+            put(chunk, &dots(a, columns, fused), write);
         }
-    } else if b.strides()[1] == 1 {
-        let row = |at: usize| b.row(at).to_slice().expect("neighbours in memory");
-        for (chunk, at) in out.chunks_mut(LANES).zip((0..).step_by(LANES)) {
-            let mut sums = [0.0; LANES];
-            let sums = &mut sums[..chunk.len()];
-            for (at_row, &factor) in a.iter().enumerate() {
-                add_scaled(sums, factor, &row(at_row)[at..at + sums.len()]);
-            }
-            put(chunk, sums, write);
-        }
-    } else {
-        return false;
+        return;
     }
-    true
+    let row = |at: usize| b.row(at).to_slice().expect("neighbours in memory");
+    for (chunk, at) in out.chunks_mut(LANES).zip((0..).step_by(LANES)) {
+        let mut sums = [0.0; LANES];
+        let sums = &mut sums[..chunk.len()];
+        for (at_row, &factor) in a.iter().enumerate() {
+            add_scaled(sums, factor, &row(at_row)[at..at + sums.len()], fused);
+        }
+        put(chunk, sums, write);
+    }
 }
 
 fn put(out: &mut [f32], sums: &[f32], write: Write) {
@@ -82,22 +84,23 @@ fn multiply_add<const FUSED: bool>(a: f32, b: f32, sum: f32) -> f32 {
     if FUSED { a.mul_add(b, sum) } else { a * b + sum }
 }
 
-/// Calls a function compiled for fused multiply-add where the processor has it.
+/// Calls a function compiled for fused multiply-add where it is wanted, which is where the processor has it.
 macro_rules! fused {
     ($name:ident = $body:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?) => {
-        fn $name($($arg: $ty),*) $(-> $ret)? {
+        fn $name($($arg: $ty),*, fused: bool) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2,fma")]
-                fn fused($($arg: $ty),*) $(-> $ret)? {
+                fn fused_body($($arg: $ty),*) $(-> $ret)? {
                     $body::<true>($($arg),*)
                 }
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    // SAFETY: the processor has the features that `fused` is compiled for.
-                    return unsafe { fused($($arg),*) };
+                if fused && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    // SAFETY: the processor has the features that the function is compiled for.
+                    return unsafe { fused_body($($arg),*) };
                 }
             }
-            $body::<FUSED>($($arg),*)
+            assert!(!fused, "sums are fused where the processor does that");
+            $body::<false>($($arg),*)
         }
     };
 }
