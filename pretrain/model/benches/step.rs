@@ -5,8 +5,8 @@
 use std::time::Instant;
 
 use model::{
-    AdamW, AdamWConfig, BertConfig, Checkpoint, CpuModel, Head, LlamaConfig, LossSum, Parameters,
-    Result, Sequences, TokenBatch, cpu::Tensor,
+    AdamW, AdamWConfig, BertConfig, Checkpoint, CpuModel, Head, LlamaConfig, LossSum,
+    NumericProfile, Parameters, Result, Sequences, TokenBatch, cpu::Tensor,
 };
 
 const STEPS: usize = 3;
@@ -87,6 +87,12 @@ fn measure() -> Result<()> {
     })
 }
 
+/// What `SEEDBED_PROFILE` says, such as `x86-v4-bf16`, or the best in f32.
+fn profile() -> NumericProfile {
+    let named = |name: String| serde_json::from_value(name.into()).ok();
+    std::env::var("SEEDBED_PROFILE").ok().and_then(named).unwrap_or_else(NumericProfile::resolve)
+}
+
 fn text(len: u32, vocab_size: u32) -> Vec<u32> {
     (0..len).map(|at| at * at % vocab_size).collect()
 }
@@ -98,7 +104,7 @@ fn steps(
     tokens: usize,
     mut accumulate: impl FnMut(&mut CpuModel, &mut Parameters<Tensor>) -> Result<LossSum>,
 ) -> Result<()> {
-    let mut model = CpuModel::from_checkpoint(checkpoint)?;
+    let mut model = CpuModel::with_profile(checkpoint, profile())?;
     let mut optimizer = AdamW::new(AdamWConfig::default(), model.weights())?;
     let mut gradients = model.gradients();
     for _ in 0..STEPS {

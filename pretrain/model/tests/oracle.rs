@@ -212,7 +212,7 @@ fn profiles_here() -> impl Iterator<Item = NumericProfile> {
 
 /// What f32 is held to, or how far factors of eight bits take a result: some rounding of `2^-9` after another.
 fn tolerance(profile: NumericProfile, of_f32: f64) -> f64 {
-    let of_bf16 = if of_f32 > OF_A_PASS { 6e-2 } else { 4e-2 };
+    let of_bf16 = if of_f32 > OF_A_PASS { 0.15 } else { 4e-2 };
     if profile == NumericProfile::X86V4Bf16 { of_bf16 } else { of_f32 }
 }
 
