@@ -19,10 +19,12 @@ mod swiglu;
 mod tensor;
 
 pub use tensor::Tensor;
+pub(crate) use tensor::add;
 
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 
-use crate::ops::{Heads, Ops, Projection, Write};
+use crate::ops::{Heads, Linear, Ops, Write};
 
 /// Threaded `f32` kernels and the scratch memory they reuse.
 #[derive(Debug, Default)]
@@ -37,6 +39,17 @@ impl Cpu {
     pub fn new() -> Self {
         Self::default()
     }
+}
+
+/// `out = a · b` or `out += a · b`, on all threads; an `out` that is replaced takes the size of the result.
+///
+/// # Shapes
+/// `out`: `[m, n]`, `a`: `[m, k]`, `b`: `[k, n]`, with any strides.
+pub(crate) fn product(a: ArrayView2<f32>, b: ArrayView2<f32>, out: &mut Tensor, write: Write) {
+    if write == Write::Replace {
+        out.resize(a.nrows(), b.ncols());
+    }
+    gemm::threaded(out.view_mut(), a, b, write);
 }
 
 impl Ops for Cpu {
@@ -66,9 +79,12 @@ impl Ops for Cpu {
         embedding::backward(ids, dout, dtable);
     }
 
-    fn linear(&mut self, x: &Tensor, w: &Tensor, out: &mut Tensor) {
-        out.resize(x.rows(), w.rows());
-        gemm::threaded(out.view_mut(), x.view(), w.view().reversed_axes(), Write::Replace);
+    fn linear(&mut self, x: &Tensor, layer: Linear<&Tensor>, out: &mut Tensor, write: Write) {
+        product(x.view(), layer.weight.view().reversed_axes(), out, write);
+        if let Some(bias) = layer.bias {
+            assert_eq!(out.cols(), bias.cols(), "a bias has a number for each channel");
+            bias::forward(out.values_mut(), bias);
+        }
     }
 
     fn linear_backward(
@@ -76,23 +92,18 @@ impl Ops for Cpu {
         x: &Tensor,
         w: &Tensor,
         dout: &Tensor,
-        (dx, write): (&mut Tensor, Write),
-        dw: &mut Tensor,
+        dx: Option<(&mut Tensor, Write)>,
+        [dw, db]: [Option<&mut Tensor>; 2],
     ) {
-        if write == Write::Replace {
-            dx.resize(x.rows(), x.cols());
+        if let Some((dx, write)) = dx {
+            product(dout.view(), w.view(), dx, write);
         }
-        gemm::threaded(dx.view_mut(), dout.view(), w.view(), write);
-        gemm::threaded(dw.view_mut(), dout.view().reversed_axes(), x.view(), Write::Add);
-    }
-
-    fn bias(&mut self, x: &mut Tensor, bias: &Tensor) {
-        assert_eq!(x.cols(), bias.cols(), "a bias has a number for each channel");
-        bias::forward(x.values_mut(), bias);
-    }
-
-    fn bias_backward(&mut self, dout: &Tensor, dbias: &mut Tensor) {
-        bias::backward(dout.view(), dbias);
+        if let Some(dw) = dw {
+            product(dout.view().reversed_axes(), x.view(), dw, Write::Add);
+        }
+        if let Some(db) = db {
+            bias::backward(dout.view(), db);
+        }
     }
 
     fn rms_norm(&mut self, x: &Tensor, w: &Tensor, eps: f64, out: &mut Tensor) {
@@ -105,8 +116,8 @@ impl Ops for Cpu {
         w: &Tensor,
         eps: f64,
         dout: &Tensor,
-        dx: &mut Tensor,
-        dw: &mut Tensor,
+        dx: Option<&mut Tensor>,
+        dw: Option<&mut Tensor>,
     ) {
         rms_norm::backward(x, w, eps, dout, dx, dw, &mut self.partials);
     }
@@ -121,8 +132,8 @@ impl Ops for Cpu {
         w: &Tensor,
         eps: f64,
         dout: &Tensor,
-        dx: &mut Tensor,
-        dparameters: [&mut Tensor; 2],
+        dx: Option<&mut Tensor>,
+        dparameters: [Option<&mut Tensor>; 2],
     ) {
         layer_norm::backward(x, w, eps, dout, dx, dparameters, &mut self.partials);
     }
@@ -232,7 +243,7 @@ impl Ops for Cpu {
     fn cross_entropy(
         &mut self,
         x: &Tensor,
-        projection: Projection<&Tensor>,
+        projection: Linear<&Tensor>,
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
     ) {
@@ -242,11 +253,11 @@ impl Ops for Cpu {
     fn cross_entropy_backward(
         &mut self,
         x: &Tensor,
-        projection: Projection<&Tensor>,
+        projection: Linear<&Tensor>,
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
-        dx: &mut Tensor,
-        dprojection: Projection<&mut Tensor>,
+        dx: Option<&mut Tensor>,
+        dprojection: [Option<&mut Tensor>; 2],
     ) {
         let logits = &mut self.logits;
         cross_entropy::backward(x, projection, targets, nats, dx, dprojection, logits);

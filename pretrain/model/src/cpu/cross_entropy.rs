@@ -8,7 +8,7 @@ use super::{
     simd::{exp_sum, row_max, scale},
     tensor::{Tensor, rows_per_task},
 };
-use crate::ops::{Projection, Write};
+use crate::ops::{Linear, Write};
 
 /// Tokens whose logits exist at once. The weight's gradient is summed block by block, so this is part of the
 /// arithmetic.
@@ -23,7 +23,7 @@ enum Keep {
 
 pub(super) fn forward(
     x: &Tensor,
-    projection: Projection<&Tensor>,
+    projection: Linear<&Tensor>,
     targets: &[Option<u32>],
     nats: &mut Vec<f64>,
     logits: &mut Vec<f32>,
@@ -45,16 +45,18 @@ pub(super) fn forward(
 
 pub(super) fn backward(
     x: &Tensor,
-    projection: Projection<&Tensor>,
+    projection: Linear<&Tensor>,
     targets: &[Option<u32>],
     nats: &mut Vec<f64>,
-    dx: &mut Tensor,
-    mut dprojection: Projection<&mut Tensor>,
+    mut dx: Option<&mut Tensor>,
+    [mut dw, mut dbias]: [Option<&mut Tensor>; 2],
     logits: &mut Vec<f32>,
 ) {
     nats.clear();
     nats.resize(x.rows(), 0.0);
-    dx.resize(x.rows(), x.cols());
+    if let Some(dx) = &mut dx {
+        dx.resize(x.rows(), x.cols());
+    }
     let w = projection.weight;
     for start in (0..x.rows()).step_by(BLOCK) {
         let rows = start..(start + BLOCK).min(x.rows());
@@ -70,10 +72,14 @@ pub(super) fn backward(
         );
         let dlogits = ArrayView2::from_shape((rows.len(), w.rows()), &*logits)
             .expect("one row of logits for each token");
-        gemm::threaded(dx.view_mut().slice_mut(s![rows, ..]), dlogits, w.view(), Write::Replace);
-        let dw = dprojection.weight.view_mut();
-        gemm::threaded(dw, dlogits.reversed_axes(), x, Write::Add);
-        if let Some(dbias) = &mut dprojection.bias {
+        if let Some(dx) = &mut dx {
+            let dx = dx.view_mut();
+            gemm::threaded(dx.slice_move(s![rows, ..]), dlogits, w.view(), Write::Replace);
+        }
+        if let Some(dw) = &mut dw {
+            gemm::threaded(dw.view_mut(), dlogits.reversed_axes(), x, Write::Add);
+        }
+        if let Some(dbias) = &mut dbias {
             bias::backward(dlogits, dbias);
         }
     }
@@ -82,7 +88,7 @@ pub(super) fn backward(
 /// The logits of a block of tokens, row by row, in the memory of `logits`.
 fn project<'a>(
     x: ArrayView2<f32>,
-    Projection { weight: w, bias }: Projection<&Tensor>,
+    Linear { weight: w, bias }: Linear<&Tensor>,
     logits: &'a mut Vec<f32>,
 ) -> &'a mut [f32] {
     logits.resize(x.nrows() * w.rows(), 0.0);
