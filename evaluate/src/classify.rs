@@ -70,8 +70,7 @@ impl Phase for Classify {
         out: &mut TaskOutput,
         ctx: &Context,
     ) -> Result<(), TaskError> {
-        let model = Loaded::read(inputs)?;
-        self.numeric_profile.require().map_err(model.unusable())?;
+        let model = Loaded::read(inputs, self.numeric_profile)?;
         let (_, listed) = held_out::labels(inputs)?;
         let rows = held_out::rows(inputs, self.split)?;
         let mut classifier = Classifier::new(model, self.max_length, self.too_long)?;

@@ -91,12 +91,8 @@ impl Phase for Score {
         out: &mut TaskOutput,
         ctx: &Context,
     ) -> Result<(), TaskError> {
-        let mut model = Loaded::read(inputs)?;
+        let mut model = Loaded::read(inputs, self.numeric_profile)?;
         model.require_language_model()?;
-        self.numeric_profile.require().map_err(|source| EvaluateError::Model {
-            name: model.name.clone(),
-            source: Box::new(source),
-        })?;
         check_vocabulary(&model, inputs)?;
         let splits = read_shards(inputs)?;
         ctx.begin(splits.iter().map(|(shard, _)| shard.documents()).sum(), Unit::Rows);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use codec::{Codec, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON};
 use model::{
-    CONFIG_FILE, Checkpoint, CpuModel, Head, ModelError, SequenceForm, SpecialIds,
+    CONFIG_FILE, Checkpoint, CpuModel, Head, ModelError, NumericProfile, SequenceForm, SpecialIds,
     checkpoint::WEIGHTS_FILE,
 };
 use pipelines::{
@@ -101,8 +101,8 @@ impl Loaded {
         Ok(Self { name, seed, model, codec, form })
     }
 
-    /// Loads the model of a task's inputs.
-    pub(crate) fn read(inputs: &TaskInputs) -> Result<Self> {
+    /// Loads the model of a task's inputs, to be run in the arithmetic of a profile.
+    pub(crate) fn read(inputs: &TaskInputs, profile: NumericProfile) -> Result<Self> {
         let (config, weights) = (inputs.one(CONFIG_FILE)?, inputs.one(WEIGHTS_FILE)?);
         let name = config.tag().to_owned();
         let unusable =
@@ -112,7 +112,8 @@ impl Loaded {
             (&bytes.0, Path::new(config.name())),
             (&bytes.1, Path::new(weights.name())),
         );
-        let model = checkpoint.and_then(CpuModel::from_checkpoint).map_err(unusable)?;
+        let loaded = |checkpoint| CpuModel::with_profile(checkpoint, profile);
+        let model = checkpoint.and_then(loaded).map_err(unusable)?;
         let tokenizer_config = match inputs.all(TOKENIZER_CONFIG_JSON).next() {
             Some(file) => Some(file.map()?),
             None => None,

@@ -68,8 +68,7 @@ impl Phase for Tag {
         out: &mut TaskOutput,
         ctx: &Context,
     ) -> Result<(), TaskError> {
-        let model = Loaded::read(inputs)?;
-        self.numeric_profile.require().map_err(model.unusable())?;
+        let model = Loaded::read(inputs, self.numeric_profile)?;
         let mut tagger = Tagger::new(model, self.max_length, self.too_long, self.decoding)?;
         let rows = held_out::rows(inputs, self.split)?;
         rows.iter().try_for_each(|row| check_types(&tagger, row))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroUsize};
 
-use model::NumericProfile;
+use model::{AdamWConfig, Freeze, NumericProfile, OptimizerConfig};
 use pipelines::table::examples::ExampleTask;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,21 +35,36 @@ pub struct Config {
     /// Times that every training row is seen.
     #[serde(default = "default_epochs")]
     pub epochs: NonZeroU32,
-    /// Sequences of an optimizer step; more take more memory. The last step of an epoch may have fewer.
+    /// Sequences of an optimizer step. The last step of an epoch may have fewer.
     #[serde(default = "default_batch_size")]
     pub batch_size: NonZeroUsize,
+    /// Sequences that are computed together, at most `batch_size`: fewer take less memory. Part of the result, to rounding. `None`
+    /// is `batch_size`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_batch_size: Option<NonZeroUsize>,
     /// Learning rate after warm-up; it falls in a line to zero after the last step. Above 0.
     #[serde(default = "default_peak_lr")]
     pub peak_lr: f64,
     /// Share of all optimizer steps that warm up linearly, from 0 to 1.
     #[serde(default = "default_warmup_ratio")]
     pub warmup_ratio: f64,
-    /// AdamW's decay of matrices, as a share of the learning rate; 0 or more.
-    #[serde(default = "default_weight_decay")]
-    pub weight_decay: f64,
-    /// Largest L2 norm of the mean gradient; above 0.
-    #[serde(default = "default_max_grad_norm")]
-    pub max_grad_norm: f64,
+    /// AdamW's decay of matrices, as a share of the learning rate; 0 or more. `None` is 0.01; belongs into `optimizer` if that is
+    /// given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+    /// Largest L2 norm of the mean gradient; above 0. `None` is 1; belongs into `optimizer` if that is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_grad_norm: Option<f64>,
+    /// The optimizer and its constants, as in pretrain, whose defaults hold in it. `None` is AdamW with the betas 0.9 and 0.999.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<OptimizerConfig>,
+    /// Learning rate of each layer, as a share of that of the layer above it; above 0 and at most 1. The head has `peak_lr`, the
+    /// embeddings the lowest. `None` is one rate for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer_lr_decay: Option<f64>,
+    /// What of the model is not trained. `None` is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<Freeze>,
     /// Seeds of the head (and of all weights from `scratch`) and of the order of rows: one model each.
     #[serde(default = "default_seeds")]
     pub seeds: Vec<u64>,
@@ -112,13 +127,10 @@ fn default_warmup_ratio() -> f64 {
     0.1
 }
 
-fn default_weight_decay() -> f64 {
-    0.01
-}
-
-fn default_max_grad_norm() -> f64 {
-    1.0
-}
+/// What is not said of AdamW.
+const BETA2: f64 = 0.999;
+const WEIGHT_DECAY: f64 = 0.01;
+const MAX_GRAD_NORM: f64 = 1.0;
 
 fn default_seeds() -> Vec<u64> {
     vec![1, 2, 3]
@@ -131,25 +143,22 @@ impl Config {
     /// With the message for the user.
     pub fn validate(&self) -> Result<(), String> {
         let positive = |value: f64| value > 0.0 && value.is_finite();
+        let layer_lr_decay = self.layer_lr_decay.unwrap_or(1.0);
+        let is_share = layer_lr_decay > 0.0 && layer_lr_decay <= 1.0;
         for (field, found, holds, expected) in [
             ("peak_lr", self.peak_lr, positive(self.peak_lr), "a positive number"),
             ("warmup_ratio", self.warmup_ratio, (0.0..=1.0).contains(&self.warmup_ratio), "0 to 1"),
-            (
-                "weight_decay",
-                self.weight_decay,
-                self.weight_decay == 0.0 || positive(self.weight_decay),
-                "0 or more",
-            ),
-            (
-                "max_grad_norm",
-                self.max_grad_norm,
-                positive(self.max_grad_norm),
-                "a positive number",
-            ),
+            ("layer_lr_decay", layer_lr_decay, is_share, "above 0 and at most 1"),
         ] {
             if !holds {
                 return Err(format!("`{field}` is {found}, expected {expected}"));
             }
+        }
+        self.validate_optimizer()?;
+        let most = self.batch_size;
+        if let Some(found) = self.micro_batch_size.filter(|found| *found > most) {
+            let message = "expected at most `batch_size`";
+            return Err(format!("`micro_batch_size` is {found}, {message}, {most}"));
         }
         if self.task == ExampleTask::SequenceClassification {
             self.validate_whole_texts()?;
@@ -164,6 +173,33 @@ impl Config {
         }
     }
 
+    fn validate_optimizer(&self) -> Result<(), String> {
+        let beside = [
+            ("weight_decay", self.weight_decay.is_some()),
+            ("max_grad_norm", self.max_grad_norm.is_some()),
+        ];
+        match (&self.optimizer, beside.iter().find(|(_, is_given)| *is_given)) {
+            (Some(_), Some((field, _))) => {
+                Err(format!("`{field}` is given beside `optimizer`, expected it inside"))
+            }
+            (Some(optimizer), None) => {
+                optimizer.validate().map_err(|error| format!("`optimizer`: {error}"))
+            }
+            (None, _) => self.constants().validate().map_err(|error| error.to_string()),
+        }
+    }
+
+    /// The optimizer and its constants.
+    pub fn constants(&self) -> OptimizerConfig {
+        let adamw = || AdamWConfig {
+            beta2: BETA2,
+            weight_decay: self.weight_decay.unwrap_or(WEIGHT_DECAY),
+            max_grad_norm: Some(self.max_grad_norm.unwrap_or(MAX_GRAD_NORM)),
+            ..AdamWConfig::default()
+        };
+        self.optimizer.clone().unwrap_or_else(|| adamw().into())
+    }
+
     /// Refuses what only tags of words can have.
     fn validate_whole_texts(&self) -> Result<(), String> {
         let only = "expected it for `task = \"token-classification\"` alone";
@@ -176,9 +212,10 @@ impl Config {
         }
     }
 
-    /// The same with what follows from the task filled in.
+    /// The same with what follows from the task filled in, and AdamW's constants where nothing is said of the optimizer.
     #[must_use]
     pub fn resolved(&self) -> Self {
+        let unless_given = |value: f64| self.optimizer.is_none().then_some(value);
         let (too_long, labelled_tokens) = match self.task {
             ExampleTask::SequenceClassification => (TooLong::Refuse, None),
             ExampleTask::TokenClassification => (TooLong::Windows, Some(LabelledTokens::First)),
@@ -186,6 +223,8 @@ impl Config {
         Self {
             too_long: self.too_long.or(Some(too_long)),
             labelled_tokens: self.labelled_tokens.or(labelled_tokens),
+            weight_decay: self.weight_decay.or(unless_given(WEIGHT_DECAY)),
+            max_grad_norm: self.max_grad_norm.or(unless_given(MAX_GRAD_NORM)),
             ..self.clone()
         }
     }
@@ -213,6 +252,25 @@ mod tests {
         check(r#","warmup_ratio":1"#, Ok(()));
         check(r#","warmup_ratio":1.1"#, Err("`warmup_ratio` is 1.1, expected 0 to 1"));
         check(r#","peak_lr":0"#, Err("`peak_lr` is 0, expected a positive number"));
+        check(r#","weight_decay":-1"#, Err("`weight_decay` is -1; expected 0 or more"));
+        check(
+            r#","layer_lr_decay":0"#,
+            Err("`layer_lr_decay` is 0, expected above 0 and at most 1"),
+        );
+        check(r#","optimizer":{"kind":"muon"},"freeze":{"embeddings":true,"layers":2}"#, Ok(()));
+        check(
+            r#","optimizer":{"kind":"sgd"},"weight_decay":0.1"#,
+            Err("`weight_decay` is given beside `optimizer`, expected it inside"),
+        );
+        check(
+            r#","optimizer":{"eps":0}"#,
+            Err("`optimizer`: `eps` is 0; expected a positive number"),
+        );
+        check(r#","batch_size":4,"micro_batch_size":4"#, Ok(()));
+        check(
+            r#","batch_size":4,"micro_batch_size":5"#,
+            Err("`micro_batch_size` is 5, expected at most `batch_size`, 4"),
+        );
         check(r#","seeds":[]"#, Err("`seeds` is empty, expected at least one"));
         check(
             r#","task":"token-classification","labelled_tokens":"all","too_long":"windows""#,

@@ -41,7 +41,7 @@ impl Stage for Config {
     }
 
     fn phases(&self, _: u64) -> Vec<Box<dyn Phase>> {
-        let Self { labelled_tokens, too_long, .. } = self.resolved();
+        let Self { labelled_tokens, too_long, weight_decay, max_grad_norm, .. } = self.resolved();
         vec![Box::new(Train {
             init: self.init,
             task: self.task,
@@ -50,10 +50,15 @@ impl Stage for Config {
             too_long: too_long.unwrap_or_default(),
             epochs: self.epochs,
             batch_size: self.batch_size,
+            micro_batch_size: self.micro_batch_size,
             peak_lr: self.peak_lr,
             warmup_ratio: self.warmup_ratio,
-            weight_decay: self.weight_decay,
-            max_grad_norm: self.max_grad_norm,
+            weight_decay,
+            max_grad_norm,
+            optimizer: self.optimizer.clone(),
+            layer_lr_decay: self.layer_lr_decay,
+            freeze: self.freeze.clone(),
+            constants: self.constants(),
             shuffle_labels: self.shuffle_labels,
             numeric_profile: self.profile(),
             seeds: self.seeds.clone(),

@@ -2,9 +2,8 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
-use model::CONFIG_FILE;
-use model::NumericProfile;
 use model::checkpoint::WEIGHTS_FILE;
+use model::{CONFIG_FILE, Footprint, Freeze, Local, ModelConfig, NumericProfile, OptimizerConfig};
 use pipelines::context::Context;
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
@@ -40,15 +39,28 @@ pub struct Train {
     pub too_long: TooLong,
     pub epochs: NonZeroU32,
     pub batch_size: NonZeroUsize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch_size: Option<NonZeroUsize>,
     pub peak_lr: f64,
     pub warmup_ratio: f64,
-    pub weight_decay: f64,
-    pub max_grad_norm: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_grad_norm: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<OptimizerConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer_lr_decay: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<Freeze>,
     pub shuffle_labels: bool,
     pub numeric_profile: NumericProfile,
     /// One task each. A task knows its own seed by the tag of the config that it reads, so that a further seed changes no key.
     #[serde(skip)]
     pub seeds: Vec<u64>,
+    /// The optimizer that follows from the fields above.
+    #[serde(skip)]
+    pub constants: OptimizerConfig,
 }
 
 impl Phase for Train {
@@ -87,7 +99,7 @@ impl Phase for Train {
         self.numeric_profile.require()?;
         let seed = seed(inputs)?;
         let shape = data::shape(inputs)?;
-        model::require_memory(&shape, self.batch_size.get() as u64, ctx.memory())?;
+        self.require_memory(&shape, ctx)?;
         let (codec, form) = data::codec(inputs, &shape)?;
         let context = shape.max_position_embeddings();
         let max_length = self.max_length.map_or(context, NonZeroUsize::get);
@@ -102,7 +114,8 @@ impl Phase for Train {
             }
         };
         let classifier = data::classifier(inputs, self, &dataset.labels, seed)?;
-        let (classifier, metrics) = Trainer::new(self, &dataset, seed, classifier)?.run(ctx)?;
+        let (classifier, metrics) =
+            Trainer::new(self, &dataset, seed, classifier, Box::new(Local))?.run(ctx)?;
         out.write(CONFIG_FILE, classifier.config.to_json().as_bytes())?;
         out.write(METRICS_FILE, &metrics)?;
         let mut weights = out.create(WEIGHTS_FILE)?;
@@ -121,6 +134,30 @@ impl Phase for Train {
             "parameters": classifier.weights.num_values(),
         }));
         Ok(())
+    }
+}
+
+impl Train {
+    /// Sequences that are computed together.
+    pub fn micro_batch_size(&self) -> usize {
+        self.micro_batch_size.unwrap_or(self.batch_size).get()
+    }
+
+    /// What is not trained.
+    pub fn freeze(&self) -> Freeze {
+        self.freeze.clone().unwrap_or_default()
+    }
+
+    /// Refuses what cannot fit, with a token for each sequence, before anything is read.
+    fn require_memory(&self, shape: &ModelConfig, ctx: &Context) -> Result<(), TaskError> {
+        let micro_batch_size = self.micro_batch_size();
+        let footprint = Footprint {
+            optimizer: &self.constants,
+            freeze: &self.freeze(),
+            micro_batches: self.batch_size.get().div_ceil(micro_batch_size) as u64,
+            tokens: micro_batch_size as u64,
+        };
+        Ok(model::require_memory(shape, &footprint, ctx.memory())?)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use model::{
-    AdamW, AdamWConfig, Checkpoint, CpuModel, LossSum, Parameters, Sequences, TokenBatch,
-    cpu::Tensor,
+    Checkpoint, Collective, CpuModel, Gradients, LossSum, Optimizer, Sequences, TokenBatch,
+    TreeSum, cpu::Tensor,
 };
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
@@ -28,32 +28,31 @@ pub struct Trainer<'a> {
     dataset: &'a Dataset,
     seed: u64,
     model: CpuModel,
-    gradients: Parameters<Tensor>,
-    optimizer: AdamW,
+    collective: Box<dyn Collective>,
+    sum: TreeSum,
+    optimizer: Optimizer,
     notes: Notes,
 }
 
 impl<'a> Trainer<'a> {
-    /// Starts from `classifier`.
+    /// Starts from `classifier`, which the processes of `collective` train.
     ///
     /// # Errors
-    /// When weights or constants are refused.
+    /// When weights or constants are refused, or more layers are to be frozen than there are.
     pub fn new(
         phase: &'a Train,
         dataset: &'a Dataset,
         seed: u64,
         classifier: Checkpoint,
+        collective: Box<dyn Collective>,
     ) -> Result<Self, TaskError> {
-        let model = CpuModel::from_checkpoint(classifier)?;
-        let constants = AdamWConfig {
-            beta2: 0.999,
-            weight_decay: phase.weight_decay,
-            max_grad_norm: Some(phase.max_grad_norm),
-            ..AdamWConfig::default()
-        };
-        let optimizer = AdamW::new(constants, model.weights())?;
-        let (gradients, notes) = (model.gradients(), Notes::default());
-        Ok(Self { phase, dataset, seed, model, gradients, optimizer, notes })
+        let model = CpuModel::with_profile(classifier, phase.numeric_profile)?;
+        let gradients = model.gradients_except(&phase.freeze())?;
+        let optimizer = Optimizer::new(phase.constants.clone(), &gradients)?
+            .with_profile(phase.numeric_profile)?
+            .with_layer_lr_decay(phase.layer_lr_decay.unwrap_or(1.0))?;
+        let (sum, notes) = (TreeSum::new(gradients), Notes::default());
+        Ok(Self { phase, dataset, seed, model, collective, sum, optimizer, notes })
     }
 
     /// Trains for all epochs, from the latest state that `ctx` has; gives the classifier and the lines of `metrics.jsonl`, one
@@ -172,37 +171,34 @@ impl<'a> Trainer<'a> {
     fn step(&mut self, batch: &[usize], targets: &Targets) -> Result<LossSum, TaskError> {
         let (done, step) = (self.optimizer.steps(), self.optimizer.steps() + 1);
         let failed = |source| FinetuneError::Step { step, source: Box::new(source) };
-        self.gradients.clear();
-        let loss = self.accumulate(batch, targets).map_err(failed)?;
+        self.accumulate(batch, targets).map_err(failed)?;
+        self.collective.reduce(&mut self.sum).map_err(failed)?;
+        let (gradients, loss) = self.sum.total();
         let found = loss.mean().unwrap_or(f64::NAN);
         if !found.is_finite() {
             return Err(FinetuneError::LossDiverged { step, found }.into());
         }
         if done == 0 {
-            model::assert_gradients(&self.gradients)?;
+            model::assert_gradients(gradients)?;
         }
         let lr = lr(self.phase.peak_lr, self.phase.warmup_ratio, self.total_steps(), done);
         self.optimizer
-            .step(self.model.weights_mut(), &self.gradients, loss.counted, lr)
+            .step(self.model.weights_mut(), gradients, loss.counted, lr)
             .map_err(failed)?;
         Ok(loss)
     }
 
-    /// Adds up the gradients of the sum of the losses of some of the training sequences.
-    fn accumulate(&mut self, batch: &[usize], targets: &Targets) -> model::Result<LossSum> {
-        let train = &self.dataset.train.sequences;
-        match targets {
-            Targets::Labels(labels) => {
-                let sequences: Sequences = batch.iter().map(|row| &train[*row]).collect();
-                let labels: Vec<u32> = batch.iter().map(|row| labels[*row]).collect();
-                self.model.accumulate_classes(&sequences, &labels, &mut self.gradients)
-            }
-            Targets::Tags(Tags { tokens, .. }) => {
-                let mut tagged = TokenBatch::new();
-                batch.iter().try_for_each(|row| tagged.push(&train[*row], &tokens[*row]))?;
-                self.model.accumulate_tokens(&tagged, &mut self.gradients)
-            }
+    /// Sums the gradients of this process's micro-batches of some of the training sequences.
+    fn accumulate(&mut self, batch: &[usize], targets: &Targets) -> model::Result<()> {
+        let Self { phase, dataset, model, collective, sum, .. } = self;
+        let train = &dataset.train.sequences;
+        let micro_batches = batch.chunks(phase.micro_batch_size());
+        let share = collective.share(micro_batches.len());
+        sum.begin(share.start);
+        for rows in micro_batches.skip(share.start).take(share.len()) {
+            sum.leaf(|gradients| accumulate(model, (train, targets), rows, gradients))?;
         }
+        Ok(())
     }
 
     /// How the validation rows are judged, if there are any; `None` if the run is told to stop meanwhile.
@@ -212,7 +208,7 @@ impl<'a> Trainer<'a> {
             return Ok(Some(None));
         }
         let mut logits = Vec::with_capacity(sequences.len());
-        for batch in sequences.chunks(self.phase.batch_size.get()) {
+        for batch in sequences.chunks(self.phase.micro_batch_size()) {
             if ctx.is_cancelled() {
                 return Ok(None);
             }
@@ -239,6 +235,27 @@ impl<'a> Trainer<'a> {
         let (logits, num_tags) = (self.model.logits(batch)?, self.dataset.labels.len());
         let bounds = batch.offsets().windows(2);
         Ok(bounds.map(|at| logits[at[0] * num_tags..at[1] * num_tags].to_vec()).collect())
+    }
+}
+
+/// Adds up the gradients of the sum of the losses of some of the training sequences.
+fn accumulate(
+    model: &mut CpuModel,
+    (train, targets): (&[Vec<u32>], &Targets),
+    rows: &[usize],
+    gradients: &mut Gradients<Tensor>,
+) -> model::Result<LossSum> {
+    match targets {
+        Targets::Labels(labels) => {
+            let sequences: Sequences = rows.iter().map(|row| &train[*row]).collect();
+            let labels: Vec<u32> = rows.iter().map(|row| labels[*row]).collect();
+            model.accumulate_classes(&sequences, &labels, gradients)
+        }
+        Targets::Tags(Tags { tokens, .. }) => {
+            let mut tagged = TokenBatch::new();
+            rows.iter().try_for_each(|row| tagged.push(&train[*row], &tokens[*row]))?;
+            model.accumulate_tokens(&tagged, gradients)
+        }
     }
 }
 

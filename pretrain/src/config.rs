@@ -2,7 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
-use model::{AdamWConfig, NumericProfile};
+use model::{NumericProfile, OptimizerConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,9 +38,9 @@ pub struct Config {
     /// Length of the run, and the learning rate over it.
     #[serde(default)]
     pub schedule: Schedule,
-    /// Constants of AdamW.
+    /// The optimizer and its constants.
     #[serde(default)]
-    pub optimizer: AdamWConfig,
+    pub optimizer: OptimizerConfig,
     /// Optimizer steps from one evaluation on the validation split to the next; the first is before step 1, and the
     /// finished model is always evaluated.
     #[serde(default = "default_every")]
@@ -239,6 +239,11 @@ mod tests {
         check(
             r#"{"shards":"s","optimizer":{"beta1":1.0}}"#,
             Err("`optimizer`: `beta1` is 1; expected 0 or more and below 1"),
+        );
+        check(r#"{"shards":"s","optimizer":{"kind":"muon"}}"#, Ok(()));
+        check(
+            r#"{"shards":"s","optimizer":{"kind":"sgd","momentum":1.0}}"#,
+            Err("`optimizer`: `momentum` is 1; expected 0 or more and below 1"),
         );
         check(
             r#"{"shards":"s","schedule":{"peak_lr":0.0}}"#,

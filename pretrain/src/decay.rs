@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU64;
 
-use model::CONFIG_FILE;
 use model::checkpoint::{GENERATION_CONFIG_FILE, WEIGHTS_FILE};
+use model::{CONFIG_FILE, Local};
 use pipelines::context::Context;
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
@@ -54,7 +54,7 @@ impl Phase for Finish {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn config(&self) -> serde_json::Value {
@@ -80,7 +80,7 @@ impl Phase for Finish {
         out: &mut TaskOutput,
         ctx: &Context,
     ) -> Result<(), TaskError> {
-        let mut trainer = Trainer::new(&self.recipe, inputs, ctx.memory())?;
+        let mut trainer = Trainer::new(&self.recipe, inputs, ctx.memory(), Box::new(Local))?;
         let state = inputs.one(STATE)?.map()?;
         trainer.load(&state, state.path(), self.from)?;
         let lr = |step| self.decay.lr(self.recipe.peak_lr, self.from, self.to, step);

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use codec::Codec;
-use model::{AdamWConfig, BertConfig, Head, LlamaConfig, ModelConfig, NumericProfile};
+use model::{BertConfig, Head, LlamaConfig, ModelConfig, NumericProfile, OptimizerConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -203,8 +203,8 @@ pub struct Recipe {
     pub micro_batches_per_step: NonZeroU32,
     /// Learning rate between warm-up and decay.
     pub peak_lr: f64,
-    /// Constants of AdamW.
-    pub optimizer: AdamWConfig,
+    /// The optimizer and its constants.
+    pub optimizer: OptimizerConfig,
     /// Optimizer steps between evaluations.
     pub eval_every: NonZeroU64,
     /// Most sequences of an evaluation.

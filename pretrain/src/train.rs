@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 
+use model::Local;
 use pipelines::context::Context;
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
@@ -41,7 +42,7 @@ impl Phase for Train {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn config(&self) -> serde_json::Value {
@@ -68,7 +69,7 @@ impl Phase for Train {
         out: &mut TaskOutput,
         ctx: &Context,
     ) -> Result<(), TaskError> {
-        let mut trainer = Trainer::new(&self.recipe, inputs, ctx.memory())?;
+        let mut trainer = Trainer::new(&self.recipe, inputs, ctx.memory(), Box::new(Local))?;
         let lr = |step| schedule::warm_up(self.recipe.peak_lr, self.warmup_steps, step);
         trainer.run(
             &Stretch { to: self.steps, is_end: false, lr, save_every: self.save_every },

@@ -4,7 +4,9 @@ use std::num::NonZeroU64;
 use std::path::Path;
 
 use codec::Codec;
-use model::{AdamW, Checkpoint, CpuModel, LossSum, Parameters, TokenBatch, cpu::Tensor};
+use model::{
+    Checkpoint, Collective, CpuModel, Footprint, Freeze, LossSum, Optimizer, TokenBatch, TreeSum,
+};
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
@@ -32,8 +34,9 @@ pub struct Trainer<'a> {
     stream: TokenStream,
     validation: Option<Validation>,
     model: CpuModel,
-    optimizer: AdamW,
-    gradients: Parameters<Tensor>,
+    optimizer: Optimizer,
+    collective: Box<dyn Collective>,
+    sum: TreeSum,
     batch: TokenBatch,
     metrics: Vec<u8>,
 }
@@ -51,7 +54,7 @@ pub struct Stretch<F> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A fresh model over the shards that the task reads, in `memory` bytes.
+    /// A fresh model over the shards that the task reads, in `memory` bytes, trained by the processes of `collective`.
     ///
     /// # Errors
     /// When the shards cannot be read or do not fit the recipe, the model does not fit into memory, or this machine lacks the
@@ -60,6 +63,7 @@ impl<'a> Trainer<'a> {
         recipe: &'a Recipe,
         inputs: &TaskInputs,
         memory: Option<u64>,
+        collective: Box<dyn Collective>,
     ) -> Result<Self, TaskError> {
         recipe.numeric_profile.require()?;
         let codec: Codec = data::codec(inputs)?;
@@ -67,13 +71,20 @@ impl<'a> Trainer<'a> {
         let validation = data::validation(inputs, recipe.text_len(), codec.vocab_size())?;
         let config = recipe.model_config(&codec);
         let sequences = u64::from(recipe.micro_batch_size.get());
-        let tokens = sequences.saturating_mul(recipe.seq_len.get() as u64);
-        model::require_memory(&config, tokens, memory)?;
+        let footprint = Footprint {
+            optimizer: &recipe.optimizer,
+            freeze: &Freeze::default(),
+            micro_batches: recipe.micro_batches_per_step.get().into(),
+            tokens: sequences.saturating_mul(recipe.seq_len.get() as u64),
+        };
+        model::require_memory(&config, &footprint, memory)?;
         let fresh = Checkpoint::fresh(config, recipe.seed)?;
-        let model = CpuModel::from_checkpoint(fresh)?;
+        let model = CpuModel::with_profile(fresh, recipe.numeric_profile)?;
         let reading = Reading { recipe, codec };
-        let optimizer = AdamW::new(recipe.optimizer.clone(), model.weights())?;
-        let (gradients, batch) = (model.gradients(), TokenBatch::new());
+        let gradients = model.gradients();
+        let optimizer = Optimizer::new(recipe.optimizer.clone(), &gradients)?
+            .with_profile(recipe.numeric_profile)?;
+        let (sum, batch) = (TreeSum::new(gradients), TokenBatch::new());
         let order = Seed::new(recipe.seed, "pretrain/order");
         Ok(Self {
             recipe,
@@ -83,7 +94,8 @@ impl<'a> Trainer<'a> {
             validation,
             model,
             optimizer,
-            gradients,
+            collective,
+            sum,
             batch,
             metrics: Vec::new(),
         })
@@ -168,28 +180,17 @@ impl<'a> Trainer<'a> {
     fn step(&mut self, lr: f64, ctx: &Context) -> Result<(), TaskError> {
         let (done, step) = (self.steps(), self.steps() + 1);
         let failed = |source| PretrainError::Step { step, source: Box::new(source) };
-        self.gradients.clear();
-        let mut loss = LossSum::default();
-        let mut sample = done * self.recipe.sequences_per_step();
-        for _ in 0..self.recipe.micro_batches_per_step.get() {
-            self.batch.clear();
-            for _ in 0..self.recipe.micro_batch_size.get() {
-                let window = self.stream.sample(self.order, sample);
-                self.reading.push(&mut self.batch, MASK, sample, &window)?;
-                sample += 1;
-            }
-            loss +=
-                self.model.accumulate_tokens(&self.batch, &mut self.gradients).map_err(failed)?;
-        }
+        self.accumulate(done)?;
+        self.collective.reduce(&mut self.sum).map_err(failed)?;
+        let (gradients, loss) = self.sum.total();
         let train_loss = loss.mean().unwrap_or(f64::NAN);
         if !train_loss.is_finite() {
             return Err(PretrainError::LossDiverged { step, found: train_loss }.into());
         }
         if done == 0 {
-            model::assert_gradients(&self.gradients)?;
+            model::assert_gradients(gradients)?;
         }
-        let stepped =
-            self.optimizer.step(self.model.weights_mut(), &self.gradients, loss.counted, lr);
+        let stepped = self.optimizer.step(self.model.weights_mut(), gradients, loss.counted, lr);
         let grad_norm = stepped.map_err(failed)?;
         if step.is_multiple_of(self.recipe.log_every.get()) {
             let tokens = step * self.recipe.tokens_per_step();
@@ -197,6 +198,25 @@ impl<'a> Trainer<'a> {
             metrics::push(&mut self.metrics, &line);
             ctx.measured(&line);
             ctx.note(&format!("step {step}: loss {train_loss:.4} nats/token, lr {lr:.2e}, grad norm {grad_norm:.3}"));
+        }
+        Ok(())
+    }
+
+    /// Sums the gradients of this process's micro-batches of the step behind those that are `done`.
+    fn accumulate(&mut self, done: u64) -> Result<(), TaskError> {
+        let Self { recipe, reading, order, stream, model, collective, sum, batch, .. } = self;
+        let failed = |source| PretrainError::Step { step: done + 1, source: Box::new(source) };
+        let micro_batch_size = u64::from(recipe.micro_batch_size.get());
+        let share = collective.share(recipe.micro_batches_per_step.get() as usize);
+        sum.begin(share.start);
+        for micro_batch in share {
+            batch.clear();
+            let first = done * recipe.sequences_per_step() + micro_batch as u64 * micro_batch_size;
+            for sample in first..first + micro_batch_size {
+                let window = stream.sample(*order, sample);
+                reading.push(batch, MASK, sample, &window)?;
+            }
+            sum.leaf(|gradients| model.accumulate_tokens(batch, gradients)).map_err(failed)?;
         }
         Ok(())
     }

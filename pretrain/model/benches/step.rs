@@ -5,8 +5,9 @@
 use std::time::Instant;
 
 use model::{
-    AdamW, AdamWConfig, BertConfig, Checkpoint, CpuModel, Head, LlamaConfig, LossSum,
-    NumericProfile, Parameters, Result, Sequences, TokenBatch, cpu::Tensor,
+    BertConfig, Checkpoint, CpuModel, Gradients, Head, LlamaConfig, LossSum, MuonConfig,
+    NumericProfile, Optimizer, OptimizerConfig, Result, Sequences, SgdConfig, TokenBatch,
+    cpu::Tensor,
 };
 
 const STEPS: usize = 3;
@@ -63,18 +64,25 @@ fn measure() -> Result<()> {
     let mut batch = TokenBatch::new();
     (0..16).for_each(|_| batch.push_window(&text(257, 8192)));
     let model = Checkpoint::fresh(llama(), 1)?;
-    steps("llama, next tokens", model, batch.sequences().tokens().len(), |model, gradients| {
-        model.accumulate_tokens(&batch, gradients)
-    })?;
+    let adamw = OptimizerConfig::default();
+    for config in [&adamw, &MuonConfig::default().into(), &SgdConfig::default().into()] {
+        let (what, tokens) = ("llama, next tokens", batch.sequences().tokens().len());
+        steps(what, (model.clone(), config), tokens, |model, gradients| {
+            model.accumulate_tokens(&batch, gradients)
+        })?;
+    }
 
     let fresh = Checkpoint::fresh(minilm(), 1)?;
     let labels = ["no", "yes"].map(str::to_owned).to_vec();
     let texts: Sequences = (0..32).map(|_| text(128, 30_522)).collect();
     let classes: Vec<u32> = (0..32).map(|at| at % 2).collect();
     let classifier = fresh.clone().into_classifier(labels, 1)?;
-    steps("minilm, classes of texts", classifier, texts.tokens().len(), |model, gradients| {
-        model.accumulate_classes(&texts, &classes, gradients)
-    })?;
+    steps(
+        "minilm, classes of texts",
+        (classifier, &adamw),
+        texts.tokens().len(),
+        |model, gradients| model.accumulate_classes(&texts, &classes, gradients),
+    )?;
 
     let mut batch = TokenBatch::new();
     for _ in 0..32 {
@@ -82,9 +90,12 @@ fn measure() -> Result<()> {
         let masked = |(at, id): (usize, &u32)| (at % 7 == 0).then_some(*id);
         batch.push(&text, &text.iter().enumerate().map(masked).collect::<Vec<_>>())?;
     }
-    steps("minilm, masked tokens", fresh, batch.sequences().tokens().len(), |model, gradients| {
-        model.accumulate_tokens(&batch, gradients)
-    })
+    steps(
+        "minilm, masked tokens",
+        (fresh, &adamw),
+        batch.sequences().tokens().len(),
+        |model, gradients| model.accumulate_tokens(&batch, gradients),
+    )
 }
 
 /// What `SEEDBED_PROFILE` says, such as `x86-v4-bf16`, or the best in f32.
@@ -100,13 +111,13 @@ fn text(len: u32, vocab_size: u32) -> Vec<u32> {
 #[expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 fn steps(
     what: &str,
-    checkpoint: Checkpoint,
+    (checkpoint, config): (Checkpoint, &OptimizerConfig),
     tokens: usize,
-    mut accumulate: impl FnMut(&mut CpuModel, &mut Parameters<Tensor>) -> Result<LossSum>,
+    mut accumulate: impl FnMut(&mut CpuModel, &mut Gradients<Tensor>) -> Result<LossSum>,
 ) -> Result<()> {
     let mut model = CpuModel::with_profile(checkpoint, profile())?;
-    let mut optimizer = AdamW::new(AdamWConfig::default(), model.weights())?;
     let mut gradients = model.gradients();
+    let mut optimizer = Optimizer::new(config.clone(), &gradients)?;
     for _ in 0..STEPS {
         let start = Instant::now();
         gradients.clear();
@@ -115,9 +126,10 @@ fn steps(
         optimizer.step(model.weights_mut(), &gradients, loss.counted, 1e-3)?;
         let whole = start.elapsed();
         println!(
-            "{what}: {:.0} tokens/s, of {:.0} ms the optimizer {:.0}",
+            "{what}: {:.0} tokens/s, of {:.0} ms {} {:.0}",
             tokens as f64 / whole.as_secs_f64(),
             whole.as_secs_f64() * 1e3,
+            config.kind(),
             (whole - middle).as_secs_f64() * 1e3
         );
     }

@@ -3,10 +3,10 @@
 use crate::{
     cpu::Tensor,
     error::{ModelError, Result},
-    param::{Parameter, Parameters},
+    param::{Gradients, Parameter},
 };
 
-/// Checks that every tensor received a gradient that is finite and not all zero.
+/// Checks that every tensor that is trained received a gradient that is finite and not all zero.
 ///
 /// To be called once, after the first step's gradients: a part of a model that the loss does not reach would
 /// otherwise stay as it began, without a word. The bias of BERT's keys is no such part: it adds the same to all scores of a
@@ -14,9 +14,11 @@ use crate::{
 ///
 /// # Errors
 /// [`ModelError::Gradient`] names every tensor with a non-finite gradient, else every one without a gradient.
-pub fn assert_gradients(gradients: &Parameters<Tensor>) -> Result<()> {
+pub fn assert_gradients(gradients: &Gradients<Tensor>) -> Result<()> {
     let with = |fault: fn(&[f32]) -> bool| -> Vec<String> {
-        let faulty = |entry: &&Parameter<Tensor>| fault(entry.value.values());
+        let faulty = |entry: &&Parameter<Option<Tensor>>| {
+            entry.value.as_ref().is_some_and(|gradient| fault(gradient.values()))
+        };
         gradients.iter().filter(faulty).map(|entry| entry.name.clone()).collect()
     };
     let broken = with(|values| values.iter().any(|value| !value.is_finite()));
@@ -32,6 +34,7 @@ pub fn assert_gradients(gradients: &Parameters<Tensor>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::param::Part;
 
     #[track_caller]
     fn check(values: [[f32; 2]; 2], expected: &str) {
@@ -40,17 +43,20 @@ mod tests {
 
     #[track_caller]
     fn check_named(names: [&str; 2], values: [[f32; 2]; 2], expected: &str) {
-        let gradients: Parameters<Tensor> = names
+        let mut gradients: Gradients<Tensor> = names
             .into_iter()
             .zip(values)
             .map(|(name, values)| Parameter {
                 name: name.to_owned(),
                 shape: vec![2],
-                value: Tensor::new(1, 2, values.to_vec()),
+                part: Part::Head,
+                value: Some(Tensor::new(1, 2, values.to_vec())),
             })
             .collect();
         let message = assert_gradients(&gradients).err().map(|error| error.to_string());
         assert_eq!(message.unwrap_or_default(), expected);
+        gradients.iter_mut().for_each(|entry| entry.value = None);
+        assert_gradients(&gradients).unwrap();
     }
 
     #[test]

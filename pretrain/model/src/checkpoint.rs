@@ -77,8 +77,9 @@ impl Checkpoint {
         let config = settle(config, |name| tensors.has(name));
         let tensors = tensors.renamed(|stored| name_of(&config, stored));
         let specification = specification(&config);
-        tensors.refuse_others(&specification, &config.architecture())?;
-        let weights = tensors.load("", &specification)?;
+        let is_ours = |name: &str| specification.get(name).is_some();
+        tensors.refuse_others(is_ours, &config.architecture())?;
+        let weights = tensors.load(&specification)?;
         Ok(Self { config, weights })
     }
 

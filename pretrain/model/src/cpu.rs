@@ -9,7 +9,7 @@ mod bias;
 mod cross_entropy;
 mod embedding;
 mod gelu;
-pub(crate) mod gemm;
+mod gemm;
 mod layer_norm;
 mod rms_norm;
 mod rotary;
@@ -18,14 +18,15 @@ pub(crate) mod simd;
 mod swiglu;
 mod tensor;
 
+pub(crate) use gemm::Kernels;
 pub use tensor::Tensor;
+pub(crate) use tensor::add;
 
 use rayon::prelude::*;
 
-use self::gemm::Kernels;
 use crate::{
     error::Result,
-    ops::{Heads, Ops, Projection, Write},
+    ops::{Heads, Linear, Ops, Write},
     profile::NumericProfile,
 };
 
@@ -82,9 +83,12 @@ impl Ops for Cpu {
         embedding::backward(ids, dout, dtable);
     }
 
-    fn linear(&mut self, x: &Tensor, w: &Tensor, out: &mut Tensor) {
-        out.resize(x.rows(), w.rows());
-        self.kernels.threaded(out.view_mut(), x.view(), w.view().reversed_axes(), Write::Replace);
+    fn linear(&mut self, x: &Tensor, layer: Linear<&Tensor>, out: &mut Tensor, write: Write) {
+        self.kernels.product(x.view(), layer.weight.view().reversed_axes(), out, write);
+        if let Some(bias) = layer.bias {
+            assert_eq!(out.cols(), bias.cols(), "a bias has a number for each channel");
+            bias::forward(out.values_mut(), bias);
+        }
     }
 
     fn linear_backward(
@@ -92,23 +96,18 @@ impl Ops for Cpu {
         x: &Tensor,
         w: &Tensor,
         dout: &Tensor,
-        (dx, write): (&mut Tensor, Write),
-        dw: &mut Tensor,
+        dx: Option<(&mut Tensor, Write)>,
+        [dw, db]: [Option<&mut Tensor>; 2],
     ) {
-        if write == Write::Replace {
-            dx.resize(x.rows(), x.cols());
+        if let Some((dx, write)) = dx {
+            self.kernels.product(dout.view(), w.view(), dx, write);
         }
-        self.kernels.threaded(dx.view_mut(), dout.view(), w.view(), write);
-        self.kernels.threaded(dw.view_mut(), dout.view().reversed_axes(), x.view(), Write::Add);
-    }
-
-    fn bias(&mut self, x: &mut Tensor, bias: &Tensor) {
-        assert_eq!(x.cols(), bias.cols(), "a bias has a number for each channel");
-        bias::forward(x.values_mut(), bias);
-    }
-
-    fn bias_backward(&mut self, dout: &Tensor, dbias: &mut Tensor) {
-        bias::backward(dout.view(), dbias);
+        if let Some(dw) = dw {
+            self.kernels.product(dout.view().reversed_axes(), x.view(), dw, Write::Add);
+        }
+        if let Some(db) = db {
+            bias::backward(dout.view(), db);
+        }
     }
 
     fn rms_norm(&mut self, x: &Tensor, w: &Tensor, eps: f64, out: &mut Tensor) {
@@ -121,8 +120,8 @@ impl Ops for Cpu {
         w: &Tensor,
         eps: f64,
         dout: &Tensor,
-        dx: &mut Tensor,
-        dw: &mut Tensor,
+        dx: Option<&mut Tensor>,
+        dw: Option<&mut Tensor>,
     ) {
         rms_norm::backward(x, w, eps, dout, dx, dw, &mut self.partials);
     }
@@ -137,8 +136,8 @@ impl Ops for Cpu {
         w: &Tensor,
         eps: f64,
         dout: &Tensor,
-        dx: &mut Tensor,
-        dparameters: [&mut Tensor; 2],
+        dx: Option<&mut Tensor>,
+        dparameters: [Option<&mut Tensor>; 2],
     ) {
         layer_norm::backward(x, w, eps, dout, dx, dparameters, &mut self.partials);
     }
@@ -248,7 +247,7 @@ impl Ops for Cpu {
     fn cross_entropy(
         &mut self,
         x: &Tensor,
-        projection: Projection<&Tensor>,
+        projection: Linear<&Tensor>,
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
     ) {
@@ -258,11 +257,11 @@ impl Ops for Cpu {
     fn cross_entropy_backward(
         &mut self,
         x: &Tensor,
-        projection: Projection<&Tensor>,
+        projection: Linear<&Tensor>,
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
-        dx: &mut Tensor,
-        dprojection: Projection<&mut Tensor>,
+        dx: Option<&mut Tensor>,
+        dprojection: [Option<&mut Tensor>; 2],
     ) {
         let logits = &mut self.logits;
         let into = (nats, dx, dprojection);

@@ -21,8 +21,8 @@ pub enum ModelError {
     Convert { file: PathBuf, tensor: String, source: Box<candle_core::Error> },
     #[error("{file}: tensor `{tensor}` is missing; expected it with shape {expected:?}")]
     MissingTensor { file: PathBuf, tensor: String, expected: Vec<usize> },
-    #[error("{file}: tensor `{tensor}` was not expected in a {architecture}")]
-    UnexpectedTensor { file: PathBuf, tensor: String, architecture: String },
+    #[error("{file}: tensor `{tensor}` was not expected in a {whose}")]
+    UnexpectedTensor { file: PathBuf, tensor: String, whose: String },
     #[error("{file}: tensor `{tensor}` has shape {found:?}; its config.json promises {expected:?}")]
     WrongShape { file: PathBuf, tensor: String, found: Vec<usize>, expected: Vec<usize> },
     #[error("{file}: tensor `{tensor}` holds {found}; expected {expected}")]
@@ -52,11 +52,13 @@ pub enum ModelError {
     ForeignParameter { found: String, expected: String },
     #[error("at the start of training, these tensors have {problem} gradients: {}", tensors.join(", "))]
     Gradient { problem: &'static str, tensors: Vec<String> },
+    #[error("`freeze.layers` is {found}; expected at most {expected}, the layers of the model")]
+    Freeze { found: usize, expected: usize },
     #[error("the gradient norm of step {step} is {found}; expected a finite number")]
     Diverged { step: u64, found: f64 },
     #[error(
         "training a model of {parameters} parameters with {tokens} tokens at once takes at least {found} bytes of memory \
-         (weights, gradients, both moments of AdamW, hidden states), expected at most the {expected} that the task may take"
+         (weights, gradients, what the optimizer keeps, hidden states), expected at most the {expected} that the task may take"
     )]
     Memory { parameters: u128, tokens: u64, found: u128, expected: u64 },
     #[error("{file}: found {found}, expected a training state")]

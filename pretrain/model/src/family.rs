@@ -11,8 +11,8 @@ use crate::{
     config::ModelConfig,
     init::Init,
     kv_cache::KvCache,
-    ops::{Ops, Projection},
-    param::Parameters,
+    ops::{Linear, Ops},
+    param::{Gradients, Parameters, Part},
     sequences::Sequences,
 };
 
@@ -56,8 +56,39 @@ pub(crate) fn settle(config: ModelConfig, has: impl Fn(&str) -> bool) -> ModelCo
 pub(crate) enum Pass {
     /// It does not, so what it would need is not kept.
     Forward,
-    /// It does.
-    ForwardAndBackward,
+    /// It does, down to this part; what stands below it keeps nothing.
+    ForwardAndBackward { lowest: Part },
+}
+
+impl Pass {
+    /// Where each of `num_layers` blocks keeps its activations.
+    pub(crate) fn slots(self, num_layers: usize) -> Slots {
+        let last = num_layers.saturating_sub(1);
+        let first = match self {
+            Self::ForwardAndBackward { lowest: Part::Embeddings } => 0,
+            Self::ForwardAndBackward { lowest: Part::Layer(layer) } => layer,
+            Self::Forward | Self::ForwardAndBackward { .. } => last,
+        };
+        Slots { first, last }
+    }
+}
+
+/// Places for the activations of blocks: one for each from `first` on. Those below share the first, before that block needs it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slots {
+    first: usize,
+    last: usize,
+}
+
+impl Slots {
+    pub(crate) fn len(self) -> usize {
+        self.last - self.first + 1
+    }
+
+    /// The place of a block.
+    pub(crate) fn of(self, layer: usize) -> usize {
+        layer.saturating_sub(self.first)
+    }
 }
 
 /// A family whose tokens see those before them alone, so that what was read of a text need not be read again.
@@ -95,13 +126,14 @@ pub(crate) trait Family<O: Ops>: fmt::Debug + Send + Sync {
     /// Where its gradient is to be put before [`Family::backward`].
     fn dhidden(&mut self) -> &mut O::Tensor;
 
-    /// Takes the gradient back through the body, and adds up those of its weights.
+    /// Takes the gradient back through the body, down to the part `lowest`, and adds up those of its weights that are wanted.
     fn backward(
         &mut self,
         ops: &mut O,
         weights: &Parameters<O::Tensor>,
         sequences: &Sequences,
-        gradients: &mut Parameters<O::Tensor>,
+        lowest: Part,
+        gradients: &mut Gradients<O::Tensor>,
     );
 
     /// Takes hidden states of some tokens to what the output projection reads.
@@ -113,14 +145,15 @@ pub(crate) trait Family<O: Ops>: fmt::Debug + Send + Sync {
         out: &mut O::Tensor,
     );
 
-    /// Takes the gradient `dout` back through the neck, whose input was `picked`.
+    /// Takes the gradient `dout` back through the neck, whose input was `picked`, and adds up those of its weights that are
+    /// wanted.
     fn neck_backward(
         &mut self,
         ops: &mut O,
         weights: &Parameters<O::Tensor>,
         picked_and_dout: (&O::Tensor, &O::Tensor),
-        dpicked: &mut O::Tensor,
-        gradients: &mut Parameters<O::Tensor>,
+        dpicked: Option<&mut O::Tensor>,
+        gradients: &mut Gradients<O::Tensor>,
     );
 
     /// The hidden states as `transformers` gives them out, `last_hidden_state`.
@@ -132,7 +165,7 @@ pub(crate) trait Family<O: Ops>: fmt::Debug + Send + Sync {
     );
 
     /// Places of the output projection among the weights; `None` for a body alone.
-    fn projection(&self) -> Option<Projection<usize>>;
+    fn projection(&self) -> Option<Linear<usize>>;
 
     /// The token by which a sequence is classified, of a sequence from one token to before another.
     fn pooled_token(&self, bounds: [usize; 2]) -> usize;

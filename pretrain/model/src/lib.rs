@@ -1,9 +1,11 @@
-//! The model core: kernels, families, optimizer and checkpoints that every model stage shares.
+//! The model core: kernels, families, optimizers and checkpoints that every model stage shares.
 //!
 //! A training loop is written by its stage, from these parts:
 //!
 //! ```
-//! use model::{AdamW, AdamWConfig, Checkpoint, CpuModel, Head, LlamaConfig, LossSum, TokenBatch};
+//! use model::{
+//!     Checkpoint, CpuModel, Head, LlamaConfig, Optimizer, OptimizerConfig, TokenBatch, TreeSum,
+//! };
 //!
 //! # fn main() -> Result<(), model::ModelError> {
 //! let config = LlamaConfig {
@@ -25,18 +27,20 @@
 //!     head: Head::CausalLm,
 //! };
 //! let mut model = CpuModel::from_checkpoint(Checkpoint::fresh(config, 1337)?)?;
-//! let mut gradients = model.gradients();
-//! let mut optimizer = AdamW::new(AdamWConfig::default(), model.weights())?;
+//! let gradients = model.gradients();
+//! let mut optimizer = Optimizer::new(OptimizerConfig::default(), &gradients)?;
+//! let mut sum = TreeSum::new(gradients);
 //! let mut batch = TokenBatch::new();
 //! batch.push_window(&[3, 1, 4, 1, 5]);
 //!
-//! let mut loss = LossSum::default();
-//! gradients.clear();
+//! sum.begin(0);
 //! for _micro_batch in 0..2 {
-//!     loss += model.accumulate_tokens(&batch, &mut gradients)?;
+//!     sum.leaf(|gradients| model.accumulate_tokens(&batch, gradients))?;
 //! }
-//! model::assert_gradients(&gradients)?;
-//! let grad_norm = optimizer.step(model.weights_mut(), &gradients, loss.counted, 1e-3)?;
+//! sum.finish();
+//! let (gradients, loss) = sum.total();
+//! model::assert_gradients(gradients)?;
+//! let grad_norm = optimizer.step(model.weights_mut(), gradients, loss.counted, 1e-3)?;
 //! assert!(grad_norm > 0.0 && loss.mean().is_some_and(|nats| nats < 4.0));
 //! # Ok(())
 //! # }
@@ -58,6 +62,7 @@ pub mod optim;
 pub mod oracle;
 mod param;
 mod profile;
+pub mod reduce;
 mod sampling;
 mod sequences;
 mod state;
@@ -68,11 +73,14 @@ pub use config::{BertConfig, CONFIG_FILE, Head, LlamaConfig, ModelConfig};
 pub use error::{ModelError, Result};
 pub use form::{Sequence, SequenceForm, SpecialIds};
 pub use kv_cache::KvCache;
-pub use memory::require_memory;
+pub use memory::{Footprint, require_memory};
 pub use model::{CpuModel, Model, softmax};
-pub use optim::{AdamW, AdamWConfig};
-pub use param::{Parameter, Parameters};
+pub use optim::{
+    AdamWConfig, Freeze, MuonConfig, MuonScale, Optimizer, OptimizerConfig, SgdConfig,
+};
+pub use param::{Gradients, Parameter, Parameters, Part};
 pub use profile::NumericProfile;
+pub use reduce::{Collective, Local, TreeSum};
 pub use sampling::{Candidate, Sampling};
 pub use sequences::{LossSum, Sequences, TokenBatch};
 pub use state::{read_state, write_state};

@@ -7,8 +7,9 @@ use crate::{
     error::{ModelError, Result},
     family::{Family, Pass, family, specification},
     kv_cache::KvCache,
-    ops::{Ops, Projection},
-    param::{Parameter, Parameters, matrix_shape},
+    ops::{Linear, Ops, Write},
+    optim::Freeze,
+    param::{Gradients, Parameter, Parameters, Part, matrix_shape},
     profile::NumericProfile,
     sequences::{LossSum, Sequences, TokenBatch},
 };
@@ -77,10 +78,10 @@ impl<O: Ops> Model<O> {
         let Checkpoint { config, weights } = checkpoint;
         config.validate()?;
         specification(&config).check_same(&weights)?;
-        let tensor = |Parameter { name, shape, value }: Parameter<Vec<f32>>| {
+        let tensor = |Parameter { name, shape, part, value }: Parameter<Vec<f32>>| {
             let (rows, cols) = matrix_shape(&shape);
             // The numbers go once they stand in their tensor, so that memory never holds all of them twice.
-            Parameter { value: ops.tensor(rows, cols, &value), name, shape }
+            Parameter { value: ops.tensor(rows, cols, &value), name, shape, part }
         };
         let weights = weights.into_iter().map(tensor).collect();
         let (family, work) = (family(&config, &ops), Work::new(&ops));
@@ -103,10 +104,24 @@ impl<O: Ops> Model<O> {
     }
 
     /// Gradient buffers of zeros, one for each weight.
-    pub fn gradients(&self) -> Parameters<O::Tensor> {
+    pub fn gradients(&self) -> Gradients<O::Tensor> {
+        self.gradients_of(|_| true)
+    }
+
+    /// Gradient buffers of zeros, one for each weight that is not frozen. Whatever is given gradients without a buffer spends
+    /// nothing on what belongs there: a backward pass ends with the lowest part that has one.
+    ///
+    /// # Errors
+    /// When more layers are to be frozen than there are.
+    pub fn gradients_except(&self, freeze: &Freeze) -> Result<Gradients<O::Tensor>> {
+        freeze.check(self.config.num_hidden_layers())?;
+        Ok(self.gradients_of(|part| !freeze.holds(part)))
+    }
+
+    fn gradients_of(&self, is_wanted: impl Fn(Part) -> bool) -> Gradients<O::Tensor> {
         self.weights.map(|entry| {
             let (rows, cols) = matrix_shape(&entry.shape);
-            self.ops.zeros(rows, cols)
+            is_wanted(entry.part).then(|| self.ops.zeros(rows, cols))
         })
     }
 
@@ -118,7 +133,7 @@ impl<O: Ops> Model<O> {
     pub fn accumulate_tokens(
         &mut self,
         batch: &TokenBatch,
-        gradients: &mut Parameters<O::Tensor>,
+        gradients: &mut Gradients<O::Tensor>,
     ) -> Result<LossSum> {
         let projection = self.check_batch(batch)?;
         let (rows, targets) = targeted(batch);
@@ -230,7 +245,7 @@ impl<O: Ops> Model<O> {
         &mut self,
         sequences: &Sequences,
         labels: &[u32],
-        gradients: &mut Parameters<O::Tensor>,
+        gradients: &mut Gradients<O::Tensor>,
     ) -> Result<LossSum> {
         let projection = self.check_labels(sequences, labels)?;
         let targets: Vec<_> = labels.iter().copied().map(Some).collect();
@@ -293,62 +308,60 @@ impl<O: Ops> Model<O> {
         family.neck(ops, weights, &work.picked, &mut work.read);
     }
 
-    fn project(
-        &mut self,
-        projection: Projection<usize>,
-        tokens: (&Sequences, &[usize]),
-    ) -> Vec<f32> {
+    fn project(&mut self, projection: Linear<usize>, tokens: (&Sequences, &[usize])) -> Vec<f32> {
         self.read(tokens, Pass::Forward);
         self.project_read(projection)
     }
 
     /// The logits of what stands in `work.read`.
-    fn project_read(&mut self, projection: Projection<usize>) -> Vec<f32> {
+    fn project_read(&mut self, projection: Linear<usize>) -> Vec<f32> {
         let Self { weights, ops, work, .. } = self;
         let mut logits = ops.zeros(0, 0);
-        ops.linear(&work.read, weights.value(projection.weight), &mut logits);
-        if let Some(bias) = projection.bias {
-            ops.bias(&mut logits, weights.value(bias));
-        }
+        ops.linear(&work.read, weights.linear(projection), &mut logits, Write::Replace);
         ops.values(&logits).into_iter().map(narrow).collect()
     }
 
     fn loss(
         &mut self,
-        projection: Projection<usize>,
+        projection: Linear<usize>,
         tokens: (&Sequences, &[usize]),
         targets: &[Option<u32>],
     ) -> LossSum {
         self.read(tokens, Pass::Forward);
         let Self { weights, ops, work, .. } = self;
-        let projection = projection.map(|at| weights.value(at));
-        ops.cross_entropy(&work.read, projection, targets, &mut work.nats);
+        ops.cross_entropy(&work.read, weights.linear(projection), targets, &mut work.nats);
         LossSum { nats: work.nats.iter().sum(), counted: targets.len() }
     }
 
     fn accumulate(
         &mut self,
-        projection: Projection<usize>,
+        projection: Linear<usize>,
         (sequences, rows): (&Sequences, &[usize]),
         targets: &[Option<u32>],
-        gradients: &mut Parameters<O::Tensor>,
+        gradients: &mut Gradients<O::Tensor>,
     ) -> Result<LossSum> {
         self.weights.check_same(gradients)?;
-        self.read((sequences, rows), Pass::ForwardAndBackward);
+        let lowest = gradients.lowest();
+        self.read((sequences, rows), Pass::ForwardAndBackward { lowest });
         let Self { weights, ops, family, work, .. } = self;
         ops.cross_entropy_backward(
             &work.read,
-            projection.map(|at| weights.value(at)),
+            weights.linear(projection),
             targets,
             &mut work.nats,
-            &mut work.dread,
-            gradients.projection_mut(projection),
+            (lowest < Part::Head).then_some(&mut work.dread),
+            gradients.wanted_linear(projection),
         );
-        let read = (&work.picked, &work.dread);
-        family.neck_backward(ops, weights, read, &mut work.dpicked, gradients);
-        let tokens = sequences.tokens().len();
-        ops.pick_backward(&work.dpicked, rows, tokens, family.dhidden());
-        family.backward(ops, weights, sequences, gradients);
+        if lowest < Part::Head {
+            let (read, below) = ((&work.picked, &work.dread), lowest < Part::Neck);
+            let dpicked = below.then_some(&mut work.dpicked);
+            family.neck_backward(ops, weights, read, dpicked, gradients);
+        }
+        if lowest < Part::Neck {
+            let tokens = sequences.tokens().len();
+            ops.pick_backward(&work.dpicked, rows, tokens, family.dhidden());
+            family.backward(ops, weights, sequences, lowest, gradients);
+        }
         Ok(LossSum { nats: work.nats.iter().sum(), counted: targets.len() })
     }
 
@@ -363,7 +376,7 @@ impl<O: Ops> Model<O> {
         self.config.head().labels().map_or(self.config.vocab_size(), <[String]>::len)
     }
 
-    fn check_batch(&self, batch: &TokenBatch) -> Result<Projection<usize>> {
+    fn check_batch(&self, batch: &TokenBatch) -> Result<Linear<usize>> {
         let projection = self.require(Kind::Tokens)?;
         self.config.check(batch.sequences())?;
         let expected = self.num_outputs();
@@ -376,7 +389,7 @@ impl<O: Ops> Model<O> {
         })
     }
 
-    fn check_labels(&self, sequences: &Sequences, labels: &[u32]) -> Result<Projection<usize>> {
+    fn check_labels(&self, sequences: &Sequences, labels: &[u32]) -> Result<Linear<usize>> {
         let projection = self.require(Kind::Sequences)?;
         self.config.check(sequences)?;
         let (found, expected) = (labels.len(), sequences.len());
@@ -396,7 +409,7 @@ impl<O: Ops> Model<O> {
     }
 
     /// The output projection; refuses a model with a head of another kind.
-    fn require(&self, kind: Kind) -> Result<Projection<usize>> {
+    fn require(&self, kind: Kind) -> Result<Linear<usize>> {
         let found = match self.config.head() {
             Head::SequenceClassification { .. } => Kind::Sequences,
             _ => Kind::Tokens,

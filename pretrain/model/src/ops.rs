@@ -3,7 +3,8 @@
 //! Families are written once against [`Ops`]. Tensors are dense matrices; a row is a token, a class or a channel.
 //! Outputs are buffers of the caller: a forward pass gives them the right size and overwrites them, so a step after
 //! the first allocates nothing. Backward passes *overwrite* gradients of activations unless [`Write::Add`] says
-//! otherwise, and *add to* gradients of parameters, so micro-batches accumulate.
+//! otherwise, and *add to* gradients of parameters, so micro-batches accumulate. A gradient that is `None` is not wanted, and
+//! nothing is computed for it; the others are the same bits without it.
 //!
 //! Implementations are [`crate::oracle::Oracle`] (plain `f64`) and [`crate::cpu::Cpu`] (threaded `f32`), and agree to
 //! rounding. Every row of an output depends on its own inputs only, never on how many rows stand beside it.
@@ -41,19 +42,19 @@ pub struct Heads {
     pub reach: Reach,
 }
 
-/// The weights of an output projection, or their gradients.
+/// A linear layer: its weights, or their places.
 #[derive(Clone, Copy, Debug)]
-pub struct Projection<T> {
-    /// `[outputs, hidden]`.
+pub struct Linear<T> {
+    /// `[outputs, inputs]`, as Hugging Face stores it.
     pub weight: T,
-    /// `[1, outputs]`, added to the logits; `None` adds nothing.
+    /// `[1, outputs]`, added to each row; `None` adds nothing.
     pub bias: Option<T>,
 }
 
-impl<T> Projection<T> {
+impl<T> Linear<T> {
     /// The same of what each of both stands for.
-    pub fn map<U>(self, each: impl Fn(T) -> U) -> Projection<U> {
-        Projection { weight: each(self.weight), bias: self.bias.map(each) }
+    pub fn map<U>(self, each: impl Fn(T) -> U) -> Linear<U> {
+        Linear { weight: each(self.weight), bias: self.bias.map(each) }
     }
 }
 
@@ -83,26 +84,26 @@ pub trait Ops: 'static {
     /// Adds each row of `dout` to the row of `dtable` that it came from, in order.
     fn embedding_backward(&mut self, ids: &[u32], dout: &Self::Tensor, dtable: &mut Self::Tensor);
 
-    /// `out = x · wᵀ`, without bias.
+    /// `out = x · wᵀ + b`, or `out += x · wᵀ + b`, as a branch is added to its residual stream.
     ///
-    /// `x`: `[tokens, in]`, `w`: `[out, in]` as Hugging Face stores it, `out`: `[tokens, out]`.
-    fn linear(&mut self, x: &Self::Tensor, w: &Self::Tensor, out: &mut Self::Tensor);
+    /// `x`: `[tokens, in]`, `out`: `[tokens, out]`. The product is added first, then the bias.
+    fn linear(
+        &mut self,
+        x: &Self::Tensor,
+        layer: Linear<&Self::Tensor>,
+        out: &mut Self::Tensor,
+        write: Write,
+    );
 
-    /// `dx = dout · w` and `dw += doutᵀ · x`.
+    /// `dx = dout · w`, `dw += doutᵀ · x` and `db += Σ dout[t]`, in order; `dlayer` is `dw` and `db`.
     fn linear_backward(
         &mut self,
         x: &Self::Tensor,
         w: &Self::Tensor,
         dout: &Self::Tensor,
-        dx: (&mut Self::Tensor, Write),
-        dw: &mut Self::Tensor,
+        dx: Option<(&mut Self::Tensor, Write)>,
+        dlayer: [Option<&mut Self::Tensor>; 2],
     );
-
-    /// `x[t] += bias`, in place, with `bias`: `[1, channels]`.
-    fn bias(&mut self, x: &mut Self::Tensor, bias: &Self::Tensor);
-
-    /// `dbias += Σ dout[t]`, in order. The gradient of `x` is that of the sum.
-    fn bias_backward(&mut self, dout: &Self::Tensor, dbias: &mut Self::Tensor);
 
     /// `out[t, c] = w[c] * x[t, c] / sqrt(mean(x[t, ..]^2) + eps)`, with `w`: `[1, channels]`.
     ///
@@ -116,8 +117,8 @@ pub trait Ops: 'static {
         w: &Self::Tensor,
         eps: f64,
         dout: &Self::Tensor,
-        dx: &mut Self::Tensor,
-        dw: &mut Self::Tensor,
+        dx: Option<&mut Self::Tensor>,
+        dw: Option<&mut Self::Tensor>,
     );
 
     /// `out[t, c] = w[c] * (x[t, c] - mean(x[t, ..])) / sqrt(variance(x[t, ..]) + eps) + b[c]`.
@@ -139,8 +140,8 @@ pub trait Ops: 'static {
         w: &Self::Tensor,
         eps: f64,
         dout: &Self::Tensor,
-        dx: &mut Self::Tensor,
-        dparameters: [&mut Self::Tensor; 2],
+        dx: Option<&mut Self::Tensor>,
+        dparameters: [Option<&mut Self::Tensor>; 2],
     );
 
     /// Turns each pair `(x[i], x[i + dim / 2])` of each head by `position * theta^(-2 i / dim)`, in place.
@@ -254,19 +255,20 @@ pub trait Ops: 'static {
     fn cross_entropy(
         &mut self,
         x: &Self::Tensor,
-        projection: Projection<&Self::Tensor>,
+        projection: Linear<&Self::Tensor>,
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
     );
 
-    /// The same, with the gradients of the *sum* over all targets: `dx` is overwritten, those of the projection added to.
+    /// The same, with the gradients of the *sum* over all targets: `dx` is overwritten, those of the projection's weight and
+    /// bias are added to.
     fn cross_entropy_backward(
         &mut self,
         x: &Self::Tensor,
-        projection: Projection<&Self::Tensor>,
+        projection: Linear<&Self::Tensor>,
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
-        dx: &mut Self::Tensor,
-        dprojection: Projection<&mut Self::Tensor>,
+        dx: Option<&mut Self::Tensor>,
+        dprojection: [Option<&mut Self::Tensor>; 2],
     );
 }

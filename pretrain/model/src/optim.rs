@@ -1,89 +1,129 @@
-//! AdamW with decay groups and clipping by the global norm.
+//! What stands between gradients and weights: optimizers, which parameters they move, and how far.
+
+mod adamw;
+mod config;
+mod freeze;
+mod muon;
+mod newton_schulz;
+mod norm;
+mod sgd;
 
 use rayon::prelude::*;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
+pub use self::{
+    config::{AdamWConfig, MuonConfig, MuonScale, OptimizerConfig, SgdConfig},
+    freeze::Freeze,
+};
+use self::{muon::Muon, norm::sum_of_squares};
 use crate::{
-    cpu::{
-        Tensor,
-        simd::{narrow, simd},
-    },
+    cpu::Tensor,
     error::{ModelError, Result},
-    param::Parameters,
+    param::{Gradients, Parameter, Parameters, Part},
+    profile::NumericProfile,
 };
 
-/// Constants of AdamW; the learning rate comes with each step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct AdamWConfig {
-    /// Share of the first moment that stays at each step; from 0, below 1.
-    pub beta1: f64,
-    /// Share of the second moment that stays at each step; from 0, below 1.
-    pub beta2: f64,
-    /// Added to the root of the second moment; above 0.
-    pub eps: f64,
-    /// Share of a weight, times the learning rate, that it loses at each step; 0 or more. Tensors with two or more
-    /// dimensions decay, vectors do not.
-    pub weight_decay: f64,
-    /// Largest L2 norm of the gradient of all parameters together, above 0; `None` does not clip.
-    pub max_grad_norm: Option<f64>,
-}
+/// Numbers that one task updates or sums; part of the shape of the norm's sum.
+const TASK_VALUES: usize = 16_384;
 
-impl Default for AdamWConfig {
-    /// As in nanoGPT.
-    fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1, max_grad_norm: Some(1.0) }
-    }
-}
-
-impl AdamWConfig {
-    /// Checks what the types cannot say.
-    ///
-    /// # Errors
-    /// Names the first bad field, its value, and what was expected.
-    pub fn validate(&self) -> Result<()> {
-        let share = |value: f64| (0.0..1.0).contains(&value);
-        let positive = |value: f64| value > 0.0 && value.is_finite();
-        let clip = self.max_grad_norm.unwrap_or(1.0);
-        let decay = self.weight_decay;
-        for (field, found, holds, expected) in [
-            ("beta1", self.beta1, share(self.beta1), "0 or more and below 1"),
-            ("beta2", self.beta2, share(self.beta2), "0 or more and below 1"),
-            ("eps", self.eps, positive(self.eps), "a positive number"),
-            ("weight_decay", decay, decay == 0.0 || positive(decay), "0 or more"),
-            ("max_grad_norm", clip, positive(clip), "a positive number"),
-        ] {
-            if !holds {
-                return Err(ModelError::Optimizer { field, found, expected });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// AdamW and its state.
+/// An optimizer and its state.
 ///
-/// Decoupled decay, both moments corrected for their start at zero, `eps` outside the root; clipping multiplies by
-/// `max_grad_norm / (norm + 1e-6)`, at most 1. Source: Loshchilov and Hutter 2017, arXiv:1711.05101, algorithm 2, in the
-/// arithmetic of `torch.optim.AdamW` and `clip_grad_norm_`.
+/// A step is split by shape and never by the number of threads, so its bits do not depend on it. Nothing is allocated in it
+/// after the first, but what matrix products of [`OptimizerConfig::Muon`] take for themselves.
 #[derive(Clone, Debug)]
-pub struct AdamW {
-    config: AdamWConfig,
+pub struct Optimizer {
+    config: OptimizerConfig,
     pub(crate) step: u64,
-    pub(crate) first: Parameters<Tensor>,
-    pub(crate) second: Parameters<Tensor>,
+    pub(crate) slots: Parameters<Option<Slot>>,
+    muon: Muon,
+    partials: Vec<f64>,
 }
 
-impl AdamW {
-    /// Before the first step.
+/// What is known of a parameter that is trained.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    /// Its learning rate, as a factor of the step's.
+    lr: f64,
+    /// Whether it loses weight: matrices do, vectors do not.
+    decays: bool,
+    state: State,
+}
+
+/// What the steps so far have left of its gradients, by the rule that moves it.
+#[derive(Clone, Debug)]
+enum State {
+    AdamW { first: Tensor, second: Tensor },
+    Muon { momentum: Tensor },
+    Sgd { momentum: Tensor },
+}
+
+/// The scalars of one step that all parameters share.
+#[derive(Clone, Copy)]
+struct Step {
+    /// Steps taken when it is done.
+    number: u64,
+    lr: f64,
+    /// Turns the summed gradient into the clipped mean.
+    gradient: f64,
+}
+
+impl Optimizer {
+    /// Before the first step, for the parameters that have a gradient; the others stay as they are.
     ///
     /// # Errors
     /// When the config does not validate.
-    pub fn new(config: AdamWConfig, weights: &Parameters<Tensor>) -> Result<Self> {
+    pub fn new(config: impl Into<OptimizerConfig>, gradients: &Gradients<Tensor>) -> Result<Self> {
+        let config = config.into();
         config.validate()?;
-        let zeros = || weights.map(|entry| Tensor::zeros(entry.value.rows(), entry.value.cols()));
-        Ok(Self { config, step: 0, first: zeros(), second: zeros() })
+        let slots = gradients.map(|entry| Some(Slot::new(&config, entry, entry.value.as_ref()?)));
+        Ok(Self {
+            config,
+            step: 0,
+            slots,
+            muon: Muon::new(NumericProfile::resolve()),
+            partials: Vec::new(),
+        })
+    }
+
+    /// The same in the arithmetic of a profile, and not in the best of this processor.
+    ///
+    /// # Errors
+    /// When this processor does not have it.
+    pub fn with_profile(mut self, profile: NumericProfile) -> Result<Self> {
+        profile.require()?;
+        self.muon = Muon::new(profile);
+        Ok(self)
+    }
+
+    /// The same with learning rates that fall from layer to layer: the neck and the head have that of the step, the highest layer
+    /// `decay` times it, each further down `decay` times that of the one above, and the embeddings the lowest.
+    ///
+    /// Source: Clark et al. 2020, arXiv:2003.10555, appendix B, where the highest layer has `decay^2`.
+    ///
+    /// # Errors
+    /// When `decay` is not above 0 and at most 1.
+    pub fn with_layer_lr_decay(mut self, decay: f64) -> Result<Self> {
+        if !(decay > 0.0 && decay <= 1.0) {
+            let (field, expected) = ("layer_lr_decay", "above 0 and at most 1");
+            return Err(ModelError::Optimizer { field, found: decay, expected });
+        }
+        let layer = |part| if let Part::Layer(layer) = part { layer + 1 } else { 0 };
+        let num_layers = self.slots.iter().map(|entry| layer(entry.part)).max().unwrap_or(0);
+        for entry in self.slots.iter_mut() {
+            let below = match entry.part {
+                Part::Embeddings => num_layers + 1,
+                Part::Layer(layer) => num_layers - layer,
+                Part::Neck | Part::Head => 0,
+            };
+            if let Some(slot) = &mut entry.value {
+                slot.lr = (0..below).fold(1.0, |lr, _| lr * decay);
+            }
+        }
+        Ok(self)
+    }
+
+    /// Its constants.
+    pub fn config(&self) -> &OptimizerConfig {
+        &self.config
     }
 
     /// Steps taken so far.
@@ -93,7 +133,8 @@ impl AdamW {
 
     /// Takes one step on the mean gradient: `gradients` is a sum over `counted` tokens (or labels) of the whole step.
     ///
-    /// Returns the norm of the mean gradient before clipping.
+    /// Returns the L2 norm of the mean gradient of all trained parameters together, before clipping. Clipping multiplies by
+    /// `max_grad_norm / (norm + 1e-6)`, at most 1, as `torch.nn.utils.clip_grad_norm_`.
     ///
     /// # Errors
     /// [`ModelError::Diverged`] when the norm is not finite, and when the parameters are not those that the state was
@@ -101,131 +142,138 @@ impl AdamW {
     pub fn step(
         &mut self,
         weights: &mut Parameters<Tensor>,
-        gradients: &Parameters<Tensor>,
+        gradients: &Gradients<Tensor>,
         counted: usize,
         lr: f64,
     ) -> Result<f64> {
-        self.first.check_same(weights)?;
-        self.first.check_same(gradients)?;
+        self.slots.check_same(weights)?;
+        self.slots.check_wanted(gradients)?;
         let mean = 1.0 / counted.max(1) as f64;
-        let norm = grad_norm(gradients) * mean;
+        let norm = self.grad_norm(gradients) * mean;
         if !norm.is_finite() {
             return Err(ModelError::Diverged { step: self.step + 1, found: norm });
         }
         self.step += 1;
-        let clip = self.config.max_grad_norm.map_or(1.0, |max| (max / (norm + 1e-6)).min(1.0));
-        let moments = self.first.iter_mut().zip(self.second.iter_mut());
-        let rates = Rates::new(&self.config, self.step, lr, mean * clip);
-        for (((weight, gradient), first), second) in weights
-            .iter_mut()
-            .zip(gradients.iter())
-            .zip(moments)
-            .map(|((w, g), (m, v))| (((w, g), m), v))
-        {
-            let decays = weight.shape.len() >= 2;
-            let rates = Rates { keep: if decays { rates.keep } else { 1.0 }, ..rates };
-            weight
-                .value
-                .values_mut()
-                .par_chunks_mut(TASK_VALUES)
-                .zip(gradient.value.values().par_chunks(TASK_VALUES))
-                .zip(first.value.values_mut().par_chunks_mut(TASK_VALUES))
-                .zip(second.value.values_mut().par_chunks_mut(TASK_VALUES))
-                .for_each(|(((weight, gradient), first), second)| {
-                    update(weight, gradient, first, second, rates);
-                });
+        let max = self.config.max_grad_norm();
+        let clip = max.map_or(1.0, |max| (max / (norm + 1e-6)).min(1.0));
+        let step = Step { number: self.step, lr, gradient: mean * clip };
+        let entries = weights.iter_mut().zip(gradients.iter()).zip(self.slots.iter_mut());
+        for ((weight, gradient), slot) in entries {
+            if let (Some(gradient), Some(slot)) = (&gradient.value, &mut slot.value) {
+                slot.step(&self.config, &mut self.muon, &mut weight.value, gradient, step);
+            }
         }
         Ok(norm)
     }
-}
 
-/// L2 norm of all gradients together, summed in `f64` in a shape that depends on the parameters only.
-pub fn grad_norm(gradients: &Parameters<Tensor>) -> f64 {
-    let tensors = gradients.iter().map(|entry| {
-        let tasks: Vec<f64> =
-            entry.value.values().par_chunks(TASK_VALUES).map(sum_of_squares).collect();
-        tasks.iter().sum::<f64>()
-    });
-    tensors.sum::<f64>().sqrt()
-}
-
-/// Numbers that one task updates or sums; part of the shape of the norm's sum.
-const TASK_VALUES: usize = 16_384;
-
-/// The scalars of one step.
-#[derive(Clone, Copy)]
-struct Rates {
-    /// Turns the summed gradient into the clipped mean.
-    gradient: f32,
-    beta1: f32,
-    beta2: f32,
-    /// `1 - beta1` and `1 - beta2`, rounded once.
-    fresh1: f32,
-    fresh2: f32,
-    /// What decay leaves of a weight.
-    keep: f32,
-    /// Learning rate, corrected for the first moment's start.
-    step: f32,
-    /// Root of the second moment's correction.
-    root: f32,
-    eps: f32,
-}
-
-impl Rates {
-    fn new(config: &AdamWConfig, step: u64, lr: f64, gradient: f64) -> Self {
-        let correction = |beta: f64| 1.0 - libm::pow(beta, step as f64);
-        Self {
-            gradient: narrow(gradient),
-            beta1: narrow(config.beta1),
-            beta2: narrow(config.beta2),
-            fresh1: narrow(1.0 - config.beta1),
-            fresh2: narrow(1.0 - config.beta2),
-            keep: narrow(1.0 - lr * config.weight_decay),
-            step: narrow(lr / correction(config.beta1)),
-            root: narrow(correction(config.beta2).sqrt()),
-            eps: narrow(config.eps),
-        }
+    /// Summed in `f64` in a shape that depends on the parameters only.
+    fn grad_norm(&mut self, gradients: &Gradients<Tensor>) -> f64 {
+        let trained = gradients.iter().filter_map(|entry| entry.value.as_ref());
+        trained.map(|tensor| sum_of_squares(tensor, &mut self.partials)).sum::<f64>().sqrt()
     }
 }
 
-simd! {
-    fn update(weight: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], rates: Rates) {
-        let moments = first.iter_mut().zip(second);
-        for ((weight, gradient), (first, second)) in weight.iter_mut().zip(gradient).zip(moments) {
-            let gradient = gradient * rates.gradient;
-            *first = *first * rates.beta1 + gradient * rates.fresh1;
-            *second = *second * rates.beta2 + gradient * gradient * rates.fresh2;
-            let root = second.sqrt() / rates.root + rates.eps;
-            *weight = *weight * rates.keep - rates.step * (*first / root);
+impl Slot {
+    fn new<T>(config: &OptimizerConfig, entry: &Parameter<T>, gradient: &Tensor) -> Self {
+        let zeros = || Tensor::zeros(gradient.rows(), gradient.cols());
+        let is_matrix = entry.shape.len() >= 2;
+        let state = match config {
+            OptimizerConfig::Sgd(_) => State::Sgd { momentum: zeros() },
+            OptimizerConfig::Muon(_) if is_matrix && matches!(entry.part, Part::Layer(_)) => {
+                State::Muon { momentum: zeros() }
+            }
+            OptimizerConfig::AdamW(_) | OptimizerConfig::Muon(_) => {
+                State::AdamW { first: zeros(), second: zeros() }
+            }
+        };
+        Self { lr: 1.0, decays: is_matrix, state }
+    }
+
+    fn step(
+        &mut self,
+        config: &OptimizerConfig,
+        muon: &mut Muon,
+        weight: &mut Tensor,
+        gradient: &Tensor,
+        step: Step,
+    ) {
+        let (step, decays) = (Step { lr: step.lr * self.lr, ..step }, self.decays);
+        match (&mut self.state, config) {
+            (State::AdamW { first, second }, OptimizerConfig::AdamW(config))
+            | (
+                State::AdamW { first, second },
+                OptimizerConfig::Muon(MuonConfig { adamw: config, .. }),
+            ) => adamw::step(config, weight, gradient, [first, second], decays, step),
+            (State::Muon { momentum }, OptimizerConfig::Muon(config)) => {
+                muon.step(config, weight, gradient, momentum, step);
+            }
+            (State::Sgd { momentum }, OptimizerConfig::Sgd(config)) => {
+                sgd::step(config, weight, gradient, momentum, decays, step);
+            }
+            _ => unreachable!("states are made by the config"),
         }
+    }
+
+    /// What is kept in a training state, by the prefix of its name.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
+        let tensors = match &self.state {
+            State::AdamW { first, second } => {
+                [Some(("first_moment.", first)), Some(("second_moment.", second))]
+            }
+            State::Muon { momentum } | State::Sgd { momentum } => {
+                [Some(("momentum.", momentum)), None]
+            }
+        };
+        tensors.into_iter().flatten()
+    }
+
+    /// The same tensors in the same order.
+    pub(crate) fn tensors_mut(&mut self) -> impl Iterator<Item = &mut Tensor> {
+        let tensors = match &mut self.state {
+            State::AdamW { first, second } => [Some(first), Some(second)],
+            State::Muon { momentum } | State::Sgd { momentum } => [Some(momentum), None],
+        };
+        tensors.into_iter().flatten()
     }
 }
 
-simd! {
-    fn sum_of_squares(values: &[f32]) -> f64 {
-        let mut lanes = [0.0f64; 8];
-        let mut whole = values.chunks_exact(8);
-        for chunk in whole.by_ref() {
-            for lane in 0..8 {
-                lanes[lane] += f64::from(chunk[lane]) * f64::from(chunk[lane]);
+impl Parameters<Option<Slot>> {
+    /// Checks that there are gradients of the same parameters, and for just those that are trained.
+    fn check_wanted(&self, gradients: &Gradients<Tensor>) -> Result<()> {
+        self.check_same(gradients)?;
+        let pairs = self.iter().zip(gradients.iter());
+        let of = |name: &str, is_trained| {
+            format!("{name}{}", if is_trained { "" } else { " without a gradient" })
+        };
+        for (slot, gradient) in pairs {
+            let (expected, found) = (slot.value.is_some(), gradient.value.is_some());
+            if expected != found {
+                return Err(ModelError::ForeignParameter {
+                    found: of(&slot.name, found),
+                    expected: of(&slot.name, expected),
+                });
             }
         }
-        for (lane, &value) in lanes.iter_mut().zip(whole.remainder()) {
-            *lane += f64::from(value) * f64::from(value);
-        }
-        lanes.iter().sum()
+        Ok(())
     }
+}
+
+/// Calls `each` with the parts of two tensors that one task works on.
+fn by_tasks(first: &mut Tensor, second: &Tensor, each: impl Fn(&mut [f32], &[f32]) + Send + Sync) {
+    let tasks = first.values_mut().par_chunks_mut(TASK_VALUES);
+    let tasks = tasks.zip(second.values().par_chunks(TASK_VALUES));
+    tasks.for_each(|(first, second)| each(first, second));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::param::Parameter;
 
     fn parameters(values: &[f32]) -> Parameters<Tensor> {
         let one = |name: &str, shape: Vec<usize>| Parameter {
             name: name.to_owned(),
             shape,
+            part: Part::Layer(0),
             value: Tensor::new(1, values.len(), values.to_vec()),
         };
         [one("matrix", vec![1, values.len()]), one("vector", vec![values.len()])]
@@ -233,35 +281,86 @@ mod tests {
             .collect()
     }
 
+    fn gradients(values: &[f32]) -> Gradients<Tensor> {
+        parameters(values).map(|entry| Some(entry.value.clone()))
+    }
+
+    fn configs() -> [OptimizerConfig; 3] {
+        let adamw = AdamWConfig { weight_decay: 0.5, ..AdamWConfig::default() };
+        let sgd = SgdConfig { weight_decay: 0.5, ..SgdConfig::default() };
+        let muon = MuonConfig { adamw: adamw.clone(), lr_factor: 1.0, ..MuonConfig::default() };
+        [adamw.into(), muon.into(), sgd.into()]
+    }
+
     #[test]
     fn only_matrices_decay() {
-        let config = AdamWConfig { weight_decay: 0.5, ..AdamWConfig::default() };
-        let mut weights = parameters(&[1.0, -2.0]);
-        let mut optimizer = AdamW::new(config, &weights).unwrap();
-        optimizer.step(&mut weights, &parameters(&[0.0, 0.0]), 1, 0.1).unwrap();
-        assert_eq!(weights.value(0).values(), [0.95, -1.9]);
-        assert_eq!(weights.value(1).values(), [1.0, -2.0]);
+        for config in configs() {
+            let mut weights = parameters(&[1.0, -2.0]);
+            let mut optimizer = Optimizer::new(config, &gradients(&[0.0, 0.0])).unwrap();
+            optimizer.step(&mut weights, &gradients(&[0.0, 0.0]), 1, 0.1).unwrap();
+            assert_eq!(weights.value(0).values(), [0.95, -1.9]);
+            assert_eq!(weights.value(1).values(), [1.0, -2.0]);
+        }
     }
 
     #[test]
     fn a_diverged_step_changes_nothing() {
-        let mut weights = parameters(&[1.0]);
-        let mut optimizer = AdamW::new(AdamWConfig::default(), &weights).unwrap();
-        let error = optimizer.step(&mut weights, &parameters(&[f32::NAN]), 1, 0.1).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the gradient norm of step 1 is NaN; expected a finite number"
-        );
-        assert_eq!((weights, optimizer.steps()), (parameters(&[1.0]), 0));
+        for config in configs() {
+            let mut weights = parameters(&[1.0]);
+            let mut optimizer = Optimizer::new(config, &gradients(&[0.0])).unwrap();
+            let broken = gradients(&[f32::NAN]);
+            let error = optimizer.step(&mut weights, &broken, 1, 0.1).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "the gradient norm of step 1 is NaN; expected a finite number"
+            );
+            assert_eq!((weights, optimizer.steps()), (parameters(&[1.0]), 0));
+        }
     }
 
     #[test]
-    fn bad_constants_are_named() {
-        let config = AdamWConfig { beta2: 1.0, ..AdamWConfig::default() };
-        let message = config.validate().unwrap_err().to_string();
-        assert_eq!(message, "`beta2` is 1; expected 0 or more and below 1");
-        AdamWConfig { max_grad_norm: None, weight_decay: 0.0, ..AdamWConfig::default() }
-            .validate()
-            .unwrap();
+    fn a_gradient_that_was_not_there_is_refused() {
+        let mut frozen = gradients(&[1.0]);
+        frozen.iter_mut().next().unwrap().value = None;
+        let mut optimizer = Optimizer::new(AdamWConfig::default(), &frozen).unwrap();
+        let error = optimizer.step(&mut parameters(&[1.0]), &gradients(&[1.0]), 1, 0.1);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "parameter `matrix` stands where `matrix without a gradient` was expected"
+        );
+    }
+
+    #[test]
+    fn a_step_after_the_first_takes_no_memory() {
+        for config in configs() {
+            let (mut weights, gradients) = (parameters(&[1.0; 70]), gradients(&[0.5; 70]));
+            let mut optimizer = Optimizer::new(config, &gradients).unwrap();
+            let mut memory = || {
+                optimizer.step(&mut weights, &gradients, 1, 0.1).unwrap();
+                (optimizer.partials.as_ptr(), optimizer.muon.memory())
+            };
+            assert_eq!(memory(), memory());
+        }
+    }
+
+    #[test]
+    fn rates_fall_from_the_head_to_the_embeddings() {
+        let parts = [Part::Embeddings, Part::Layer(0), Part::Layer(1), Part::Neck, Part::Head];
+        let entry = |part| Parameter {
+            name: format!("{part:?}"),
+            shape: vec![1],
+            part,
+            value: Some(Tensor::zeros(1, 1)),
+        };
+        let gradients: Gradients<Tensor> = parts.into_iter().map(entry).collect();
+        let optimizer = Optimizer::new(AdamWConfig::default(), &gradients).unwrap();
+        let rates = |optimizer: Optimizer| -> Vec<f64> {
+            optimizer.slots.iter().map(|entry| entry.value.as_ref().unwrap().lr).collect()
+        };
+        assert_eq!(rates(optimizer.clone()), [1.0; 5]);
+        let decayed = optimizer.clone().with_layer_lr_decay(0.5).unwrap();
+        assert_eq!(rates(decayed), [0.125, 0.25, 0.5, 1.0, 1.0]);
+        let error = optimizer.with_layer_lr_decay(1.5).unwrap_err().to_string();
+        assert_eq!(error, "`layer_lr_decay` is 1.5; expected above 0 and at most 1");
     }
 }

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 
-use crate::ops::{Heads, Ops, Projection, Reach, Write};
+use crate::ops::{Heads, Linear, Ops, Reach, Write};
 
 /// Plain `f64` on ndarray, one loop for each formula.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,8 +39,14 @@ impl Ops for Oracle {
         }
     }
 
-    fn linear(&mut self, x: &Array2<f64>, w: &Array2<f64>, out: &mut Array2<f64>) {
-        *out = x.dot(&w.t());
+    fn linear(
+        &mut self,
+        x: &Array2<f64>,
+        layer: Linear<&Array2<f64>>,
+        out: &mut Array2<f64>,
+        write: Write,
+    ) {
+        put(affine(x, layer), out, write);
     }
 
     fn linear_backward(
@@ -48,23 +54,18 @@ impl Ops for Oracle {
         x: &Array2<f64>,
         w: &Array2<f64>,
         dout: &Array2<f64>,
-        (dx, write): (&mut Array2<f64>, Write),
-        dw: &mut Array2<f64>,
+        dx: Option<(&mut Array2<f64>, Write)>,
+        [dw, db]: [Option<&mut Array2<f64>>; 2],
     ) {
-        let product = dout.dot(w);
-        match write {
-            Write::Replace => *dx = product,
-            Write::Add => *dx += &product,
+        if let Some((dx, write)) = dx {
+            put(dout.dot(w), dx, write);
         }
-        *dw += &dout.t().dot(x);
-    }
-
-    fn bias(&mut self, x: &mut Array2<f64>, bias: &Array2<f64>) {
-        *x += &bias.row(0);
-    }
-
-    fn bias_backward(&mut self, dout: &Array2<f64>, dbias: &mut Array2<f64>) {
-        dbias.row_mut(0).scaled_add(1.0, &dout.sum_axis(Axis(0)));
+        if let Some(dw) = dw {
+            *dw += &dout.t().dot(x);
+        }
+        if let Some(db) = db {
+            db.row_mut(0).scaled_add(1.0, &dout.sum_axis(Axis(0)));
+        }
     }
 
     fn rms_norm(&mut self, x: &Array2<f64>, w: &Array2<f64>, eps: f64, out: &mut Array2<f64>) {
@@ -81,15 +82,19 @@ impl Ops for Oracle {
         w: &Array2<f64>,
         eps: f64,
         dout: &Array2<f64>,
-        dx: &mut Array2<f64>,
-        dw: &mut Array2<f64>,
+        mut dx: Option<&mut Array2<f64>>,
+        mut dw: Option<&mut Array2<f64>>,
     ) {
-        for ((x, dout), mut dx) in x.rows().into_iter().zip(dout.rows()).zip(dx.rows_mut()) {
+        for (at, (x, dout)) in x.rows().into_iter().zip(dout.rows()).enumerate() {
             let scale = rms_scale(x, eps);
             let weighted: Array1<f64> = &dout * &w.row(0);
             let along = weighted.dot(&x) * scale.powi(3) / x.len() as f64;
-            dx += &(&weighted * scale - &x * along);
-            dw.row_mut(0).scaled_add(scale, &(&dout * &x));
+            if let Some(dx) = &mut dx {
+                dx.row_mut(at).scaled_add(1.0, &(&weighted * scale - &x * along));
+            }
+            if let Some(dw) = &mut dw {
+                dw.row_mut(0).scaled_add(scale, &(&dout * &x));
+            }
         }
     }
 
@@ -113,18 +118,26 @@ impl Ops for Oracle {
         w: &Array2<f64>,
         eps: f64,
         dout: &Array2<f64>,
-        dx: &mut Array2<f64>,
-        [dw, db]: [&mut Array2<f64>; 2],
+        mut dx: Option<&mut Array2<f64>>,
+        [mut dw, mut db]: [Option<&mut Array2<f64>>; 2],
     ) {
-        *dx = Array2::zeros(x.dim());
-        for ((x, dout), mut dx) in x.rows().into_iter().zip(dout.rows()).zip(dx.rows_mut()) {
+        if let Some(dx) = &mut dx {
+            **dx = Array2::zeros(x.dim());
+        }
+        for (at, (x, dout)) in x.rows().into_iter().zip(dout.rows()).enumerate() {
             let (normed, scale) = normalized(x, eps);
             let weighted: Array1<f64> = &dout * &w.row(0);
             let n = x.len() as f64;
             let (mean, along) = (weighted.sum() / n, weighted.dot(&normed) / n);
-            dx.assign(&((weighted - mean - &normed * along) * scale));
-            dw.row_mut(0).scaled_add(1.0, &(&dout * &normed));
-            db.row_mut(0).scaled_add(1.0, &dout);
+            if let Some(dx) = &mut dx {
+                dx.row_mut(at).assign(&((weighted - mean - &normed * along) * scale));
+            }
+            if let Some(dw) = &mut dw {
+                dw.row_mut(0).scaled_add(1.0, &(&dout * &normed));
+            }
+            if let Some(db) = &mut db {
+                db.row_mut(0).scaled_add(1.0, &dout);
+            }
         }
     }
 
@@ -279,11 +292,11 @@ impl Ops for Oracle {
     fn cross_entropy(
         &mut self,
         x: &Array2<f64>,
-        projection: Projection<&Array2<f64>>,
+        projection: Linear<&Array2<f64>>,
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
     ) {
-        let logits = project(x, projection);
+        let logits = affine(x, projection);
         nats.clear();
         nats.extend(logits.rows().into_iter().zip(targets).map(|(row, target)| {
             target.map_or(0.0, |target| log_sum_exp(row) - row[target as usize])
@@ -293,14 +306,14 @@ impl Ops for Oracle {
     fn cross_entropy_backward(
         &mut self,
         x: &Array2<f64>,
-        projection: Projection<&Array2<f64>>,
+        projection: Linear<&Array2<f64>>,
         targets: &[Option<u32>],
         nats: &mut Vec<f64>,
-        dx: &mut Array2<f64>,
-        dprojection: Projection<&mut Array2<f64>>,
+        dx: Option<&mut Array2<f64>>,
+        dprojection: [Option<&mut Array2<f64>>; 2],
     ) {
         self.cross_entropy(x, projection, targets, nats);
-        let mut dlogits = project(x, projection);
+        let mut dlogits = affine(x, projection);
         for (mut row, target) in dlogits.rows_mut().into_iter().zip(targets) {
             let Some(target) = target else {
                 row.fill(0.0);
@@ -310,20 +323,24 @@ impl Ops for Oracle {
             row.mapv_inplace(|logit| (logit - log_sum).exp());
             row[*target as usize] -= 1.0;
         }
-        *dx = dlogits.dot(projection.weight);
-        *dprojection.weight += &dlogits.t().dot(x);
-        if let Some(dbias) = dprojection.bias {
-            self.bias_backward(&dlogits, dbias);
-        }
+        let dx = dx.map(|dx| (dx, Write::Replace));
+        self.linear_backward(x, projection.weight, &dlogits, dx, dprojection);
     }
 }
 
-/// The logits.
-fn project(x: &Array2<f64>, projection: Projection<&Array2<f64>>) -> Array2<f64> {
-    let logits = x.dot(&projection.weight.t());
-    match projection.bias {
-        Some(bias) => logits + bias.row(0),
-        None => logits,
+/// `x · wᵀ + b`.
+fn affine(x: &Array2<f64>, layer: Linear<&Array2<f64>>) -> Array2<f64> {
+    let product = x.dot(&layer.weight.t());
+    match layer.bias {
+        Some(bias) => product + bias.row(0),
+        None => product,
+    }
+}
+
+fn put(result: Array2<f64>, out: &mut Array2<f64>, write: Write) {
+    match write {
+        Write::Replace => *out = result,
+        Write::Add => *out += &result,
     }
 }
 

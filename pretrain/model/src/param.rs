@@ -1,10 +1,26 @@
-//! Named tensors in a fixed order: weights, their gradients, their moments.
+//! Named tensors in a fixed order: weights, their gradients, what an optimizer keeps of them.
 
 use crate::{
     cpu::Tensor,
     error::{ModelError, Result},
-    ops::Projection,
+    ops::Linear,
 };
+
+/// Where in a model a parameter stands, from the bottom up.
+///
+/// The family says it of each of its parameters; freezing, learning rates by layer and the choice of an optimizer's rule go by
+/// it, never by names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The embeddings, with what stands between them and the first block; also the output projection that is tied to them.
+    Embeddings,
+    /// A block, counted from zero at the bottom.
+    Layer(usize),
+    /// What stands between the last block and the output projection: the last norm, a pooler, a transform.
+    Neck,
+    /// The output projection.
+    Head,
+}
 
 /// One named tensor.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,9 +29,21 @@ pub struct Parameter<T> {
     pub name: String,
     /// Lengths of its dimensions, slowest first.
     pub shape: Vec<usize>,
+    /// Where it stands.
+    pub part: Part,
     /// Its numbers.
     pub value: T,
 }
+
+impl<T> Parameter<T> {
+    /// The same tensor with other numbers.
+    pub fn with<U>(&self, value: U) -> Parameter<U> {
+        Parameter { name: self.name.clone(), shape: self.shape.clone(), part: self.part, value }
+    }
+}
+
+/// The gradient of each parameter; of those that are not trained, none.
+pub type Gradients<T> = Parameters<Option<T>>;
 
 /// Named tensors in the order of the family's definition, which is the order of every sum over them.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,13 +74,7 @@ impl<T> Parameters<T> {
 
     /// The same names and shapes with other values.
     pub fn map<U>(&self, mut value: impl FnMut(&Parameter<T>) -> U) -> Parameters<U> {
-        self.iter()
-            .map(|entry| Parameter {
-                name: entry.name.clone(),
-                shape: entry.shape.clone(),
-                value: value(entry),
-            })
-            .collect()
+        self.iter().map(|entry| entry.with(value(entry))).collect()
     }
 
     /// Checks that `other` has the same names and shapes in the same order.
@@ -60,55 +82,67 @@ impl<T> Parameters<T> {
     /// # Errors
     /// [`ModelError::ForeignParameter`] names the first that differs.
     pub fn check_same<U>(&self, other: &Parameters<U>) -> Result<()> {
-        let named = |name: &str, shape: &[usize]| format!("{name} {shape:?}");
-        let ours = self.iter().map(|entry| Some(named(&entry.name, &entry.shape)));
-        let theirs = other.iter().map(|entry| Some(named(&entry.name, &entry.shape)));
-        let longer = self.entries.len().max(other.entries.len());
-        let pairs = ours.chain(std::iter::repeat(None)).zip(theirs.chain(std::iter::repeat(None)));
-        for (expected, found) in pairs.take(longer) {
-            if expected != found {
-                let or_nothing =
-                    |entry: Option<String>| entry.unwrap_or_else(|| "nothing".to_owned());
-                return Err(ModelError::ForeignParameter {
-                    found: or_nothing(found),
-                    expected: or_nothing(expected),
-                });
-            }
+        let same = |(ours, theirs): (&Parameter<T>, &Parameter<U>)| {
+            ours.name == theirs.name && ours.shape == theirs.shape
+        };
+        let common = self.iter().zip(other.iter()).take_while(|pair| same(*pair)).count();
+        if common == self.entries.len().max(other.entries.len()) {
+            return Ok(());
         }
-        Ok(())
+        Err(ModelError::ForeignParameter {
+            found: other.described(common),
+            expected: self.described(common),
+        })
+    }
+
+    /// Name and shape of the tensor at a place.
+    fn described(&self, at: usize) -> String {
+        let named = |entry: &Parameter<T>| format!("{} {:?}", entry.name, entry.shape);
+        self.entries.get(at).map_or_else(|| "nothing".to_owned(), named)
     }
 
     pub(crate) fn value(&self, idx: usize) -> &T {
         &self.entries[idx].value
     }
 
-    pub(crate) fn value_mut(&mut self, idx: usize) -> &mut T {
-        &mut self.entries[idx].value
-    }
-
-    /// An output projection.
-    pub(crate) fn projection_mut(&mut self, places: Projection<usize>) -> Projection<&mut T> {
-        match places.bias {
-            None => Projection { weight: self.value_mut(places.weight), bias: None },
-            Some(bias) => {
-                let [weight, bias] = self.pair_mut([places.weight, bias]);
-                Projection { weight, bias: Some(bias) }
-            }
-        }
-    }
-
-    /// Two different tensors at once.
-    pub(crate) fn pair_mut(&mut self, pair: [usize; 2]) -> [&mut T; 2] {
-        let entries = self.entries.get_disjoint_mut(pair);
-        entries.expect("two places of one layout").map(|entry| &mut entry.value)
+    /// The weights of a linear layer.
+    pub(crate) fn linear(&self, places: Linear<usize>) -> Linear<&T> {
+        places.map(|at| self.value(at))
     }
 }
 
-impl Parameters<Tensor> {
+impl<T> Gradients<T> {
+    /// The lowest part of which a gradient is wanted: how far down a backward pass has to go. The head if none is.
+    pub(crate) fn lowest(&self) -> Part {
+        let wanted = self.iter().filter(|entry| entry.value.is_some());
+        wanted.map(|entry| entry.part).min().unwrap_or(Part::Head)
+    }
+
+    /// The gradient at a place, if it is wanted.
+    pub(crate) fn wanted(&mut self, at: usize) -> Option<&mut T> {
+        self.entries[at].value.as_mut()
+    }
+
+    /// Those at two different places.
+    pub(crate) fn wanted_pair(&mut self, pair: [usize; 2]) -> [Option<&mut T>; 2] {
+        let entries = self.entries.get_disjoint_mut(pair);
+        entries.expect("two places of one layout").map(|entry| entry.value.as_mut())
+    }
+
+    /// Those of a linear layer's weight and bias.
+    pub(crate) fn wanted_linear(&mut self, places: Linear<usize>) -> [Option<&mut T>; 2] {
+        match places.bias {
+            None => [self.wanted(places.weight), None],
+            Some(bias) => self.wanted_pair([places.weight, bias]),
+        }
+    }
+}
+
+impl Gradients<Tensor> {
     /// Sets every number to zero.
     pub fn clear(&mut self) {
-        for entry in &mut self.entries {
-            entry.value.values_mut().fill(0.0);
+        for tensor in self.entries.iter_mut().filter_map(|entry| entry.value.as_mut()) {
+            tensor.values_mut().fill(0.0);
         }
     }
 }

@@ -31,6 +31,11 @@ impl NumericProfile {
     pub const OF_PROCESSORS: [Self; 4] =
         [Self::Portable, Self::X86V3, Self::X86V4, Self::X86V4Bf16];
 
+    /// The profile of what is not computed in bf16 in one that is.
+    pub(crate) fn in_f32(self) -> Self {
+        if self == Self::X86V4Bf16 { Self::X86V4 } else { self }
+    }
+
     /// The best f32 profile of this processor.
     pub fn resolve() -> Self {
         let best = [Self::X86V4, Self::X86V3].into_iter().find(|profile| profile.is_here());

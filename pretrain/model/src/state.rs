@@ -3,12 +3,12 @@
 //! | offset | type | meaning |
 //! |---|---|---|
 //! | 0 | 8 bytes | `SBSTATE` and a zero byte |
-//! | 8 | u64 | version, 1 |
+//! | 8 | u64 | version, 2 |
 //! | 16 | u64 | M, length of the notes in bytes |
 //! | 24 | M bytes | the trainer's notes: what it has measured so far, as JSON lines |
-//! | 24 + M | rest | safetensors: `parameter.*`, `first_moment.*`, `second_moment.*` (f32), `step` (u64) |
+//! | 24 + M | rest | safetensors: `step` (u64), `parameter.*`, and of each parameter that is trained `first_moment.*` and `second_moment.*` (AdamW) or `momentum.*` (Muon, SGD), all f32 |
 //!
-//! Numbers are little-endian.
+//! Numbers are little-endian. In version 1 all parameters have moments.
 
 use std::{
     io::{self, Write},
@@ -17,23 +17,20 @@ use std::{
 
 use crate::{
     checkpoint::{Stored, Tensors, write_stored},
-    cpu::Tensor,
     error::{ModelError, Result},
-    family::specification,
     model::CpuModel,
-    optim::AdamW,
-    param::Parameters,
+    optim::{Optimizer, Slot},
+    param::Parameter,
 };
 
 const MAGIC: &[u8; 8] = b"SBSTATE\0";
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const HEADER_BYTES: usize = 24;
 
-/// Prefixes of the names in a state file: the weights, and both moments of AdamW.
-const PREFIXES: [&str; 3] = ["parameter.", "first_moment.", "second_moment."];
+const PARAMETER: &str = "parameter.";
 const STEP: &str = "step";
 
-/// Writes the trainer's notes, then weights, moments and the number of steps taken; every bit is kept.
+/// Writes the trainer's notes, then weights, what the optimizer keeps, and the number of steps taken; every bit is kept.
 ///
 /// # Errors
 /// When `out` cannot be written.
@@ -41,46 +38,62 @@ pub fn write_state(
     out: &mut (impl Write + ?Sized),
     notes: &[u8],
     model: &CpuModel,
-    optimizer: &AdamW,
+    optimizer: &Optimizer,
 ) -> io::Result<()> {
     out.write_all(MAGIC)?;
     out.write_all(&VERSION.to_le_bytes())?;
     out.write_all(&(notes.len() as u64).to_le_bytes())?;
     out.write_all(notes)?;
-    let parts = [model.weights(), &optimizer.first, &optimizer.second];
-    let floats = PREFIXES.iter().zip(parts).flat_map(|(prefix, part)| {
-        part.iter().map(move |entry| (format!("{prefix}{}", entry.name), Stored::floats(entry)))
-    });
-    let step = (STEP.to_owned(), Stored::Count { value: optimizer.step });
-    write_stored(out, floats.chain([step]).collect())
+    let mut tensors = vec![(STEP.to_owned(), Stored::Count { value: optimizer.step })];
+    for (entry, slot) in model.weights().iter().zip(optimizer.slots.iter()) {
+        let kept = slot.value.iter().flat_map(Slot::tensors);
+        for (prefix, tensor) in std::iter::once((PARAMETER, &entry.value)).chain(kept) {
+            let stored = Stored::Floats { values: tensor.values(), shape: &entry.shape };
+            tensors.push((format!("{prefix}{}", entry.name), stored));
+        }
+    }
+    write_stored(out, tensors)
 }
 
 /// Brings a model and its optimizer to the state in `bytes`, and gives the trainer's notes; `file` names it in errors.
 ///
 /// # Errors
-/// When it is not a state file of such a model, or a newer one. Nothing has changed then.
+/// When it is not a state file of such a model and such an optimizer, or a newer one. Nothing has changed then.
 pub fn read_state<'a>(
     bytes: &'a [u8],
     file: &Path,
     model: &mut CpuModel,
-    optimizer: &mut AdamW,
+    optimizer: &mut Optimizer,
 ) -> Result<&'a [u8]> {
     let (notes, bytes) = split(bytes, file)?;
+    optimizer.slots.check_same(model.weights())?;
     let tensors = Tensors::new(bytes, file)?;
-    let specification = specification(model.config());
+    let names: Vec<(String, &[usize])> = names(optimizer);
     let step = tensors.count(STEP)?;
-    let mut parts = Vec::with_capacity(PREFIXES.len());
-    for prefix in PREFIXES {
-        parts.push(tensors.load(prefix, &specification)?);
-    }
-    optimizer.first.check_same(model.weights())?;
+    let read = names.iter().map(|(name, shape)| tensors.floats(name, shape));
+    let read: Vec<Vec<f32>> = read.collect::<Result<_>>()?;
+    let is_ours = |name: &str| name == STEP || names.iter().any(|(ours, _)| ours == name);
+    tensors
+        .refuse_others(is_ours, &format!("training state of `{}`", optimizer.config().kind()))?;
     optimizer.step = step;
-    for (into, part) in
-        [model.weights_mut(), &mut optimizer.first, &mut optimizer.second].into_iter().zip(&parts)
-    {
-        copy(into, part);
+    let mut read = read.iter();
+    for (entry, slot) in model.weights_mut().iter_mut().zip(optimizer.slots.iter_mut()) {
+        let kept = slot.value.iter_mut().flat_map(Slot::tensors_mut);
+        for (tensor, values) in std::iter::once(&mut entry.value).chain(kept).zip(&mut read) {
+            tensor.values_mut().copy_from_slice(values);
+        }
     }
     Ok(notes)
+}
+
+/// Names and shapes of the tensors of a state but for `step`, in the order in which they are written.
+fn names(optimizer: &Optimizer) -> Vec<(String, &[usize])> {
+    let of = |slot: &'_ Parameter<Option<Slot>>| -> Vec<String> {
+        let kept = slot.value.iter().flat_map(Slot::tensors).map(|(prefix, _)| prefix);
+        std::iter::once(PARAMETER).chain(kept).map(|it| format!("{it}{}", slot.name)).collect()
+    };
+    let slots = optimizer.slots.iter();
+    slots.flat_map(|slot| of(slot).into_iter().map(|name| (name, slot.shape.as_slice()))).collect()
 }
 
 /// The notes and the tensors of a state.
@@ -92,7 +105,7 @@ fn split<'a>(bytes: &'a [u8], file: &Path) -> Result<(&'a [u8], &'a [u8])> {
         return Err(not("another start"));
     }
     let found = u64_at(header, 8);
-    if found != VERSION {
+    if found > VERSION {
         let file = file.to_owned();
         return Err(ModelError::StateTooNew { file, found, supported: VERSION });
     }
@@ -104,13 +117,6 @@ fn split<'a>(bytes: &'a [u8], file: &Path) -> Result<(&'a [u8], &'a [u8])> {
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let eight: [u8; 8] = bytes[at..at + 8].try_into().expect("eight bytes");
     u64::from_le_bytes(eight)
-}
-
-/// Both have the names and shapes of one specification.
-fn copy(into: &mut Parameters<Tensor>, from: &Parameters<Vec<f32>>) {
-    for (into, from) in into.iter_mut().zip(from.iter()) {
-        into.value.values_mut().copy_from_slice(&from.value);
-    }
 }
 
 #[cfg(test)]
@@ -141,7 +147,7 @@ mod tests {
             "x: found a file of fewer than 24 bytes, expected a training state",
         );
         check(|bytes| bytes[0] = b'X', "x: found another start");
-        check(|bytes| bytes[8] = 2, "x: training state version 2; this build reads up to 1");
+        check(|bytes| bytes[8] = 3, "x: training state version 3; this build reads up to 2");
         check(|bytes| bytes[16..24].fill(0xff), "x: found a file that ends in its notes");
     }
 }

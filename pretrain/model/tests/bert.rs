@@ -6,8 +6,8 @@
 use std::{fs, path::Path};
 
 use model::{
-    AdamW, AdamWConfig, BertConfig, Checkpoint, CpuModel, Head, ModelConfig, ModelError, Parameter,
-    Sequences, TokenBatch, assert_gradients, checkpoint::WEIGHTS_FILE,
+    AdamWConfig, BertConfig, Checkpoint, CpuModel, Head, ModelConfig, ModelError, Optimizer,
+    Parameter, Part, Sequences, TokenBatch, assert_gradients, checkpoint::WEIGHTS_FILE,
 };
 use pipelines::seed::Seed;
 
@@ -78,7 +78,7 @@ fn any_number_of_threads_gives_the_same_bits() {
     let trained = |threads| {
         on_threads(threads, || {
             let mut model = masked();
-            let mut optimizer = AdamW::new(AdamWConfig::default(), model.weights()).unwrap();
+            let mut optimizer = Optimizer::new(AdamWConfig::default(), &model.gradients()).unwrap();
             let mut gradients = model.gradients();
             for _ in 0..2 {
                 gradients.clear();
@@ -131,7 +131,7 @@ fn token_types_tell_two_texts_apart() {
 fn a_model_guesses_the_masked_tokens_of_one_batch() {
     let mut model = masked();
     let constants = AdamWConfig { weight_decay: 0.0, ..AdamWConfig::default() };
-    let mut optimizer = AdamW::new(constants, model.weights()).unwrap();
+    let mut optimizer = Optimizer::new(constants, &model.gradients()).unwrap();
     let mut gradients = model.gradients();
     let texts = [[5, 6, 7, 8, 9, 5, 6, 1], [8, 7, 6, 5, 4, 3, 2, 1]];
     let mut batch = TokenBatch::new();
@@ -184,6 +184,7 @@ fn reread(
         .chain([Parameter {
             name: "embeddings.position_ids".to_owned(),
             shape: vec![1, 300],
+            part: Part::Embeddings,
             value: vec![0.0; 300],
         }])
         .collect();

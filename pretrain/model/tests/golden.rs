@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use model::{
-    AdamW, AdamWConfig, Checkpoint, CpuModel, Head, LlamaConfig, ModelError, read_state,
-    write_state,
+    AdamWConfig, Checkpoint, CpuModel, Freeze, Head, LlamaConfig, ModelError, MuonConfig,
+    Optimizer, OptimizerConfig, Part, read_state, write_state,
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
@@ -16,15 +16,18 @@ const HEADER_BYTES: usize = 24;
 
 /// What the tensors of a state begin with, and the numerator of their values: `numerator / (1 + place)` in the tensor.
 /// No kernel makes them, so they are the same on every machine.
-const PARTS: [(&str, f32); 3] =
-    [("parameter.", 1.0), ("first_moment.", -0.5), ("second_moment.", 0.25)];
+const PARTS: [(&str, f32); 4] =
+    [("parameter.", 1.0), ("first_moment.", -0.5), ("second_moment.", 0.25), ("momentum.", 0.125)];
 
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/state")
+/// Version 1 is of AdamW alone, for all parameters; that of version 2 here, of Muon with the embeddings frozen.
+const VERSIONS: [u64; 2] = [1, 2];
+
+fn golden(version: u64) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}/state"))
 }
 
-fn good() -> Vec<u8> {
-    fs::read(golden()).unwrap()
+fn good(version: u64) -> Vec<u8> {
+    fs::read(golden(version)).unwrap()
 }
 
 fn config() -> LlamaConfig {
@@ -48,9 +51,13 @@ fn config() -> LlamaConfig {
     }
 }
 
-fn fresh(config: LlamaConfig) -> (CpuModel, AdamW) {
+fn fresh(config: LlamaConfig, version: u64) -> (CpuModel, Optimizer) {
     let model = CpuModel::from_checkpoint(Checkpoint::fresh(config, 1).unwrap()).unwrap();
-    let optimizer = AdamW::new(AdamWConfig::default(), model.weights()).unwrap();
+    let embeddings = version > 1;
+    let gradients = model.gradients_except(&Freeze { embeddings, layers: 0 }).unwrap();
+    let config: OptimizerConfig =
+        if version > 1 { MuonConfig::default().into() } else { AdamWConfig::default().into() };
+    let optimizer = Optimizer::new(config, &gradients).unwrap();
     (model, optimizer)
 }
 
@@ -58,12 +65,22 @@ fn values(numerator: f32, count: usize) -> Vec<f32> {
     (1..).take(count).map(|place: u8| numerator / f32::from(place)).collect()
 }
 
-/// The tensors that the file means: name, type, shape and bytes.
-fn meant() -> Vec<(String, Dtype, Vec<usize>, Vec<u8>)> {
-    let (model, _) = fresh(config());
+/// Which of [`PARTS`] a state has of a parameter.
+fn parts(version: u64, part: Part, is_matrix: bool) -> &'static [usize] {
+    match (version, part) {
+        (2, Part::Embeddings) => &[0],
+        (2, Part::Layer(_)) if is_matrix => &[0, 3],
+        _ => &[0, 1, 2],
+    }
+}
+
+/// The tensors that a file means: name, type, shape and bytes.
+fn meant(version: u64) -> Vec<(String, Dtype, Vec<usize>, Vec<u8>)> {
+    let (model, _) = fresh(config(), version);
     let mut tensors = vec![("step".to_owned(), Dtype::U64, vec![], STEP.to_le_bytes().to_vec())];
     for entry in model.weights().iter() {
-        for (prefix, numerator) in PARTS {
+        for at in parts(version, entry.part, entry.shape.len() > 1) {
+            let (prefix, numerator) = PARTS[*at];
             let values = values(numerator, entry.shape.iter().product());
             let bytes = values.into_iter().flat_map(f32::to_le_bytes).collect();
             let name = format!("{prefix}{}", entry.name);
@@ -74,22 +91,22 @@ fn meant() -> Vec<(String, Dtype, Vec<usize>, Vec<u8>)> {
 }
 
 /// The state of `meant` as this build writes it: put together by hand, read, and written.
-fn written() -> Vec<u8> {
-    let tensors = meant();
+fn written(version: u64) -> Vec<u8> {
+    let tensors = meant(version);
     let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
         (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
     });
     let mut state = b"SBSTATE\0".to_vec();
-    state.extend(1u64.to_le_bytes());
+    state.extend(version.to_le_bytes());
     state.extend((NOTES.len() as u64).to_le_bytes());
     state.extend(NOTES);
     state.extend(safetensors::serialize(views, None).unwrap());
-    rewritten(&state)
+    rewritten(version, &state)
 }
 
-fn rewritten(state: &[u8]) -> Vec<u8> {
-    let (mut model, mut optimizer) = fresh(config());
-    let notes = read_state(state, &golden(), &mut model, &mut optimizer).unwrap();
+fn rewritten(version: u64, state: &[u8]) -> Vec<u8> {
+    let (mut model, mut optimizer) = fresh(config(), version);
+    let notes = read_state(state, &golden(version), &mut model, &mut optimizer).unwrap();
     let mut bytes = Vec::new();
     write_state(&mut bytes, notes, &model, &optimizer).unwrap();
     bytes
@@ -98,40 +115,49 @@ fn rewritten(state: &[u8]) -> Vec<u8> {
 #[test]
 #[ignore = "writes the golden file anew, which is right only before a version is released"]
 fn write_golden() {
-    fs::write(golden(), written()).unwrap();
+    fs::write(golden(2), written(2)).unwrap();
 }
 
 #[test]
 fn a_state_is_read_as_it_was_meant_and_written_the_same() {
-    let good = good();
-    let (mut model, mut optimizer) = fresh(config());
-    assert_eq!(read_state(&good, &golden(), &mut model, &mut optimizer).unwrap(), NOTES);
-    assert_eq!(optimizer.steps(), STEP);
-    for entry in model.weights().iter() {
-        assert_eq!(entry.value.values(), values(1.0, entry.value.values().len()), "{}", entry.name);
+    for version in VERSIONS {
+        let good = good(version);
+        let (mut model, mut optimizer) = fresh(config(), version);
+        let notes = read_state(&good, &golden(version), &mut model, &mut optimizer).unwrap();
+        assert_eq!((notes, optimizer.steps()), (NOTES, STEP));
+        for entry in model.weights().iter() {
+            let found = entry.value.values();
+            assert_eq!(found, values(1.0, found.len()), "{}", entry.name);
+        }
+        // What was read of version 1 is written as version 2.
+        let mut expected = good.clone();
+        expected[8] = 2;
+        let said = "states are written with other bytes: raise their version";
+        assert!(rewritten(version, &good) == expected && written(version) == expected, "{said}");
     }
-    let said = "states are written with other bytes: raise their version";
-    assert!(rewritten(&good) == good && written() == good, "{said}");
 }
 
 #[test]
 fn the_tensors_of_a_state_are_safetensors_behind_the_notes() {
-    let good = good();
-    assert_eq!(&good[HEADER_BYTES..][..NOTES.len()], NOTES);
-    let tensors = SafeTensors::deserialize(&good[HEADER_BYTES + NOTES.len()..]).unwrap();
-    let meant = meant();
-    assert_eq!(tensors.len(), meant.len());
-    for (name, dtype, shape, bytes) in &meant {
-        let found = tensors.tensor(name).unwrap();
-        assert_eq!((found.dtype(), found.shape(), found.data()), (*dtype, &shape[..], &bytes[..]));
+    for version in VERSIONS {
+        let good = good(version);
+        assert_eq!(&good[HEADER_BYTES..][..NOTES.len()], NOTES);
+        let tensors = SafeTensors::deserialize(&good[HEADER_BYTES + NOTES.len()..]).unwrap();
+        let meant = meant(version);
+        assert_eq!(tensors.len(), meant.len());
+        for (name, dtype, shape, bytes) in &meant {
+            let found = tensors.tensor(name).unwrap();
+            let found = (found.dtype(), found.shape(), found.data());
+            assert_eq!(found, (*dtype, &shape[..], &bytes[..]));
+        }
     }
 }
 
 #[track_caller]
 fn refused(config: LlamaConfig, change: impl FnOnce(&mut Vec<u8>)) -> ModelError {
-    let mut bytes = good();
+    let mut bytes = good(1);
     change(&mut bytes);
-    let (mut model, mut optimizer) = fresh(config);
+    let (mut model, mut optimizer) = fresh(config, 1);
     read_state(&bytes, Path::new("state"), &mut model, &mut optimizer).unwrap_err()
 }
 
@@ -148,11 +174,11 @@ fn cut_foreign_and_newer_states_are_refused() {
     let cut = refused(config(), |bytes| bytes.truncate(bytes.len() - 1));
     assert!(matches!(cut, ModelError::Safetensors { .. }), "{cut:?}");
     assert_eq!(cut.to_string(), "state: not a safetensors file");
-    let newer = refused(config(), |bytes| bytes[8] = 2);
-    assert!(matches!(newer, ModelError::StateTooNew { found: 2, supported: 1, .. }), "{newer:?}");
+    let newer = refused(config(), |bytes| bytes[8] = 3);
+    assert!(matches!(newer, ModelError::StateTooNew { found: 3, supported: 2, .. }), "{newer:?}");
     assert_eq!(
         newer.to_string(),
-        "state: training state version 2; this build reads up to 1: use a newer seedbed"
+        "state: training state version 3; this build reads up to 2: use a newer seedbed"
     );
 }
 
@@ -164,4 +190,37 @@ fn the_state_of_another_model_is_refused() {
     let untied = LlamaConfig { tie_word_embeddings: false, ..config() };
     let error = refused(untied, |_| {});
     assert!(matches!(error, ModelError::MissingTensor { .. }), "{error:?}");
+}
+
+#[test]
+fn the_state_of_another_optimizer_is_refused() {
+    let refused = |state: u64, optimizer: u64| {
+        let (mut model, mut optimizer) = fresh(config(), optimizer);
+        let before = model.to_checkpoint();
+        let error =
+            read_state(&good(state), Path::new("state"), &mut model, &mut optimizer).unwrap_err();
+        assert!(model.to_checkpoint() == before && optimizer.steps() == 0);
+        error.to_string()
+    };
+    assert_eq!(
+        refused(1, 2),
+        "state: tensor `momentum.model.layers.0.self_attn.q_proj.weight` is missing; expected it with shape [2, 2]"
+    );
+    assert_eq!(
+        refused(2, 1),
+        "state: tensor `first_moment.model.embed_tokens.weight` is missing; expected it with shape [3, 2]"
+    );
+}
+
+#[test]
+fn a_state_with_more_than_is_trained_is_refused() {
+    let model = CpuModel::from_checkpoint(Checkpoint::fresh(config(), 1).unwrap()).unwrap();
+    let frozen = model.gradients_except(&Freeze { embeddings: true, layers: 0 }).unwrap();
+    let mut optimizer = Optimizer::new(AdamWConfig::default(), &frozen).unwrap();
+    let (mut model, _) = fresh(config(), 1);
+    let error = read_state(&good(1), Path::new("state"), &mut model, &mut optimizer).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "state: tensor `first_moment.model.embed_tokens.weight` was not expected in a training state of `adamw`"
+    );
 }

@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use model::{
-    BertConfig, Checkpoint, Head, LlamaConfig, Model, NumericProfile, Parameters, Sequences,
+    BertConfig, Checkpoint, Gradients, Head, LlamaConfig, Model, NumericProfile, Sequences,
     TokenBatch,
     cpu::Cpu,
-    ops::{Heads, Ops, Projection, Reach, Write},
+    ops::{Heads, Linear, Ops, Reach, Write},
     oracle::Oracle,
 };
 use ndarray::Array2;
@@ -14,9 +14,8 @@ use ndarray::Array2;
 /// One pair of passes, with what it takes besides tensors.
 enum Pair {
     Embedding(Vec<u32>),
-    /// With this many outputs.
+    /// With this many outputs, and a bias where there is a third input. Added to a fourth.
     Linear(usize),
-    Bias,
     RmsNorm,
     LayerNorm,
     Rotary(Vec<usize>, usize),
@@ -52,29 +51,34 @@ impl Pair {
                 ops.embedding_backward(ids, &dout, &mut grads[0]);
             }
             Self::Linear(outputs) => {
-                ops.linear(&inputs[0], &inputs[1], &mut out);
+                let write = if inputs.len() > 3 { Write::Add } else { Write::Replace };
+                if write == Write::Add {
+                    out = inputs[3].clone();
+                }
+                let layer = Linear { weight: &inputs[1], bias: inputs.get(2) };
+                ops.linear(&inputs[0], layer, &mut out, write);
                 let dout = like(ops, &out, *outputs);
-                let [dx, dw] = grads.as_mut_slice() else { unreachable!() };
-                ops.linear_backward(&inputs[0], &inputs[1], &dout, (dx, Write::Replace), dw);
-            }
-            Self::Bias => {
-                out = inputs[0].clone();
-                ops.bias(&mut out, &inputs[1]);
-                grads[0] = like(ops, &out, ops.values(&inputs[1]).len());
-                let [dx, db] = grads.as_mut_slice() else { unreachable!() };
-                ops.bias_backward(dx, db);
+                let (dx, dlayer) = grads.split_first_mut().unwrap();
+                let mut dlayer = dlayer.iter_mut();
+                let dlayer = [dlayer.next(), dlayer.next()];
+                let dx = Some((dx, Write::Replace));
+                ops.linear_backward(&inputs[0], &inputs[1], &dout, dx, dlayer);
+                if let Some(dbranch) = grads.get_mut(3) {
+                    ops.copy(&dout, dbranch);
+                }
             }
             Self::LayerNorm => {
                 ops.layer_norm(&inputs[0], [&inputs[1], &inputs[2]], 1e-3, &mut out);
                 let dout = like(ops, &out, ops.values(&inputs[1]).len());
                 let [dx, dw, db] = grads.as_mut_slice() else { unreachable!() };
-                ops.layer_norm_backward(&inputs[0], &inputs[1], 1e-3, &dout, dx, [dw, db]);
+                let dparameters = [Some(dw), Some(db)];
+                ops.layer_norm_backward(&inputs[0], &inputs[1], 1e-3, &dout, Some(dx), dparameters);
             }
             Self::RmsNorm => {
                 ops.rms_norm(&inputs[0], &inputs[1], 1e-3, &mut out);
                 let dout = like(ops, &out, ops.values(&inputs[1]).len());
                 let [dx, dw] = grads.as_mut_slice() else { unreachable!() };
-                ops.rms_norm_backward(&inputs[0], &inputs[1], 1e-3, &dout, dx, dw);
+                ops.rms_norm_backward(&inputs[0], &inputs[1], 1e-3, &dout, Some(dx), Some(dw));
             }
             Self::Rotary(offsets, dim) => {
                 out = inputs[0].clone();
@@ -116,20 +120,17 @@ impl Pair {
             }
             Self::CrossEntropy(targets) => {
                 let (mut nats, mut again) = (Vec::new(), Vec::new());
-                let projection = Projection { weight: &inputs[1], bias: inputs.get(2) };
+                let projection = Linear { weight: &inputs[1], bias: inputs.get(2) };
                 ops.cross_entropy(&inputs[0], projection, targets, &mut nats);
-                let (dx, dprojection) = match grads.as_mut_slice() {
-                    [dx, weight, bias] => (dx, Projection { weight, bias: Some(bias) }),
-                    [dx, weight] => (dx, Projection { weight, bias: None }),
-                    _ => unreachable!(),
-                };
+                let (dx, dprojection) = grads.split_first_mut().unwrap();
+                let mut dprojection = dprojection.iter_mut();
                 ops.cross_entropy_backward(
                     &inputs[0],
                     projection,
                     targets,
                     &mut again,
-                    dx,
-                    dprojection,
+                    Some(dx),
+                    [dprojection.next(), dprojection.next()],
                 );
                 assert_eq!(nats, again);
                 return (nats, grads.iter().map(|grad| ops.values(grad)).collect());
@@ -252,15 +253,13 @@ fn linears() {
     for (tokens, inputs, outputs) in
         [(1, 1, 1), (1, 5, 3), (7, 2, 5), (3, 33, 1), (65, 9, 17), (600, 3, 2)]
     {
-        check(&Pair::Linear(outputs), &[(tokens, inputs), (outputs, inputs)]);
+        let shapes = [(tokens, inputs), (outputs, inputs), (1, outputs), (tokens, outputs)];
+        // Without a bias, with one, and added to what is there.
+        for inputs in 2..=4 {
+            check(&Pair::Linear(outputs), &shapes[..inputs]);
+        }
     }
-}
-
-#[test]
-fn biases() {
-    for (tokens, channels) in [(1, 1), (3, 70), (700, 48)] {
-        check(&Pair::Bias, &[(tokens, channels), (1, channels)]);
-    }
+    check(&Pair::Linear(48), &[(700, 3), (48, 3), (1, 48)]);
 }
 
 #[test]
@@ -418,11 +417,8 @@ fn batch(outputs: u32) -> TokenBatch {
 /// Loss and gradients of a whole model, as a function of it.
 trait Objective {
     fn loss<O: Ops>(&self, model: &mut Model<O>) -> f64;
-    fn accumulate<O: Ops>(
-        &self,
-        model: &mut Model<O>,
-        gradients: &mut Parameters<O::Tensor>,
-    ) -> f64;
+    fn accumulate<O: Ops>(&self, model: &mut Model<O>, gradients: &mut Gradients<O::Tensor>)
+    -> f64;
 }
 
 /// With targets below this.
@@ -436,7 +432,7 @@ impl Objective for Tokens {
     fn accumulate<O: Ops>(
         &self,
         model: &mut Model<O>,
-        gradients: &mut Parameters<O::Tensor>,
+        gradients: &mut Gradients<O::Tensor>,
     ) -> f64 {
         model.accumulate_tokens(&batch(self.0), gradients).unwrap().nats
     }
@@ -452,7 +448,7 @@ impl Objective for Classes {
     fn accumulate<O: Ops>(
         &self,
         model: &mut Model<O>,
-        gradients: &mut Parameters<O::Tensor>,
+        gradients: &mut Gradients<O::Tensor>,
     ) -> f64 {
         model.accumulate_classes(&sequences(), &[2, 0, 1, 2], gradients).unwrap().nats
     }
@@ -464,16 +460,17 @@ fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
     let nats = objective.accumulate(&mut model, &mut gradients);
     assert!((nats - objective.loss(&mut model)).abs() < 1e-9);
     for (idx, entry) in gradients.iter().enumerate() {
-        let largest = entry.value.iter().fold(0.0f64, |most, value| most.max(value.abs()));
+        let gradient = entry.value.as_ref().unwrap();
+        let largest = gradient.iter().fold(0.0f64, |most, value| most.max(value.abs()));
         assert_eq!(largest < 1e-12, has_no_gradient(&entry.name), "{}: {largest:e}", entry.name);
-        for at in 0..entry.value.len() {
+        for at in 0..gradient.len() {
             let numeric = slope(|step| {
                 let mut moved = Model::new(checkpoint.clone(), Oracle).unwrap();
                 moved.weights_mut().iter_mut().nth(idx).unwrap().value.as_slice_mut().unwrap()
                     [at] += step;
                 objective.loss(&mut moved)
             });
-            let found = entry.value.as_slice().unwrap()[at];
+            let found = gradient.as_slice().unwrap()[at];
             // Third derivatives of a whole model cost a few digits.
             assert!(
                 (numeric - found).abs() < 1e-5 * found.abs().max(1.0),
@@ -491,8 +488,10 @@ fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
             if has_no_gradient(&found.name) {
                 continue;
             }
-            let values: Vec<f64> = found.value.values().iter().copied().map(f64::from).collect();
-            let expected = expected.value.as_slice().unwrap();
+            let (values, expected) =
+                (found.value.as_ref().unwrap(), expected.value.as_ref().unwrap());
+            let values: Vec<f64> = values.values().iter().copied().map(f64::from).collect();
+            let expected = expected.as_slice().unwrap();
             let what = format!("{profile}: {}", found.name);
             assert_close(&values, expected, tolerance(profile, OF_A_MODEL), &what);
         }

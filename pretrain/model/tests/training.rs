@@ -5,8 +5,8 @@
 use std::{fs, path::Path};
 
 use model::{
-    AdamW, AdamWConfig, Checkpoint, CpuModel, Head, LlamaConfig, ModelError, Sequences, TokenBatch,
-    assert_gradients, checkpoint::WEIGHTS_FILE, read_state, write_state,
+    AdamWConfig, Checkpoint, CpuModel, Head, LlamaConfig, ModelError, Optimizer, Sequences,
+    TokenBatch, assert_gradients, checkpoint::WEIGHTS_FILE, read_state, write_state,
 };
 use pipelines::seed::Seed;
 
@@ -65,7 +65,7 @@ fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
-fn train(model: &mut CpuModel, optimizer: &mut AdamW, steps: usize) {
+fn train(model: &mut CpuModel, optimizer: &mut Optimizer, steps: usize) {
     let mut gradients = model.gradients();
     for _ in 0..steps {
         gradients.clear();
@@ -74,15 +74,15 @@ fn train(model: &mut CpuModel, optimizer: &mut AdamW, steps: usize) {
     }
 }
 
-fn state(model: &CpuModel, optimizer: &AdamW) -> Vec<u8> {
+fn state(model: &CpuModel, optimizer: &Optimizer) -> Vec<u8> {
     let mut bytes = Vec::new();
     write_state(&mut bytes, b"notes", model, optimizer).unwrap();
     bytes
 }
 
-fn fresh() -> (CpuModel, AdamW) {
+fn fresh() -> (CpuModel, Optimizer) {
     let model = causal();
-    let optimizer = AdamW::new(AdamWConfig::default(), model.weights()).unwrap();
+    let optimizer = Optimizer::new(AdamWConfig::default(), &model.gradients()).unwrap();
     (model, optimizer)
 }
 
@@ -171,7 +171,7 @@ fn a_model_memorizes_one_batch() {
     config.max_position_embeddings = 16;
     let mut model = CpuModel::from_checkpoint(Checkpoint::fresh(config, 4).unwrap()).unwrap();
     let constants = AdamWConfig { weight_decay: 0.0, ..AdamWConfig::default() };
-    let mut optimizer = AdamW::new(constants, model.weights()).unwrap();
+    let mut optimizer = Optimizer::new(constants, &model.gradients()).unwrap();
     let mut gradients = model.gradients();
     let windows = [[5, 6, 7, 8, 9, 5, 6, 1], [8, 7, 6, 5, 4, 3, 2, 1]].map(Vec::from);
     for step in 0..60 {
@@ -191,7 +191,7 @@ fn a_model_memorizes_one_batch() {
 #[test]
 fn a_classifier_memorizes_its_labels() {
     let mut model = classifier();
-    let mut optimizer = AdamW::new(AdamWConfig::default(), model.weights()).unwrap();
+    let mut optimizer = Optimizer::new(AdamWConfig::default(), &model.gradients()).unwrap();
     let mut gradients = model.gradients();
     let rows: Sequences = windows().iter().map(|window| window[..2].to_vec()).collect();
     let labels = [0, 1, 1, 0, 1, 0, 0];

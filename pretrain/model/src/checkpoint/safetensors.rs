@@ -167,35 +167,22 @@ impl<'a> Tensors<'a> {
         self.stored.contains_key(name)
     }
 
-    /// Refuses tensors that a model does not have.
-    pub(crate) fn refuse_others<T>(
-        &self,
-        specification: &Parameters<T>,
-        architecture: &str,
-    ) -> Result<()> {
-        match self.stored.iter().find(|(name, _)| specification.get(name).is_none()) {
+    /// Refuses tensors that `whose` does not have.
+    pub(crate) fn refuse_others(&self, is_ours: impl Fn(&str) -> bool, whose: &str) -> Result<()> {
+        match self.stored.iter().find(|(name, _)| !is_ours(name)) {
             Some((_, stored)) => Err(ModelError::UnexpectedTensor {
                 file: self.file.to_owned(),
                 tensor: stored.clone(),
-                architecture: architecture.to_owned(),
+                whose: whose.to_owned(),
             }),
             None => Ok(()),
         }
     }
 
-    /// The tensors of a specification, each under `prefix` and its name.
-    pub(crate) fn load<T>(
-        &self,
-        prefix: &str,
-        specification: &Parameters<T>,
-    ) -> Result<Parameters<Vec<f32>>> {
-        specification
-            .iter()
-            .map(|entry| {
-                let value = self.floats(&format!("{prefix}{}", entry.name), &entry.shape)?;
-                Ok(Parameter { name: entry.name.clone(), shape: entry.shape.clone(), value })
-            })
-            .collect()
+    /// The tensors of a specification.
+    pub(crate) fn load<T>(&self, specification: &Parameters<T>) -> Result<Parameters<Vec<f32>>> {
+        let load = |entry: &Parameter<T>| Ok(entry.with(self.floats(&entry.name, &entry.shape)?));
+        specification.iter().map(load).collect()
     }
 
     /// The one number of a tensor without dimensions.
@@ -207,7 +194,8 @@ impl<'a> Tensors<'a> {
         }
     }
 
-    fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+    /// The numbers of a tensor of this shape.
+    pub(crate) fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let info = self.info(name, shape)?;
         if !matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
             return Err(self.wrong_type(name, info.dtype, "f32, f16 or bf16"));

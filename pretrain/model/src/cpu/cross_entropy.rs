@@ -9,7 +9,7 @@ use super::{
     simd::{exp_sum, row_max, scale},
     tensor::{Tensor, rows_per_task},
 };
-use crate::ops::{Projection, Write};
+use crate::ops::{Linear, Write};
 
 /// Tokens whose logits exist at once. The weight's gradient is summed block by block, so this is part of the
 /// arithmetic.
@@ -25,7 +25,7 @@ enum Keep {
 pub(super) fn forward(
     kernels: Kernels,
     x: &Tensor,
-    projection: Projection<&Tensor>,
+    projection: Linear<&Tensor>,
     targets: &[Option<u32>],
     nats: &mut Vec<f64>,
     logits: &mut Vec<f32>,
@@ -45,18 +45,22 @@ pub(super) fn forward(
     }
 }
 
-/// Into the losses, the gradient of `x` and those of the projection.
+/// What a backward pass fills: the losses, the gradient of `x`, and those of the projection's weight and bias.
+type Results<'a> = (&'a mut Vec<f64>, Option<&'a mut Tensor>, [Option<&'a mut Tensor>; 2]);
+
 pub(super) fn backward(
     kernels: Kernels,
     x: &Tensor,
-    projection: Projection<&Tensor>,
+    projection: Linear<&Tensor>,
     targets: &[Option<u32>],
-    (nats, dx, mut dprojection): (&mut Vec<f64>, &mut Tensor, Projection<&mut Tensor>),
+    (nats, mut dx, [mut dw, mut dbias]): Results,
     logits: &mut Vec<f32>,
 ) {
     nats.clear();
     nats.resize(x.rows(), 0.0);
-    dx.resize(x.rows(), x.cols());
+    if let Some(dx) = &mut dx {
+        dx.resize(x.rows(), x.cols());
+    }
     let w = projection.weight;
     for start in (0..x.rows()).step_by(BLOCK) {
         let rows = start..(start + BLOCK).min(x.rows());
@@ -72,10 +76,14 @@ pub(super) fn backward(
         );
         let dlogits = ArrayView2::from_shape((rows.len(), w.rows()), &*logits)
             .expect("one row of logits for each token");
-        kernels.threaded(dx.view_mut().slice_mut(s![rows, ..]), dlogits, w.view(), Write::Replace);
-        let dw = dprojection.weight.view_mut();
-        kernels.threaded(dw, dlogits.reversed_axes(), x, Write::Add);
-        if let Some(dbias) = &mut dprojection.bias {
+        if let Some(dx) = &mut dx {
+            let dx = dx.view_mut();
+            kernels.threaded(dx.slice_move(s![rows, ..]), dlogits, w.view(), Write::Replace);
+        }
+        if let Some(dw) = &mut dw {
+            kernels.threaded(dw.view_mut(), dlogits.reversed_axes(), x, Write::Add);
+        }
+        if let Some(dbias) = &mut dbias {
             bias::backward(dlogits, dbias);
         }
     }
@@ -85,7 +93,7 @@ pub(super) fn backward(
 fn project<'a>(
     kernels: Kernels,
     x: ArrayView2<f32>,
-    Projection { weight: w, bias }: Projection<&Tensor>,
+    Linear { weight: w, bias }: Linear<&Tensor>,
     logits: &'a mut Vec<f32>,
 ) -> &'a mut [f32] {
     logits.resize(x.nrows() * w.rows(), 0.0);

@@ -31,7 +31,7 @@ use self::{
     matrix::Matrix,
     tile::{ROWS, Tile},
 };
-use super::share::share;
+use super::{share::share, tensor::Tensor};
 use crate::{ops::Write, profile::NumericProfile};
 
 /// Which instructions products are computed with.
@@ -96,6 +96,20 @@ impl Kernels {
             Self::Avx512Bf16 => 2048,
             _ => 1024,
         }
+    }
+
+    /// `out = a · b` or `out += a · b`, as [`Self::threaded`]; an `out` that is replaced takes the size of the result.
+    pub(crate) fn product(
+        self,
+        a: ArrayView2<f32>,
+        b: ArrayView2<f32>,
+        out: &mut Tensor,
+        write: Write,
+    ) {
+        if write == Write::Replace {
+            out.resize(a.nrows(), b.ncols());
+        }
+        self.threaded(out.view_mut(), a, b, write);
     }
 
     /// `out = a · b` or `out += a · b`, shared out over the threads.

@@ -22,26 +22,34 @@ pub(super) fn backward(
     w: &Tensor,
     eps: f64,
     dout: &Tensor,
-    dx: &mut Tensor,
-    [dw, db]: [&mut Tensor; 2],
+    dx: Option<&mut Tensor>,
+    dparameters: [Option<&mut Tensor>; 2],
     partials: &mut Vec<f32>,
 ) {
-    dx.resize(x.rows(), x.cols());
     let (cols, len, eps) = (x.cols(), x.task_len(), narrow(eps));
     partials.clear();
     partials.resize(x.rows().div_ceil(rows_per_task(cols)) * 2 * cols, 0.0);
-    dx.values_mut()
-        .par_chunks_mut(len)
-        .zip(x.values().par_chunks(len))
-        .zip(dout.values().par_chunks(len))
-        .zip(partials.par_chunks_mut(2 * cols))
-        .for_each(|(((dx, x), dout), partial)| {
-            let (dw, db) = partial.split_at_mut(cols);
-            backward_rows(x, w.values(), eps, dout, dx, dw, db);
-        });
-    for partial in partials.chunks_exact(2 * cols) {
-        add_slice(dw.values_mut(), &partial[..cols]);
-        add_slice(db.values_mut(), &partial[cols..]);
+    let are_wanted = dparameters.each_ref().map(Option::is_some);
+    let tasks = x.values().par_chunks(len).zip(dout.values().par_chunks(len));
+    let tasks = tasks.zip(partials.par_chunks_mut(2 * cols));
+    let run = |x: &[f32], dout: &[f32], dx: &mut [f32], partial: &mut [f32]| {
+        let (dw, db) = partial.split_at_mut(cols);
+        let dw = if are_wanted[0] { dw } else { &mut [] };
+        let db = if are_wanted[1] { db } else { &mut [] };
+        backward_rows(x, w.values(), eps, dout, dx, dw, db);
+    };
+    match dx {
+        Some(dx) => {
+            dx.resize(x.rows(), cols);
+            let dx = dx.values_mut().par_chunks_mut(len);
+            tasks.zip(dx).for_each(|(((x, dout), partial), dx)| run(x, dout, dx, partial));
+        }
+        None => tasks.for_each(|((x, dout), partial)| run(x, dout, &mut [], partial)),
+    }
+    for (at, sum) in dparameters.into_iter().enumerate().filter_map(|(at, sum)| Some((at, sum?))) {
+        for partial in partials.chunks_exact(2 * cols) {
+            add_slice(sum.values_mut(), &partial[at * cols..][..cols]);
+        }
     }
 }
 
@@ -67,7 +75,7 @@ simd! {
 
 simd! {
     /// With `n = (x - mean) * scale` and `g = w * dout`: `dx = scale * (g - mean(g) - n * mean(g * n))`,
-    /// `dw += dout * n`, `db += dout`.
+    /// `dw += dout * n`, `db += dout`. One that is empty is passed over.
     fn backward_rows(
         x: &[f32],
         w: &[f32],
@@ -78,15 +86,20 @@ simd! {
         db: &mut [f32],
     ) {
         let cols = w.len();
-        let rows = x.chunks_exact(cols).zip(dout.chunks_exact(cols)).zip(dx.chunks_exact_mut(cols));
-        for ((x, dout), dx) in rows {
+        for (at, (x, dout)) in x.chunks_exact(cols).zip(dout.chunks_exact(cols)).enumerate() {
             let (mean, scale) = statistics(x, eps);
-            for (((((dx, dw), db), x), dout), w) in
-                dx.iter_mut().zip(dw.iter_mut()).zip(db.iter_mut()).zip(x).zip(dout).zip(w)
-            {
-                *dx = dout * w;
+            for ((dw, x), dout) in dw.iter_mut().zip(x).zip(dout) {
                 *dw += dout * ((x - mean) * scale);
+            }
+            for (db, dout) in db.iter_mut().zip(dout) {
                 *db += dout;
+            }
+            if dx.is_empty() {
+                continue;
+            }
+            let dx = &mut dx[at * cols..][..cols];
+            for ((dx, dout), w) in dx.iter_mut().zip(dout).zip(w) {
+                *dx = dout * w;
             }
             let level = sum_of(dx, dx, |g, _| g) / cols as f32;
             // Of `g * n`, that is, and not of `g * x`, which would cancel.

@@ -22,21 +22,30 @@ pub(super) fn backward(
     w: &Tensor,
     eps: f64,
     dout: &Tensor,
-    dx: &mut Tensor,
-    dw: &mut Tensor,
+    dx: Option<&mut Tensor>,
+    dw: Option<&mut Tensor>,
     partials: &mut Vec<f32>,
 ) {
     let (cols, len, eps) = (x.cols(), x.task_len(), narrow(eps));
     partials.clear();
     partials.resize(x.rows().div_ceil(rows_per_task(cols)) * cols, 0.0);
-    dx.values_mut()
-        .par_chunks_mut(len)
-        .zip(x.values().par_chunks(len))
-        .zip(dout.values().par_chunks(len))
-        .zip(partials.par_chunks_mut(cols))
-        .for_each(|(((dx, x), dout), dw)| backward_rows(x, w.values(), eps, dout, dx, dw));
-    for partial in partials.chunks_exact(cols) {
-        add_slice(dw.values_mut(), partial);
+    let is_wanted = dw.is_some();
+    let tasks = x.values().par_chunks(len).zip(dout.values().par_chunks(len));
+    let tasks = tasks.zip(partials.par_chunks_mut(cols));
+    let run = |x: &[f32], dout: &[f32], dx: &mut [f32], partial: &mut [f32]| {
+        let dw = if is_wanted { partial } else { &mut [] };
+        backward_rows(x, w.values(), eps, dout, dx, dw);
+    };
+    match dx {
+        Some(dx) => tasks
+            .zip(dx.values_mut().par_chunks_mut(len))
+            .for_each(|(((x, dout), partial), dx)| run(x, dout, dx, partial)),
+        None => tasks.for_each(|((x, dout), partial)| run(x, dout, &mut [], partial)),
+    }
+    if let Some(dw) = dw {
+        for partial in partials.chunks_exact(cols) {
+            add_slice(dw.values_mut(), partial);
+        }
     }
 }
 
@@ -58,20 +67,23 @@ simd! {
 }
 
 simd! {
-    /// With `s = row_scale(x)`: `dx += s * (w * dout) - x * s^3 * mean(w * dout * x)`, `dw += dout * x * s`.
+    /// With `s = row_scale(x)`: `dx += s * (w * dout) - x * s^3 * mean(w * dout * x)`, `dw += dout * x * s`. One that is empty
+    /// is passed over.
     fn backward_rows(x: &[f32], w: &[f32], eps: f32, dout: &[f32], dx: &mut [f32], dw: &mut [f32]) {
         let cols = w.len();
-        let rows = x.chunks_exact(cols).zip(dout.chunks_exact(cols)).zip(dx.chunks_exact_mut(cols));
-        for ((x, dout), dx) in rows {
+        for (at, (x, dout)) in x.chunks_exact(cols).zip(dout.chunks_exact(cols)).enumerate() {
             let scale = row_scale(x, eps);
-            // `dw` for this row, of which the weighted sum is also the projection on `x`.
-            let mut lanes = [0.0; super::simd::LANES];
-            for (at, ((x, dout), w)) in x.iter().zip(dout).zip(w).enumerate() {
-                lanes[at % super::simd::LANES] += x * dout * w;
+            if !dx.is_empty() {
+                let mut lanes = [0.0; super::simd::LANES];
+                for (at, ((x, dout), w)) in x.iter().zip(dout).zip(w).enumerate() {
+                    lanes[at % super::simd::LANES] += x * dout * w;
+                }
+                let along = super::simd::sum_lanes(lanes) * scale * scale * scale / cols as f32;
+                for (((dx, x), dout), w) in dx[at * cols..][..cols].iter_mut().zip(x).zip(dout).zip(w) {
+                    *dx += dout * w * scale - x * along;
+                }
             }
-            let along = super::simd::sum_lanes(lanes) * scale * scale * scale / cols as f32;
-            for ((((dx, dw), x), dout), w) in dx.iter_mut().zip(dw.iter_mut()).zip(x).zip(dout).zip(w) {
-                *dx += dout * w * scale - x * along;
+            for ((dw, x), dout) in dw.iter_mut().zip(x).zip(dout) {
                 *dw += dout * x * scale;
             }
         }

@@ -52,7 +52,7 @@ impl Tensor {
     }
 
     /// Changes the size; what the numbers are then is not said, only that reading them is safe.
-    pub(super) fn resize(&mut self, rows: usize, cols: usize) {
+    pub(crate) fn resize(&mut self, rows: usize, cols: usize) {
         self.values.resize(rows * cols, 0.0);
         (self.rows, self.cols) = (rows, cols);
     }
@@ -67,12 +67,12 @@ impl Tensor {
         self.rows += other.rows;
     }
 
-    pub(super) fn view(&self) -> ArrayView2<'_, f32> {
+    pub(crate) fn view(&self) -> ArrayView2<'_, f32> {
         ArrayView2::from_shape((self.rows, self.cols), &self.values)
             .expect("a tensor holds rows times columns values")
     }
 
-    pub(super) fn view_mut(&mut self) -> ArrayViewMut2<'_, f32> {
+    pub(crate) fn view_mut(&mut self) -> ArrayViewMut2<'_, f32> {
         ArrayViewMut2::from_shape((self.rows, self.cols), &mut self.values)
             .expect("a tensor holds rows times columns values")
     }
@@ -95,7 +95,7 @@ pub(super) fn rows_per_task(cols: usize) -> usize {
 }
 
 /// `x += branch`.
-pub(super) fn add(x: &mut Tensor, branch: &Tensor) {
+pub(crate) fn add(x: &mut Tensor, branch: &Tensor) {
     assert_eq!((x.rows, x.cols), (branch.rows, branch.cols), "both sides of a sum have one shape");
     x.values
         .par_chunks_mut(TASK_VALUES)

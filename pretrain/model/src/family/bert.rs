@@ -7,7 +7,7 @@ mod block;
 mod layout;
 
 use self::{
-    block::{Activations, Gradients},
+    block::{Activations, Work},
     layout::{Layout, Neck},
 };
 pub(super) use layout::{name_of, settle, specification};
@@ -15,8 +15,8 @@ pub(super) use layout::{name_of, settle, specification};
 use super::{Family, Pass};
 use crate::{
     config::BertConfig,
-    ops::{Ops, Projection, Write},
-    param::Parameters,
+    ops::{Linear, Ops, Write},
+    param::{Gradients, Parameters, Part},
     sequences::Sequences,
 };
 
@@ -39,8 +39,9 @@ pub(super) struct Bert<T> {
     activated: T,
     dx: T,
     dembedded: T,
+    dactivated: T,
     ddense: T,
-    gradients: Gradients<T>,
+    work: Work<T>,
 }
 
 impl<T> Bert<T> {
@@ -58,8 +59,9 @@ impl<T> Bert<T> {
             activated: empty(),
             dx: empty(),
             dembedded: empty(),
+            dactivated: empty(),
             ddense: empty(),
-            gradients: Gradients::new(ops),
+            work: Work::new(ops),
         }
     }
 
@@ -82,6 +84,33 @@ impl<T> Bert<T> {
         let norm = layout.norm.map(|at| weights.value(at));
         ops.layer_norm(embedded, norm, self.config.layer_norm_eps, &mut self.x);
     }
+
+    fn embed_backward<O: Ops<Tensor = T>>(
+        &mut self,
+        ops: &mut O,
+        weights: &Parameters<T>,
+        sequences: &Sequences,
+        gradients: &mut Gradients<T>,
+    ) {
+        let Self { config, layout, embedded, dx, dembedded, .. } = self;
+        ops.layer_norm_backward(
+            embedded,
+            weights.value(layout.norm[0]),
+            config.layer_norm_eps,
+            dx,
+            Some(&mut *dembedded),
+            gradients.wanted_pair(layout.norm),
+        );
+        for (ids, table) in [
+            (sequences.tokens(), layout.words),
+            (sequences.types(), layout.types),
+            (&self.positions, layout.positions),
+        ] {
+            if let Some(dtable) = gradients.wanted(table) {
+                ops.embedding_backward(ids, dembedded, dtable);
+            }
+        }
+    }
 }
 
 impl<O: Ops> Family<O> for Bert<O::Tensor> {
@@ -94,14 +123,13 @@ impl<O: Ops> Family<O> for Bert<O::Tensor> {
     ) {
         self.embed(ops, weights, sequences);
         let Self { config, layout, x, blocks, .. } = self;
-        let kept = if pass == Pass::Forward { 1 } else { layout.blocks.len() };
-        while blocks.len() < kept {
+        let slots = pass.slots(layout.blocks.len());
+        while blocks.len() < slots.len() {
             blocks.push(Activations::new(ops));
         }
-        for (idx, block) in layout.blocks.iter().enumerate() {
-            let kept = if pass == Pass::Forward { 0 } else { idx };
+        for (layer, block) in layout.blocks.iter().enumerate() {
             let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.forward(ops, x, &mut blocks[kept]);
+            model.forward(ops, x, &mut blocks[slots.of(layer)]);
         }
     }
 
@@ -118,27 +146,21 @@ impl<O: Ops> Family<O> for Bert<O::Tensor> {
         ops: &mut O,
         weights: &Parameters<O::Tensor>,
         sequences: &Sequences,
-        gradients: &mut Parameters<O::Tensor>,
+        lowest: Part,
+        gradients: &mut Gradients<O::Tensor>,
     ) {
-        let Self { config, layout, blocks, dx, dembedded, gradients: work, .. } = self;
-        for (block, kept) in layout.blocks.iter().zip(blocks).rev() {
+        let Self { config, layout, blocks, dx, work, .. } = self;
+        let slots = Pass::ForwardAndBackward { lowest }.slots(layout.blocks.len());
+        for (layer, block) in layout.blocks.iter().enumerate().rev() {
+            let below = lowest < Part::Layer(layer);
+            if lowest > Part::Layer(layer) {
+                return;
+            }
             let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.backward(ops, kept, dx, work, gradients);
+            model.backward(ops, &blocks[slots.of(layer)], (&mut *dx, below), work, gradients);
         }
-        ops.layer_norm_backward(
-            &self.embedded,
-            weights.value(layout.norm[0]),
-            config.layer_norm_eps,
-            dx,
-            dembedded,
-            gradients.pair_mut(layout.norm),
-        );
-        for (ids, table) in [
-            (sequences.tokens(), layout.words),
-            (sequences.types(), layout.types),
-            (&self.positions, layout.positions),
-        ] {
-            ops.embedding_backward(ids, dembedded, gradients.value_mut(table));
+        if lowest == Part::Embeddings {
+            self.embed_backward(ops, weights, sequences, gradients);
         }
     }
 
@@ -149,19 +171,18 @@ impl<O: Ops> Family<O> for Bert<O::Tensor> {
         picked: &O::Tensor,
         out: &mut O::Tensor,
     ) {
-        let affine = |ops: &mut O, [weight, bias]: [usize; 2], out: &mut O::Tensor| {
-            ops.linear(picked, weights.value(weight), out);
-            ops.bias(out, weights.value(bias));
+        let linear = |ops: &mut O, layer: Linear<usize>, out: &mut O::Tensor| {
+            ops.linear(picked, weights.linear(layer), out, Write::Replace);
         };
         match self.layout.neck {
             Neck::Nothing => ops.copy(picked, out),
             Neck::Pooler { dense } => {
-                affine(ops, dense, out);
+                linear(ops, dense, out);
                 ops.tanh(out);
                 ops.copy(out, &mut self.activated);
             }
             Neck::Transform { dense, norm } => {
-                affine(ops, dense, &mut self.dense);
+                linear(ops, dense, &mut self.dense);
                 ops.gelu(&self.dense, &mut self.activated);
                 let norm = norm.map(|at| weights.value(at));
                 ops.layer_norm(&self.activated, norm, self.config.layer_norm_eps, out);
@@ -174,11 +195,16 @@ impl<O: Ops> Family<O> for Bert<O::Tensor> {
         ops: &mut O,
         weights: &Parameters<O::Tensor>,
         (picked, dout): (&O::Tensor, &O::Tensor),
-        dpicked: &mut O::Tensor,
-        gradients: &mut Parameters<O::Tensor>,
+        dpicked: Option<&mut O::Tensor>,
+        gradients: &mut Gradients<O::Tensor>,
     ) {
-        let [weight, bias] = match self.layout.neck {
-            Neck::Nothing => return ops.copy(dout, dpicked),
+        let dense = match self.layout.neck {
+            Neck::Nothing => {
+                if let Some(dpicked) = dpicked {
+                    ops.copy(dout, dpicked);
+                }
+                return;
+            }
             Neck::Pooler { dense } => {
                 ops.copy(dout, &mut self.ddense);
                 ops.tanh_backward(&self.activated, &mut self.ddense);
@@ -190,24 +216,23 @@ impl<O: Ops> Family<O> for Bert<O::Tensor> {
                     weights.value(norm[0]),
                     self.config.layer_norm_eps,
                     dout,
-                    dpicked,
-                    gradients.pair_mut(norm),
+                    Some(&mut self.dactivated),
+                    gradients.wanted_pair(norm),
                 );
-                ops.gelu_backward(&self.dense, dpicked, &mut self.ddense);
+                ops.gelu_backward(&self.dense, &self.dactivated, &mut self.ddense);
                 dense
             }
         };
-        ops.bias_backward(&self.ddense, gradients.value_mut(bias));
-        let dx = (dpicked, Write::Replace);
-        let (w, dw) = (weights.value(weight), gradients.value_mut(weight));
-        ops.linear_backward(picked, w, &self.ddense, dx, dw);
+        let dx = dpicked.map(|dpicked| (dpicked, Write::Replace));
+        let (w, dlayer) = (weights.value(dense.weight), gradients.wanted_linear(dense));
+        ops.linear_backward(picked, w, &self.ddense, dx, dlayer);
     }
 
     fn last_hidden_states(&mut self, ops: &mut O, _: &Parameters<O::Tensor>, out: &mut O::Tensor) {
         ops.copy(&self.x, out);
     }
 
-    fn projection(&self) -> Option<Projection<usize>> {
+    fn projection(&self) -> Option<Linear<usize>> {
         self.layout.output
     }
 

@@ -6,7 +6,7 @@ mod block;
 mod layout;
 
 use self::{
-    block::{Activations, Gradients},
+    block::{Activations, Work},
     layout::Layout,
 };
 pub(super) use layout::specification;
@@ -15,8 +15,8 @@ use super::{Causal, Family, Pass};
 use crate::{
     config::LlamaConfig,
     kv_cache::KvCache,
-    ops::{Ops, Projection},
-    param::Parameters,
+    ops::{Linear, Ops},
+    param::{Gradients, Parameters, Part},
     sequences::Sequences,
 };
 
@@ -30,7 +30,7 @@ pub(super) struct Llama<T> {
     /// Of each block when its gradients will be wanted, else of the block at work.
     blocks: Vec<Activations<T>>,
     dx: T,
-    gradients: Gradients<T>,
+    work: Work<T>,
 }
 
 impl<T> Llama<T> {
@@ -41,7 +41,7 @@ impl<T> Llama<T> {
             x: ops.zeros(0, 0),
             blocks: Vec::new(),
             dx: ops.zeros(0, 0),
-            gradients: Gradients::new(ops),
+            work: Work::new(ops),
         }
     }
 }
@@ -76,15 +76,14 @@ impl<O: Ops> Family<O> for Llama<O::Tensor> {
         pass: Pass,
     ) {
         let Self { config, layout, x, blocks, .. } = self;
-        let kept = if pass == Pass::Forward { 1 } else { layout.blocks.len() };
-        while blocks.len() < kept {
+        let slots = pass.slots(layout.blocks.len());
+        while blocks.len() < slots.len() {
             blocks.push(Activations::new(ops));
         }
         ops.embedding(sequences.tokens(), weights.value(layout.embedding), x);
-        for (idx, block) in layout.blocks.iter().enumerate() {
-            let kept = if pass == Pass::Forward { 0 } else { idx };
+        for (layer, block) in layout.blocks.iter().enumerate() {
             let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.forward(ops, x, &mut blocks[kept], None);
+            model.forward(ops, x, &mut blocks[slots.of(layer)], None);
         }
     }
 
@@ -105,15 +104,22 @@ impl<O: Ops> Family<O> for Llama<O::Tensor> {
         ops: &mut O,
         weights: &Parameters<O::Tensor>,
         sequences: &Sequences,
-        gradients: &mut Parameters<O::Tensor>,
+        lowest: Part,
+        gradients: &mut Gradients<O::Tensor>,
     ) {
-        let Self { config, layout, blocks, dx, gradients: work, .. } = self;
-        for (block, kept) in layout.blocks.iter().zip(blocks).rev() {
+        let Self { config, layout, blocks, dx, work, .. } = self;
+        let slots = Pass::ForwardAndBackward { lowest }.slots(layout.blocks.len());
+        for (layer, block) in layout.blocks.iter().enumerate().rev() {
+            let below = lowest < Part::Layer(layer);
+            if lowest > Part::Layer(layer) {
+                return;
+            }
             let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.backward(ops, kept, dx, work, gradients);
+            model.backward(ops, &blocks[slots.of(layer)], (&mut *dx, below), work, gradients);
         }
-        let dembedding = gradients.value_mut(layout.embedding);
-        ops.embedding_backward(sequences.tokens(), dx, dembedding);
+        if let Some(dembedding) = gradients.wanted(layout.embedding) {
+            ops.embedding_backward(sequences.tokens(), dx, dembedding);
+        }
     }
 
     /// The last norm.
@@ -132,13 +138,15 @@ impl<O: Ops> Family<O> for Llama<O::Tensor> {
         ops: &mut O,
         weights: &Parameters<O::Tensor>,
         (picked, dout): (&O::Tensor, &O::Tensor),
-        dpicked: &mut O::Tensor,
-        gradients: &mut Parameters<O::Tensor>,
+        mut dpicked: Option<&mut O::Tensor>,
+        gradients: &mut Gradients<O::Tensor>,
     ) {
-        ops.copy(picked, dpicked);
-        ops.clear(dpicked);
+        if let Some(dpicked) = &mut dpicked {
+            ops.copy(picked, dpicked);
+            ops.clear(dpicked);
+        }
         let (norm, eps) = (self.layout.norm, self.config.rms_norm_eps);
-        let dnorm = gradients.value_mut(norm);
+        let dnorm = gradients.wanted(norm);
         ops.rms_norm_backward(picked, weights.value(norm), eps, dout, dpicked, dnorm);
     }
 
@@ -151,7 +159,7 @@ impl<O: Ops> Family<O> for Llama<O::Tensor> {
         ops.rms_norm(&self.x, weights.value(self.layout.norm), self.config.rms_norm_eps, out);
     }
 
-    fn projection(&self) -> Option<Projection<usize>> {
+    fn projection(&self) -> Option<Linear<usize>> {
         Some(self.layout.output)
     }
 

@@ -1,10 +1,10 @@
 //! One block: attention and feed-forward, each added to its input and then normed.
 
-use super::layout::Block;
+use super::layout::{Block, Norm};
 use crate::{
     config::BertConfig,
-    ops::{Heads, Ops, Reach, Write},
-    param::Parameters,
+    ops::{Heads, Linear, Ops, Reach, Write},
+    param::{Gradients, Parameters},
 };
 
 /// What the backward pass of one block needs of its forward pass.
@@ -26,7 +26,7 @@ pub(super) struct Activations<T> {
 
 /// Gradients of one block's activations, used again by every block.
 #[derive(Debug)]
-pub(super) struct Gradients<T> {
+pub(super) struct Work<T> {
     sum: T,
     q: T,
     k: T,
@@ -54,44 +54,46 @@ impl<T> Model<'_, T> {
     ) {
         let (block, eps) = (self.block, self.config.layer_norm_eps);
         ops.copy(x, &mut kept.input);
-        self.affine(ops, x, block.query, &mut kept.q);
-        self.affine(ops, x, block.key, &mut kept.k);
-        self.affine(ops, x, block.value, &mut kept.v);
+        self.linear(ops, x, block.query, &mut kept.q);
+        self.linear(ops, x, block.key, &mut kept.k);
+        self.linear(ops, x, block.value, &mut kept.v);
         let qkv = [&kept.q, &kept.k, &kept.v];
         let heads = self.heads();
         ops.attention(qkv, self.offsets, heads, &mut kept.attended, &mut kept.log_sums);
         let [after_attention, after_feed_forward] = &mut kept.sums;
-        self.affine(ops, &kept.attended, block.output, after_attention);
+        self.linear(ops, &kept.attended, block.output, after_attention);
         ops.add(after_attention, x);
-        let norm = self.pair(block.attention_norm);
+        let norm = self.norm(block.attention_norm);
         ops.layer_norm(after_attention, norm, eps, &mut kept.normed);
-        self.affine(ops, &kept.normed, block.inner, &mut kept.inner);
+        self.linear(ops, &kept.normed, block.inner, &mut kept.inner);
         ops.gelu(&kept.inner, &mut kept.activated);
-        self.affine(ops, &kept.activated, block.outer, after_feed_forward);
+        self.linear(ops, &kept.activated, block.outer, after_feed_forward);
         ops.add(after_feed_forward, &kept.normed);
-        ops.layer_norm(after_feed_forward, self.pair(block.feed_forward_norm), eps, x);
+        ops.layer_norm(after_feed_forward, self.norm(block.feed_forward_norm), eps, x);
     }
 
-    /// Takes the gradient of the hidden states, `dx`, back through the block, and adds up those of its weights.
+    /// Takes the gradient of the hidden states, `dx`, back through the block, and adds up those of its weights that are wanted.
+    /// Where no gradient below the block is, `dx` is used up.
     pub(super) fn backward<O: Ops<Tensor = T>>(
         &self,
         ops: &mut O,
         kept: &Activations<T>,
-        dx: &mut T,
-        work: &mut Gradients<T>,
-        gradients: &mut Parameters<T>,
+        (dx, below): (&mut T, bool),
+        work: &mut Work<T>,
+        gradients: &mut Gradients<T>,
     ) {
         let block = self.block;
-        let Gradients { sum, q, k, v, attended, inner, activated } = work;
+        let Work { sum, q, k, v, attended, inner, activated } = work;
         // The gradient of a sum is that of both its sides: one goes on as it is, the other through the branch.
         self.norm_backward(ops, (&kept.sums[1], dx), block.feed_forward_norm, sum, gradients);
-        let outer = (&kept.activated, &*sum);
-        self.affine_backward(ops, outer, block.outer, (activated, Write::Replace), gradients);
+        let (outer, out) = ((&kept.activated, &*sum), (&mut *activated, Write::Replace));
+        self.linear_backward(ops, outer, block.outer, Some(out), gradients);
         ops.gelu_backward(&kept.inner, activated, inner);
-        self.affine_backward(ops, (&kept.normed, inner), block.inner, (sum, Write::Add), gradients);
+        let (input, out) = ((&kept.normed, &*inner), (&mut *sum, Write::Add));
+        self.linear_backward(ops, input, block.inner, Some(out), gradients);
         self.norm_backward(ops, (&kept.sums[0], sum), block.attention_norm, dx, gradients);
-        let output = (&kept.attended, &*dx);
-        self.affine_backward(ops, output, block.output, (attended, Write::Replace), gradients);
+        let (output, out) = ((&kept.attended, &*dx), (&mut *attended, Write::Replace));
+        self.linear_backward(ops, output, block.output, Some(out), gradients);
         ops.attention_backward(
             [&kept.q, &kept.k, &kept.v],
             self.offsets,
@@ -101,45 +103,42 @@ impl<T> Model<'_, T> {
             attended,
             [&mut *q, &mut *k, &mut *v],
         );
-        for (dout, at) in [(&*q, block.query), (&*k, block.key), (&*v, block.value)] {
-            let input = (&kept.input, dout);
-            self.affine_backward(ops, input, at, (&mut *dx, Write::Add), gradients);
+        for (dout, layer) in [(&*q, block.query), (&*k, block.key), (&*v, block.value)] {
+            let dx = below.then_some((&mut *dx, Write::Add));
+            self.linear_backward(ops, (&kept.input, dout), layer, dx, gradients);
         }
     }
 
-    /// `out = x · wᵀ + b`.
-    fn affine<O: Ops<Tensor = T>>(&self, ops: &mut O, x: &T, at: [usize; 2], out: &mut T) {
-        let [w, b] = self.pair(at);
-        ops.linear(x, w, out);
-        ops.bias(out, b);
+    fn linear<O: Ops<Tensor = T>>(&self, ops: &mut O, x: &T, layer: Linear<usize>, out: &mut T) {
+        ops.linear(x, self.weights.linear(layer), out, Write::Replace);
     }
 
-    fn affine_backward<O: Ops<Tensor = T>>(
+    fn linear_backward<O: Ops<Tensor = T>>(
         &self,
         ops: &mut O,
         (x, dout): (&T, &T),
-        [w, b]: [usize; 2],
-        dx: (&mut T, Write),
-        gradients: &mut Parameters<T>,
+        layer: Linear<usize>,
+        dx: Option<(&mut T, Write)>,
+        gradients: &mut Gradients<T>,
     ) {
-        ops.bias_backward(dout, gradients.value_mut(b));
-        ops.linear_backward(x, self.weights.value(w), dout, dx, gradients.value_mut(w));
+        let w = self.weights.value(layer.weight);
+        ops.linear_backward(x, w, dout, dx, gradients.wanted_linear(layer));
     }
 
     fn norm_backward<O: Ops<Tensor = T>>(
         &self,
         ops: &mut O,
         (x, dout): (&T, &T),
-        at: [usize; 2],
+        norm: Norm,
         dx: &mut T,
-        gradients: &mut Parameters<T>,
+        gradients: &mut Gradients<T>,
     ) {
-        let (w, eps) = (self.weights.value(at[0]), self.config.layer_norm_eps);
-        ops.layer_norm_backward(x, w, eps, dout, dx, gradients.pair_mut(at));
+        let (w, eps) = (self.weights.value(norm[0]), self.config.layer_norm_eps);
+        ops.layer_norm_backward(x, w, eps, dout, Some(dx), gradients.wanted_pair(norm));
     }
 
-    fn pair(&self, at: [usize; 2]) -> [&T; 2] {
-        at.map(|at| self.weights.value(at))
+    fn norm(&self, norm: Norm) -> [&T; 2] {
+        norm.map(|at| self.weights.value(at))
     }
 
     fn heads(&self) -> Heads {
@@ -171,7 +170,7 @@ impl<T> Activations<T> {
     }
 }
 
-impl<T> Gradients<T> {
+impl<T> Work<T> {
     pub(super) fn new<O: Ops<Tensor = T>>(ops: &O) -> Self {
         let empty = || ops.zeros(0, 0);
         Self {

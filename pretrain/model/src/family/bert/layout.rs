@@ -3,12 +3,12 @@
 use crate::{
     config::{BertConfig, Head},
     init::Init,
-    ops::Projection,
-    param::{Parameter, Parameters},
+    ops::Linear,
+    param::{Parameter, Parameters, Part},
 };
 
-/// Places of a weight and of its bias among a model's parameters.
-pub(super) type Affine = [usize; 2];
+/// Places of a norm's weight and bias among a model's parameters.
+pub(super) type Norm = [usize; 2];
 
 /// Places of a model's weights among its parameters.
 #[derive(Debug)]
@@ -16,24 +16,24 @@ pub(super) struct Layout {
     pub(super) words: usize,
     pub(super) positions: usize,
     pub(super) types: usize,
-    pub(super) norm: Affine,
+    pub(super) norm: Norm,
     pub(super) blocks: Vec<Block>,
     pub(super) neck: Neck,
     /// `None` for a body alone.
-    pub(super) output: Option<Projection<usize>>,
+    pub(super) output: Option<Linear<usize>>,
 }
 
 /// Places of one block's weights.
 #[derive(Debug)]
 pub(super) struct Block {
-    pub(super) query: Affine,
-    pub(super) key: Affine,
-    pub(super) value: Affine,
-    pub(super) output: Affine,
-    pub(super) attention_norm: Affine,
-    pub(super) inner: Affine,
-    pub(super) outer: Affine,
-    pub(super) feed_forward_norm: Affine,
+    pub(super) query: Linear<usize>,
+    pub(super) key: Linear<usize>,
+    pub(super) value: Linear<usize>,
+    pub(super) output: Linear<usize>,
+    pub(super) attention_norm: Norm,
+    pub(super) inner: Linear<usize>,
+    pub(super) outer: Linear<usize>,
+    pub(super) feed_forward_norm: Norm,
 }
 
 /// What stands between the hidden states and the output projection.
@@ -42,9 +42,9 @@ pub(super) enum Neck {
     /// The classes of tokens read them as they are.
     Nothing,
     /// `tanh` of a dense layer: the classes of sequences.
-    Pooler { dense: Affine },
+    Pooler { dense: Linear<usize> },
     /// The norm of GELU of a dense layer: masked tokens.
-    Transform { dense: Affine, norm: Affine },
+    Transform { dense: Linear<usize>, norm: Norm },
 }
 
 /// Weights of the embeddings, and of one block.
@@ -54,30 +54,29 @@ const BLOCK_WEIGHTS: usize = 16;
 impl Layout {
     /// Follows the order of [`specification`].
     pub(super) fn new(config: &BertConfig) -> Self {
-        let affine = |first: usize| [first, first + 1];
+        let linear = |weight: usize| Linear { weight, bias: Some(weight + 1) };
         let block = |layer: usize| {
-            let nth = |nth: usize| affine(EMBEDDING_WEIGHTS + layer * BLOCK_WEIGHTS + 2 * nth);
+            let nth = |nth: usize| EMBEDDING_WEIGHTS + layer * BLOCK_WEIGHTS + 2 * nth;
             Block {
-                query: nth(0),
-                key: nth(1),
-                value: nth(2),
-                output: nth(3),
-                attention_norm: nth(4),
-                inner: nth(5),
-                outer: nth(6),
-                feed_forward_norm: nth(7),
+                query: linear(nth(0)),
+                key: linear(nth(1)),
+                value: linear(nth(2)),
+                output: linear(nth(3)),
+                attention_norm: [nth(4), nth(4) + 1],
+                inner: linear(nth(5)),
+                outer: linear(nth(6)),
+                feed_forward_norm: [nth(7), nth(7) + 1],
             }
         };
         let top = EMBEDDING_WEIGHTS + config.num_hidden_layers * BLOCK_WEIGHTS;
-        let classes = |at: usize| Some(Projection { weight: at, bias: Some(at + 1) });
         let (neck, output) = match config.head {
             Head::SequenceClassification { .. } => {
-                (Neck::Pooler { dense: affine(top) }, classes(top + 2))
+                (Neck::Pooler { dense: linear(top) }, Some(linear(top + 2)))
             }
-            Head::TokenClassification { .. } => (Neck::Nothing, classes(top)),
+            Head::TokenClassification { .. } => (Neck::Nothing, Some(linear(top))),
             Head::MaskedLm => (
-                Neck::Transform { dense: affine(top + 1), norm: affine(top + 3) },
-                Some(Projection { weight: 0, bias: Some(top) }),
+                Neck::Transform { dense: linear(top + 1), norm: [top + 3, top + 4] },
+                Some(Linear { weight: 0, bias: Some(top) }),
             ),
             Head::Body | Head::CausalLm => (Neck::Nothing, None),
         };
@@ -92,7 +91,7 @@ const PREFIX: &str = "bert.";
 /// Every weight of a model of this config, with its name, its shape and how it begins, in order.
 pub(crate) fn specification(config: &BertConfig) -> Parameters<Init> {
     let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-    let mut weights = Weights { config, entries: Vec::new() };
+    let mut weights = Weights { config, part: Part::Embeddings, entries: Vec::new() };
     for (table, rows) in [
         ("word", config.vocab_size),
         ("position", config.max_position_embeddings),
@@ -102,28 +101,33 @@ pub(crate) fn specification(config: &BertConfig) -> Parameters<Init> {
     }
     weights.norm(&body(config, "embeddings.LayerNorm"));
     for layer in 0..config.num_hidden_layers {
+        weights.part = Part::Layer(layer);
         let name = |part: &str| body(config, &format!("encoder.layer.{layer}.{part}"));
         for part in ["attention.self.query", "attention.self.key", "attention.self.value"] {
-            weights.affine(&name(part), [hidden, hidden]);
+            weights.linear(&name(part), [hidden, hidden]);
         }
-        weights.affine(&name("attention.output.dense"), [hidden, hidden]);
+        weights.linear(&name("attention.output.dense"), [hidden, hidden]);
         weights.norm(&name("attention.output.LayerNorm"));
-        weights.affine(&name("intermediate.dense"), [inner, hidden]);
-        weights.affine(&name("output.dense"), [hidden, inner]);
+        weights.linear(&name("intermediate.dense"), [inner, hidden]);
+        weights.linear(&name("output.dense"), [hidden, inner]);
         weights.norm(&name("output.LayerNorm"));
     }
+    weights.part = Part::Neck;
     if has_pooler(config) {
-        weights.affine(&body(config, "pooler.dense"), [hidden, hidden]);
+        weights.linear(&body(config, "pooler.dense"), [hidden, hidden]);
     }
     match &config.head {
         Head::Body | Head::CausalLm => {}
         Head::MaskedLm => {
+            weights.part = Part::Head;
             weights.vector("cls.predictions.bias", config.vocab_size, Init::Zero);
-            weights.affine("cls.predictions.transform.dense", [hidden, hidden]);
+            weights.part = Part::Neck;
+            weights.linear("cls.predictions.transform.dense", [hidden, hidden]);
             weights.norm("cls.predictions.transform.LayerNorm");
         }
         Head::SequenceClassification { labels } | Head::TokenClassification { labels } => {
-            weights.affine("classifier", [labels.len(), hidden]);
+            weights.part = Part::Head;
+            weights.linear("classifier", [labels.len(), hidden]);
         }
     }
     weights.entries.into_iter().collect()
@@ -173,21 +177,24 @@ fn body(config: &BertConfig, part: &str) -> String {
 /// Weights in the making.
 struct Weights<'a> {
     config: &'a BertConfig,
+    /// Where what comes next stands.
+    part: Part,
     entries: Vec<Parameter<Init>>,
 }
 
 impl Weights<'_> {
     fn matrix(&mut self, module: &str, shape: [usize; 2]) {
         let init = Init::Normal { std: self.config.initializer_range };
-        let name = format!("{module}.weight");
-        self.entries.push(Parameter { name, shape: shape.to_vec(), value: init });
+        let (name, shape) = (format!("{module}.weight"), shape.to_vec());
+        self.entries.push(Parameter { name, shape, part: self.part, value: init });
     }
 
     fn vector(&mut self, name: &str, len: usize, value: Init) {
-        self.entries.push(Parameter { name: name.to_owned(), shape: vec![len], value });
+        let (name, shape) = (name.to_owned(), vec![len]);
+        self.entries.push(Parameter { name, shape, part: self.part, value });
     }
 
-    fn affine(&mut self, module: &str, shape: [usize; 2]) {
+    fn linear(&mut self, module: &str, shape: [usize; 2]) {
         self.matrix(module, shape);
         self.vector(&format!("{module}.bias"), shape[0], Init::Zero);
     }

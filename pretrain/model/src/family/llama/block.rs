@@ -4,8 +4,8 @@ use super::layout::Block;
 use crate::{
     config::LlamaConfig,
     kv_cache::LayerCache,
-    ops::{Heads, Ops, Reach, Write},
-    param::Parameters,
+    ops::{Heads, Linear, Ops, Reach, Write},
+    param::{Gradients, Parameters},
 };
 
 /// What the backward pass of one block needs of its forward pass.
@@ -22,12 +22,11 @@ pub(super) struct Activations<T> {
     gate: T,
     up: T,
     gated: T,
-    branch: T,
 }
 
 /// Gradients of one block's activations, used again by every block.
 #[derive(Debug)]
-pub(super) struct Gradients<T> {
+pub(super) struct Work<T> {
     normed: T,
     q: T,
     k: T,
@@ -57,29 +56,29 @@ impl<T> Model<'_, T> {
         cache: Option<(&mut LayerCache<T>, usize)>,
     ) {
         ops.copy(x, &mut kept.inputs[0]);
-        self.attend(ops, kept, cache);
-        ops.add(x, &kept.branch);
+        self.attend(ops, x, kept, cache);
         ops.copy(x, &mut kept.inputs[1]);
-        self.feed_forward(ops, kept);
-        ops.add(x, &kept.branch);
+        self.feed_forward(ops, x, kept);
     }
 
-    /// Takes the gradient of the residual stream, `dx`, back through the block, and adds up those of its weights.
+    /// Takes the gradient of the residual stream, `dx`, back through the block, and adds up those of its weights that are
+    /// wanted. Where no gradient below the block is, `dx` is used up.
     pub(super) fn backward<O: Ops<Tensor = T>>(
         &self,
         ops: &mut O,
         kept: &Activations<T>,
-        dx: &mut T,
-        work: &mut Gradients<T>,
-        gradients: &mut Parameters<T>,
+        (dx, below): (&mut T, bool),
+        work: &mut Work<T>,
+        gradients: &mut Gradients<T>,
     ) {
         self.feed_forward_backward(ops, kept, dx, work, gradients);
-        self.attend_backward(ops, kept, dx, work, gradients);
+        self.attend_backward(ops, kept, (dx, below), work, gradients);
     }
 
     fn attend<O: Ops<Tensor = T>>(
         &self,
         ops: &mut O,
+        x: &mut T,
         kept: &mut Activations<T>,
         cache: Option<(&mut LayerCache<T>, usize)>,
     ) {
@@ -87,13 +86,13 @@ impl<T> Model<'_, T> {
         let heads = self.heads();
         ops.rms_norm(
             &kept.inputs[0],
-            self.weight(block.attention_norm),
+            self.weights.value(block.attention_norm),
             self.config.rms_norm_eps,
             &mut kept.normed[0],
         );
-        ops.linear(&kept.normed[0], self.weight(block.query), &mut kept.q);
-        ops.linear(&kept.normed[0], self.weight(block.key), &mut kept.k);
-        ops.linear(&kept.normed[0], self.weight(block.value), &mut kept.v);
+        self.linear(ops, &kept.normed[0], block.query, (&mut kept.q, Write::Replace));
+        self.linear(ops, &kept.normed[0], block.key, (&mut kept.k, Write::Replace));
+        self.linear(ops, &kept.normed[0], block.value, (&mut kept.v, Write::Replace));
         let out = (&mut kept.attended, &mut kept.log_sums);
         match cache {
             None => {
@@ -110,21 +109,21 @@ impl<T> Model<'_, T> {
                 ops.attention_of_last(qkv, heads, out.0, out.1);
             }
         }
-        ops.linear(&kept.attended, self.weight(block.output), &mut kept.branch);
+        self.linear(ops, &kept.attended, block.output, (x, Write::Add));
     }
 
-    fn feed_forward<O: Ops<Tensor = T>>(&self, ops: &mut O, kept: &mut Activations<T>) {
+    fn feed_forward<O: Ops<Tensor = T>>(&self, ops: &mut O, x: &mut T, kept: &mut Activations<T>) {
         let block = self.block;
         ops.rms_norm(
             &kept.inputs[1],
-            self.weight(block.feed_forward_norm),
+            self.weights.value(block.feed_forward_norm),
             self.config.rms_norm_eps,
             &mut kept.normed[1],
         );
-        ops.linear(&kept.normed[1], self.weight(block.gate), &mut kept.gate);
-        ops.linear(&kept.normed[1], self.weight(block.up), &mut kept.up);
+        self.linear(ops, &kept.normed[1], block.gate, (&mut kept.gate, Write::Replace));
+        self.linear(ops, &kept.normed[1], block.up, (&mut kept.up, Write::Replace));
         ops.swiglu(&kept.gate, &kept.up, &mut kept.gated);
-        ops.linear(&kept.gated, self.weight(block.down), &mut kept.branch);
+        self.linear(ops, &kept.gated, block.down, (x, Write::Add));
     }
 
     fn feed_forward_backward<O: Ops<Tensor = T>>(
@@ -132,24 +131,25 @@ impl<T> Model<'_, T> {
         ops: &mut O,
         kept: &Activations<T>,
         dx: &mut T,
-        work: &mut Gradients<T>,
-        gradients: &mut Parameters<T>,
+        work: &mut Work<T>,
+        gradients: &mut Gradients<T>,
     ) {
         let block = self.block;
-        let mut linear = |ops: &mut O, x: &T, at: usize, dout: &T, dx: (&mut T, Write)| {
-            ops.linear_backward(x, self.weight(at), dout, dx, gradients.value_mut(at));
-        };
+        let mut linear =
+            |ops: &mut O, x: &T, layer: Linear<usize>, dout: &T, dx: (&mut T, Write)| {
+                self.linear_backward(ops, (x, dout), layer, dx, gradients);
+            };
         linear(ops, &kept.gated, block.down, dx, (&mut work.gated, Write::Replace));
         ops.swiglu_backward(&kept.gate, &kept.up, &work.gated, &mut work.gate, &mut work.up);
         linear(ops, &kept.normed[1], block.gate, &work.gate, (&mut work.normed, Write::Replace));
         linear(ops, &kept.normed[1], block.up, &work.up, (&mut work.normed, Write::Add));
         ops.rms_norm_backward(
             &kept.inputs[1],
-            self.weight(block.feed_forward_norm),
+            self.weights.value(block.feed_forward_norm),
             self.config.rms_norm_eps,
             &work.normed,
-            dx,
-            gradients.value_mut(block.feed_forward_norm),
+            Some(dx),
+            gradients.wanted(block.feed_forward_norm),
         );
     }
 
@@ -157,15 +157,16 @@ impl<T> Model<'_, T> {
         &self,
         ops: &mut O,
         kept: &Activations<T>,
-        dx: &mut T,
-        work: &mut Gradients<T>,
-        gradients: &mut Parameters<T>,
+        (dx, below): (&mut T, bool),
+        work: &mut Work<T>,
+        gradients: &mut Gradients<T>,
     ) {
         let (block, theta) = (self.block, self.config.rope_theta);
         let heads = self.heads();
-        let mut linear = |ops: &mut O, x: &T, at: usize, dout: &T, dx: (&mut T, Write)| {
-            ops.linear_backward(x, self.weight(at), dout, dx, gradients.value_mut(at));
-        };
+        let mut linear =
+            |ops: &mut O, x: &T, layer: Linear<usize>, dout: &T, dx: (&mut T, Write)| {
+                self.linear_backward(ops, (x, dout), layer, dx, gradients);
+            };
         linear(ops, &kept.attended, block.output, dx, (&mut work.attended, Write::Replace));
         ops.attention_backward(
             [&kept.q, &kept.k, &kept.v],
@@ -183,16 +184,34 @@ impl<T> Model<'_, T> {
         linear(ops, &kept.normed[0], block.value, &work.v, (&mut work.normed, Write::Add));
         ops.rms_norm_backward(
             &kept.inputs[0],
-            self.weight(block.attention_norm),
+            self.weights.value(block.attention_norm),
             self.config.rms_norm_eps,
             &work.normed,
-            dx,
-            gradients.value_mut(block.attention_norm),
+            below.then_some(dx),
+            gradients.wanted(block.attention_norm),
         );
     }
 
-    fn weight(&self, at: usize) -> &T {
-        self.weights.value(at)
+    fn linear<O: Ops<Tensor = T>>(
+        &self,
+        ops: &mut O,
+        x: &T,
+        layer: Linear<usize>,
+        (out, write): (&mut T, Write),
+    ) {
+        ops.linear(x, self.weights.linear(layer), out, write);
+    }
+
+    fn linear_backward<O: Ops<Tensor = T>>(
+        &self,
+        ops: &mut O,
+        (x, dout): (&T, &T),
+        layer: Linear<usize>,
+        dx: (&mut T, Write),
+        gradients: &mut Gradients<T>,
+    ) {
+        let w = self.weights.value(layer.weight);
+        ops.linear_backward(x, w, dout, Some(dx), gradients.wanted_linear(layer));
     }
 
     fn heads(&self) -> Heads {
@@ -219,12 +238,11 @@ impl<T> Activations<T> {
             gate: empty(),
             up: empty(),
             gated: empty(),
-            branch: empty(),
         }
     }
 }
 
-impl<T> Gradients<T> {
+impl<T> Work<T> {
     pub(super) fn new<O: Ops<Tensor = T>>(ops: &O) -> Self {
         let empty = || ops.zeros(0, 0);
         Self {
