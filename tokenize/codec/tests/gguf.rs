@@ -127,12 +127,12 @@ fn what_cannot_be_used_is_told_by_its_key() {
     refused(
         "tokenizer.ggml.token_type",
         json!([6]),
-        "`tokenizer.ggml.token_type` is \"a list of 1\"; expected a list of 414, one for each token",
+        "`tokenizer.ggml.token_type` is \"a list of 1\"; expected a list of 413, one for each token",
     );
     refused(
         "tokenizer.ggml.eos_token_id",
-        json!(413),
-        "`tokenizer.ggml.eos_token_id` is 413; expected the id of one of the 413 tokens in use",
+        json!(412),
+        "`tokenizer.ggml.eos_token_id` is 412; expected the id of one of the 412 tokens in use",
     );
     refused(
         "tokenizer.ggml.add_bos_token",
