@@ -178,12 +178,11 @@ fn damaged_heads_are_told_with_their_place() {
 fn no_damaged_byte_is_more_than_an_error() {
     let mut bytes = fs::read(file("q4_1")).unwrap();
     for at in 0..1800 {
-        for flip in [0x01, 0x80, 0xff] {
-            bytes[at] ^= flip;
-            // Some bytes are a number of the model, or padding.
-            let _ = read(&bytes);
-            bytes[at] ^= flip;
-        }
+        let flip = 1 << (at % 8);
+        bytes[at] ^= flip;
+        // Some bytes are a number of the model, or padding.
+        let _ = read(&bytes);
+        bytes[at] ^= flip;
     }
 }
 
