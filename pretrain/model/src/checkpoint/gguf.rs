@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn every_tensor_of_a_llama_has_a_name() {
+    fn tensors_are_named_as_llama_cpp_names_them() {
         assert_eq!(stored_name("model.layers.12.mlp.down_proj.weight"), "blk.12.ffn_down.weight");
         assert_eq!(stored_name("model.norm.weight"), "output_norm.weight");
         assert_eq!(stored_name("lm_head.weight"), "output.weight");
