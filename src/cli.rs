@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use pipelines::publish::OutDir;
 
 use crate::{
-    alone, completions, explain, fill, gc, generate, import, init, plan, predict, quickstart,
-    report, run, schema, status, verify, worker,
+    alone, completions, convert, explain, fill, gc, generate, import, init, plan, predict,
+    quickstart, report, run, schema, status, verify, worker,
 };
 
 /// From raw text to a measured language model, from one manifest.
@@ -39,6 +39,8 @@ pub enum Command {
     Report(report::Command),
     /// Bring a published artifact into a store, for `[pins]`
     Import(import::Command),
+    /// Make of a GGUF file, llama.cpp's form of a model, a directory that everything here reads
+    Convert(convert::Command),
     /// Take out of a store what nothing needs any more
     Gc(gc::Command),
     /// Read all of a store and say what is damaged; run finished tasks again and compare
@@ -80,6 +82,7 @@ impl Command {
             Command::Status(command) => command.run(),
             Command::Report(command) => command.run(),
             Command::Import(command) => command.run(),
+            Command::Convert(command) => command.run().map_err(worker::without_resuming),
             Command::Gc(command) => command.run(),
             Command::Verify(command) => command.run(),
             Command::Predict(command) => command.run().map_err(worker::without_resuming),

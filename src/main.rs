@@ -3,6 +3,7 @@
 mod alone;
 mod cli;
 mod completions;
+mod convert;
 mod explain;
 mod fill;
 mod gc;
@@ -23,6 +24,7 @@ mod show;
 mod stages;
 mod status;
 mod verify;
+mod whole_dir;
 mod whole_file;
 mod worker;
 

@@ -35,7 +35,9 @@ impl ModelDir {
         let shown = path.display();
         if !path.is_dir() {
             let found = if path.exists() { "a file" } else { "nothing" };
-            bail!("{shown}: found {found}, expected the directory of a model");
+            let is_gguf = path.extension().is_some_and(|end| end == "gguf");
+            let advice = if is_gguf { "; `seedbed convert` makes one of it" } else { "" };
+            bail!("{shown}: found {found}, expected the directory of a model{advice}");
         }
         if path.join(CONFIG_FILE).is_file() {
             if let Some(seed) = seed {

@@ -7,6 +7,7 @@ mod answers;
 mod bad_input;
 mod changes;
 mod chaos;
+mod convert;
 mod editing;
 mod elsewhere;
 mod init;

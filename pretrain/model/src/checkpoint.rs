@@ -1,5 +1,6 @@
-//! Model directories as Hugging Face's libraries read and write them.
+//! Model directories as Hugging Face's libraries read and write them, and models in llama.cpp's form.
 
+mod gguf;
 mod safetensors;
 
 use std::{
@@ -9,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use self::gguf::Gguf;
 pub use self::safetensors::write_safetensors;
 pub(crate) use self::safetensors::{Stored, Tensors, write_stored};
 

@@ -2,6 +2,7 @@
 
 mod bert;
 mod check;
+mod gguf;
 mod keys;
 mod llama;
 

@@ -17,13 +17,23 @@ pub enum ModelError {
     Write { path: PathBuf, source: io::Error },
     #[error("{file}: not a safetensors file")]
     Safetensors { file: PathBuf, source: Box<safetensors::SafeTensorError> },
+    #[error("{file}: not a GGUF file (starts with {found:02x?})")]
+    NotGguf { file: PathBuf, found: [u8; 4] },
+    #[error("{file}: GGUF version {found}; this build reads {oldest} to {newest}")]
+    GgufVersion { file: PathBuf, found: u32, oldest: u32, newest: u32 },
+    #[error("{file}: {place}: found {found}, expected {expected}")]
+    Gguf { file: PathBuf, place: String, found: String, expected: String },
+    #[error(
+        "{file}: {found} bytes, but {place} reaches up to byte {expected}; was it downloaded whole?"
+    )]
+    Truncated { file: PathBuf, place: String, found: u64, expected: u64 },
     #[error("{file}: tensor `{tensor}` cannot be converted to f32")]
     Convert { file: PathBuf, tensor: String, source: Box<candle_core::Error> },
     #[error("{file}: tensor `{tensor}` is missing; expected it with shape {expected:?}")]
     MissingTensor { file: PathBuf, tensor: String, expected: Vec<usize> },
     #[error("{file}: tensor `{tensor}` was not expected in a {whose}")]
     UnexpectedTensor { file: PathBuf, tensor: String, whose: String },
-    #[error("{file}: tensor `{tensor}` has shape {found:?}; its config.json promises {expected:?}")]
+    #[error("{file}: tensor `{tensor}` has shape {found:?}; its config promises {expected:?}")]
     WrongShape { file: PathBuf, tensor: String, found: Vec<usize>, expected: Vec<usize> },
     #[error("{file}: tensor `{tensor}` holds {found}; expected {expected}")]
     WrongType { file: PathBuf, tensor: String, found: String, expected: &'static str },

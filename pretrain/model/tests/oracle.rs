@@ -198,7 +198,7 @@ fn check(pair: &Pair, shapes: &[(usize, usize)]) {
             .map(|(&(rows, cols), values)| cpu.tensor(rows, cols, values))
             .collect();
         let (cpu_out, cpu_grads) = pair.run(&mut cpu, &inputs, &weights);
-        let tolerance = tolerance(profile, OF_A_PASS);
+        let tolerance = (tolerance(profile, OF_A_PASS), LEAST.max(tolerance(profile, 0.0)));
         assert_close(&cpu_out, &out, tolerance, &format!("{profile}: output"));
         for (input, (found, expected)) in cpu_grads.iter().zip(&grads).enumerate() {
             assert_close(found, expected, tolerance, &format!("{profile}: gradient {input}"));
@@ -213,8 +213,11 @@ fn profiles_here() -> impl Iterator<Item = NumericProfile> {
 
 /// What f32 is held to, or how far factors of eight bits take a result: some rounding of `2^-9` after another.
 fn tolerance(profile: NumericProfile, of_f32: f64) -> f64 {
-    let of_bf16 = if of_f32 > OF_A_PASS { 0.15 } else { 4e-2 };
-    if profile == NumericProfile::X86V4Bf16 { of_bf16 } else { of_f32 }
+    match profile {
+        NumericProfile::X86V4Bf16 if of_f32 == OF_A_MODEL => 8e-2,
+        NumericProfile::X86V4Bf16 => 4e-2,
+        _ => of_f32,
+    }
 }
 
 fn slope(loss: impl Fn(f64) -> f64) -> f64 {
@@ -225,20 +228,20 @@ fn slope(loss: impl Fn(f64) -> f64) -> f64 {
 const OF_A_PASS: f64 = 2e-6;
 /// The same through all passes of a model.
 const OF_A_MODEL: f64 = 2e-5;
+/// Size below which differences are not taken relative to it.
+const LEAST: f64 = 1e-3;
 
+/// Differences of sizes below `least` are held to what is allowed at it: sums that cancel are left with rounding.
 #[track_caller]
-fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
+fn assert_close(found: &[f64], expected: &[f64], (tolerance, least): (f64, f64), what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let norm = |values: &mut dyn Iterator<Item = f64>| {
-        values.map(|value| value * value).sum::<f64>().sqrt()
-    };
-    let difference =
-        norm(&mut found.iter().zip(expected).map(|(found, expected)| found - expected));
-    let size = norm(&mut expected.iter().copied());
-    assert!(
-        difference <= tolerance * size.max(tolerance.max(1e-3)),
-        "{what}: {difference:e} of {size:e}"
-    );
+    let differences = found.iter().zip(expected).map(|(found, expected)| found - expected);
+    let (difference, size) = (norm(differences), norm(expected.iter().copied()));
+    assert!(difference <= tolerance * size.max(least), "{what}: {difference:e} of {size:e}");
+}
+
+fn norm(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|value| value * value).sum::<f64>().sqrt()
 }
 
 #[test]
@@ -479,7 +482,11 @@ fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
             );
         }
     }
+    let all: Vec<f64> =
+        gradients.iter().filter_map(|entry| entry.value.as_ref()).flatten().copied().collect();
     for profile in profiles_here() {
+        // Gradients of queries and keys are differences of much larger ones.
+        let least = LEAST.max(tolerance(profile, 0.0) * norm(all.iter().copied()));
         let mut cpu = Model::new(checkpoint.clone(), Cpu::new(profile).unwrap()).unwrap();
         let mut cpu_gradients = cpu.gradients();
         let cpu_nats = objective.accumulate(&mut cpu, &mut cpu_gradients);
@@ -493,7 +500,7 @@ fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
             let values: Vec<f64> = values.values().iter().copied().map(f64::from).collect();
             let expected = expected.as_slice().unwrap();
             let what = format!("{profile}: {}", found.name);
-            assert_close(&values, expected, tolerance(profile, OF_A_MODEL), &what);
+            assert_close(&values, expected, (tolerance(profile, OF_A_MODEL), least), &what);
         }
     }
 }

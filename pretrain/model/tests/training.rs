@@ -274,7 +274,7 @@ fn tensors_that_do_not_fit_are_named() {
     );
     assert_eq!(
         reread(&config, &wider),
-        "m/w: tensor `model.layers.0.mlp.gate_proj.weight` has shape [144, 72]; its config.json promises [145, 72]"
+        "m/w: tensor `model.layers.0.mlp.gate_proj.weight` has shape [144, 72]; its config promises [145, 72]"
     );
     let (mut model, mut optimizer) = fresh();
     let error = read_state(b"short", Path::new("s"), &mut model, &mut optimizer).unwrap_err();

@@ -77,6 +77,16 @@ pub enum CodecError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A GGUF file says of its vocabulary what cannot be used.
+    #[error("`{key}` is {found}; expected {expected}")]
+    Gguf {
+        /// The key.
+        key: &'static str,
+        /// Its value, as JSON.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
     /// The engine could not encode a text.
     #[error("cannot encode a text of {bytes} bytes: {problem}")]
     Encode {

@@ -6,7 +6,8 @@
 //!
 //! [`Codec`] loads any `tokenizer.json`. Where the file is byte-level BPE with the GPT-2 pattern, or WordPiece over
 //! BERT's words, an engine of our own encodes; it has to prove itself against the `tokenizers` crate when loaded, which
-//! does everything else. A BERT vocabulary may also be a `vocab.txt` ([`tokenizer_json_of_vocab_txt`]).
+//! does everything else. A BERT vocabulary may also be a `vocab.txt` ([`tokenizer_json_of_vocab_txt`]), a
+//! byte-level one may stand in a GGUF file ([`tokenizer_files_of_gguf`]).
 //!
 //! For labelled words, [`Codec::encode_words`] says which token is of which word, [`WordTokens`] takes labels from words
 //! to tokens and back, and [`windows`] cuts what is too long for a model; [`WordRule`] finds the words of plain
@@ -34,6 +35,7 @@ mod codec;
 mod count;
 mod error;
 mod files;
+mod gguf;
 mod idle;
 mod recognise;
 mod special;
@@ -51,6 +53,7 @@ pub use codec::{Codec, Engine, TokenSpan};
 pub use count::PretokenCounts;
 pub use error::CodecError;
 pub use files::{TOKENIZER_CONFIG_JSON, TOKENIZER_JSON, VocabularyFile};
+pub use gguf::tokenizer_files_of_gguf;
 pub use special::SpecialTokens;
 pub use split::{Pretokens, pretokens};
 pub use stream::TextStream;

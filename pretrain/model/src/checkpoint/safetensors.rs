@@ -46,13 +46,37 @@ impl<'a> Stored<'a> {
     }
 }
 
+/// Writes the bytes that `safetensors::serialize` gives, one tensor after another, so that memory does not hold the file.
 pub(crate) fn write_stored(
     out: &mut (impl Write + ?Sized),
-    tensors: Vec<(String, Stored<'_>)>,
+    mut tensors: Vec<(String, Stored<'_>)>,
 ) -> io::Result<()> {
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(io::Error::other)?;
-    out.write_all(&bytes)
+    tensors.sort_by(|(left_name, left), (right_name, right)| {
+        right.dtype().cmp(&left.dtype()).then_with(|| left_name.cmp(right_name))
+    });
+    let header = header(&tensors)?;
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    tensors.iter().try_for_each(|(_, tensor)| out.write_all(&tensor.data()))
+}
+
+/// What is said of the tensors, filled up to a multiple of the bytes of its length.
+fn header(tensors: &[(String, Stored<'_>)]) -> io::Result<Vec<u8>> {
+    let mut end = 0;
+    let infos = tensors.iter().map(|(name, tensor)| {
+        let start = end;
+        end += tensor.data_len();
+        let shape = tensor.shape().to_vec();
+        (name.clone(), TensorInfo { dtype: tensor.dtype(), shape, data_offsets: (start, end) })
+    });
+    let about = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let metadata = Metadata::new(Some(about), infos.collect()).map_err(io::Error::other)?;
+    let mut header = serde_json::to_vec(&metadata)?;
+    header.resize(header.len().next_multiple_of(LENGTH_BYTES), b' ');
+    if header.len() as u64 > MAX_HEADER_BYTES {
+        return Err(io::Error::other(SafeTensorError::HeaderTooLarge));
+    }
+    Ok(header)
 }
 
 impl View for Stored<'_> {
@@ -284,6 +308,24 @@ mod tests {
             let tensors = tensors?;
             Ok([tensors.floats("a", &[1, 2])?, tensors.floats("b", &[1])?])
         })
+    }
+
+    #[test]
+    fn a_file_is_written_as_by_the_crate() {
+        let values = [[1.5f32, -2.0].as_slice(), [7.0].as_slice(), [].as_slice()];
+        let stored = || {
+            let [a, b, none] = values;
+            vec![
+                ("b.b".to_owned(), Stored::Floats { values: a, shape: &[2, 1] }),
+                ("step".to_owned(), Stored::Count { value: 7 }),
+                ("a".to_owned(), Stored::Floats { values: b, shape: &[1] }),
+                ("\"n\u{e9}\"".to_owned(), Stored::Floats { values: none, shape: &[0, 3] }),
+            ]
+        };
+        let mut found = Vec::new();
+        write_stored(&mut found, stored()).unwrap();
+        let about = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        assert_eq!(found, safetensors::serialize(stored(), Some(about)).unwrap());
     }
 
     #[test]

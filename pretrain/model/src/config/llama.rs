@@ -158,7 +158,7 @@ impl LlamaConfig {
         self.num_key_value_heads * self.head_dim
     }
 
-    fn validate_as(&self, file: &Path) -> Result<()> {
+    pub(super) fn validate_as(&self, file: &Path) -> Result<()> {
         let check = Check { file };
         check.counts(&[
             ("vocab_size", self.vocab_size),
