@@ -104,6 +104,20 @@ fn interrupted_runs_end_as_if_nothing_had_happened() {
 }
 
 #[test]
+fn every_optimizer_goes_on_where_it_was_killed() {
+    for optimizer in
+        [r#"{ kind = "muon", lr_factor = 4.0 }"#, r#"{ kind = "sgd", weight_decay = 0.01 }"#]
+    {
+        let config = format!("{}\noptimizer = {optimizer}", fields(14, 5));
+        let (lab, expected) = (Lab::new(), finished(&config).digests());
+        lab.interrupt(&config, Fate::Killed(7));
+        lab.run(&config).unwrap();
+        assert_eq!(lab.digests(), expected, "{optimizer}");
+        assert_ne!(expected, finished(&fields(14, 5)).digests(), "{optimizer}");
+    }
+}
+
+#[test]
 fn a_cancelled_run_loses_no_step() {
     let lab = Lab::new();
     lab.interrupt(&fields(14, 5), Fate::Cancelled(5));

@@ -60,7 +60,7 @@ pub enum MuonScale {
     #[default]
     Original,
     /// Times `0.2 * max(rows, columns)^0.5`, so that steps are as long as AdamW's, and its rates can be kept. Source: Liu et al.
-    /// 2025, arXiv:2502.16982, equation 4.
+    /// 2025, arXiv:2502.16982, section 2.2.
     MatchRmsAdamw,
 }
 
