@@ -1,6 +1,6 @@
 //! Training is a prefix, whatever happens on the way.
 
-use crate::lab::{Lab, Shards};
+use crate::lab::{Lab, Shards, config};
 use laboratory::Fate;
 use model::{Checkpoint, ModelConfig};
 
@@ -115,6 +115,13 @@ fn every_optimizer_goes_on_where_it_was_killed() {
         assert_eq!(lab.digests(), expected, "{optimizer}");
         assert_ne!(expected, finished(&fields(14, 5)).digests(), "{optimizer}");
     }
+}
+
+#[test]
+fn a_constant_of_another_optimizer_is_told_with_its_line() {
+    let error = config("optimizer = { kind = \"sgd\", beta1 = 0.9 }").unwrap_err();
+    assert!(error.contains("line 2"), "{error}");
+    assert!(error.contains("`beta1` belongs to `kind = \"adamw\"` or `\"muon\"`"), "{error}");
 }
 
 #[test]
