@@ -53,7 +53,7 @@ impl Phase for Classify {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn config(&self) -> serde_json::Value {

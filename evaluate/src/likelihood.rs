@@ -63,7 +63,7 @@ impl Phase for Score {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn config(&self) -> serde_json::Value {

@@ -51,7 +51,7 @@ impl Phase for Tag {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn config(&self) -> serde_json::Value {

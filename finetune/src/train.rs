@@ -69,7 +69,7 @@ impl Phase for Train {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn config(&self) -> serde_json::Value {

@@ -11,9 +11,9 @@ use crate::lab::{ALL, Lab, steps};
 fn phases_have_the_keys_of_their_version() {
     let config: evaluate::Config = serde_json::from_str(ALL).unwrap();
     let expected = [
-        "classify 1 81a019a9b09e",
+        "classify 2 706604cf7096",
         "baseline 1 2c577ad6eb6f",
-        "likelihood 1 6b0590a663c9",
+        "likelihood 2 0a9cd58c0a25",
         "compare 1 074f5d93766b",
     ];
     assert_eq!(keys(&config), expected);

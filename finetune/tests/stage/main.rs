@@ -6,3 +6,4 @@ mod golden;
 mod lab;
 mod learning;
 mod tagging;
+mod tuning;

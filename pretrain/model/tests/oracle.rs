@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use model::{
-    BertConfig, Checkpoint, Gradients, Head, LlamaConfig, Model, NumericProfile, Sequences,
+    BertConfig, Checkpoint, Freeze, Gradients, Head, LlamaConfig, Model, NumericProfile, Sequences,
     TokenBatch,
     cpu::Cpu,
     ops::{Heads, Linear, Ops, Reach, Write},
@@ -512,6 +512,34 @@ fn has_no_gradient(name: &str) -> bool {
 
 fn labels() -> Vec<String> {
     ["a", "b", "c"].map(str::to_owned).to_vec()
+}
+
+/// Checks that gradients that are not wanted are not there, and that the others do not miss them.
+fn check_frozen(checkpoint: &Checkpoint, objective: &impl Objective) {
+    let mut model = Model::new(checkpoint.clone(), Oracle).unwrap();
+    let mut all = model.gradients();
+    objective.accumulate(&mut model, &mut all);
+    for (embeddings, layers) in [(false, 1), (true, 0), (true, 1), (true, 2)] {
+        let mut gradients = model.gradients_except(&Freeze { embeddings, layers }).unwrap();
+        objective.accumulate(&mut model, &mut gradients);
+        assert!(gradients.iter().any(|entry| entry.value.is_none()));
+        for (found, expected) in gradients.iter().zip(all.iter()) {
+            assert!(found.value.is_none() || found.value == expected.value, "{}", found.name);
+        }
+    }
+}
+
+#[test]
+fn frozen_models() {
+    let (classes, tags) = (
+        Head::SequenceClassification { labels: labels() },
+        Head::TokenClassification { labels: labels() },
+    );
+    check_frozen(&llama(Head::CausalLm, true), &Tokens(11));
+    check_frozen(&llama(classes.clone(), false), &Classes);
+    check_frozen(&bert(Head::MaskedLm), &Tokens(11));
+    check_frozen(&bert(classes), &Classes);
+    check_frozen(&bert(tags), &Tokens(3));
 }
 
 #[test]

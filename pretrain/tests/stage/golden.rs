@@ -11,7 +11,7 @@ use crate::training::fields;
 #[test]
 fn phases_have_the_keys_of_their_version() {
     let found = keys(&config(&fields(15, 3)).unwrap());
-    assert_eq!(found, ["train 1 091d0adb06a4", "decay 1 9ee0d8f167a9"]);
+    assert_eq!(found, ["train 2 0a21f454e6f0", "decay 2 479a310c847b"]);
 }
 
 #[test]
@@ -39,9 +39,9 @@ fn phases_write_the_bytes_of_their_version() {
         [
             "config.json 1e78c6bae267",
             "generation_config.json e7cf47e362fd",
-            "metrics.jsonl 08e431af611b",
-            "model.safetensors 7b49a14920e1",
-            "state/state 31851bd08bbf",
+            "metrics.jsonl 9c9f6dbaf916",
+            "model.safetensors 2b751cce04a3",
+            "state/state c350dab397db",
             "tokenizer.json e17f37a41cb8",
             "tokenizer_config.json e29d033baf1d",
         ]

@@ -1,6 +1,6 @@
 //! Training is a prefix, whatever happens on the way.
 
-use crate::lab::{Lab, Shards};
+use crate::lab::{Lab, Shards, config};
 use laboratory::Fate;
 use model::{Checkpoint, ModelConfig};
 
@@ -101,6 +101,27 @@ fn interrupted_runs_end_as_if_nothing_had_happened() {
         assert_eq!(lab.digests(), expected, "killed at {at}");
         assert_eq!(lab.run(&config).unwrap(), [0; 0]);
     }
+}
+
+#[test]
+fn every_optimizer_goes_on_where_it_was_killed() {
+    for optimizer in
+        [r#"{ kind = "muon", lr_factor = 4.0 }"#, r#"{ kind = "sgd", weight_decay = 0.01 }"#]
+    {
+        let config = format!("{}\noptimizer = {optimizer}", fields(14, 5));
+        let (lab, expected) = (Lab::new(), finished(&config).digests());
+        lab.interrupt(&config, Fate::Killed(7));
+        lab.run(&config).unwrap();
+        assert_eq!(lab.digests(), expected, "{optimizer}");
+        assert_ne!(expected, finished(&fields(14, 5)).digests(), "{optimizer}");
+    }
+}
+
+#[test]
+fn a_constant_of_another_optimizer_is_told_with_its_line() {
+    let error = config("optimizer = { kind = \"sgd\", beta1 = 0.9 }").unwrap_err();
+    assert!(error.contains("line 2"), "{error}");
+    assert!(error.contains("`beta1` belongs to `kind = \"adamw\"` or `\"muon\"`"), "{error}");
 }
 
 #[test]

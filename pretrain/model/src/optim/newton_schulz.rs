@@ -84,7 +84,7 @@ mod tests {
     }
 
     fn matrix(rows: usize, cols: usize) -> Tensor {
-        let value = |at: usize| (at * 7919 % 193) as f32 / 96.0 - 1.0;
+        let value = |at: usize| ((at * at * 7 + at * 13 + 5) % 1999) as f32 / 999.5 - 1.0;
         Tensor::new(rows, cols, (0..rows * cols).map(value).collect())
     }
 

@@ -1,0 +1,69 @@
+//! What learns, how fast, and in which pieces.
+
+use laboratory::Fate;
+use model::{Checkpoint, Part};
+use serde_json::{Value, json};
+
+use crate::lab::{Base, Lab};
+
+fn finished(fields: Value) -> Lab {
+    let lab = Lab::new();
+    lab.run(fields).unwrap();
+    lab
+}
+
+#[test]
+fn what_is_frozen_is_that_of_the_checkpoint() {
+    let freeze = json!({ "embeddings": true, "layers": 1 });
+    let tags = Lab::tagging(Base::TaggingBert);
+    for (lab, task) in [(Lab::new(), "sequence-classification"), (tags, "token-classification")] {
+        lab.run(json!({ "epochs": 1, "task": task, "freeze": freeze })).unwrap();
+        // Each seed has an order and a head of its own, so that what both have is what both came from.
+        let [first, second] =
+            [1, 2].map(|seed| Checkpoint::read(&lab.dir().join(format!("seed-{seed}"))).unwrap());
+        for (first, second) in first.weights.iter().zip(second.weights.iter()) {
+            let is_frozen = matches!(first.part, Part::Embeddings | Part::Layer(0));
+            assert_eq!(first.value == second.value, is_frozen, "{}", first.name);
+        }
+    }
+}
+
+#[test]
+fn more_layers_than_there_are_cannot_be_frozen() {
+    let error = Lab::new().run(json!({ "freeze": { "layers": 9 } })).unwrap_err();
+    assert!(error.contains("`freeze.layers` is 9; expected at most"), "{error}");
+}
+
+#[test]
+fn a_step_in_pieces_is_the_same_but_for_rounding() {
+    let losses = [json!({}), json!({ "micro_batch_size": 3 })].map(|mut fields| {
+        fields["epochs"] = json!(2);
+        let last = finished(fields).last(1);
+        ["train_loss", "validation_loss"].map(|name| last[name].as_f64().unwrap())
+    });
+    for (whole, pieces) in losses[0].iter().zip(losses[1]) {
+        assert!((whole / pieces - 1.0).abs() < 1e-3, "{losses:?}");
+    }
+    assert_ne!(losses[0], losses[1]);
+}
+
+#[test]
+fn every_optimizer_learns_and_goes_on_where_it_was_killed() {
+    for (optimizer, peak_lr) in [
+        (json!({ "kind": "muon", "scale": "match-rms-adamw" }), 0.01),
+        (json!({ "kind": "sgd", "nesterov": true }), 0.1),
+    ] {
+        let fields = json!({
+            "optimizer": optimizer, "peak_lr": peak_lr, "layer_lr_decay": 0.9, "epochs": 4,
+            "seeds": [1], "freeze": { "layers": 1 }, "micro_batch_size": 5,
+        });
+        let lab = finished(fields.clone());
+        let last = lab.last(1);
+        // A guess costs ln 2 = 0.69 nats a row.
+        assert!(last["train_loss"].as_f64().unwrap() < 0.5, "{last}");
+        let killed = Lab::new();
+        killed.interrupt(fields.clone(), Fate::Killed(7));
+        killed.run(fields).unwrap();
+        assert_eq!(killed.digests(), lab.digests(), "{optimizer}");
+    }
+}
