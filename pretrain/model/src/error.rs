@@ -17,6 +17,10 @@ pub enum ModelError {
     Write { path: PathBuf, source: io::Error },
     #[error("{file}: not a safetensors file")]
     Safetensors { file: PathBuf, source: Box<safetensors::SafeTensorError> },
+    #[error("{index}: it names the file `{shard}`, which is missing beside it")]
+    MissingShard { index: PathBuf, shard: String },
+    #[error("{index}: it has tensor `{tensor}` in {shard}, which lacks it")]
+    NotInShard { index: PathBuf, tensor: String, shard: PathBuf },
     #[error("{file}: tensor `{tensor}` cannot be converted to f32")]
     Convert { file: PathBuf, tensor: String, source: Box<candle_core::Error> },
     #[error("{file}: tensor `{tensor}` is missing; expected it with shape {expected:?}")]
