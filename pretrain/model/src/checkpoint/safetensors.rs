@@ -95,11 +95,18 @@ impl View for Stored<'_> {
 }
 
 fn to_bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    let mut bytes = Vec::with_capacity(size_of_val(values));
+    for value in values {
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    bytes
 }
 
 /// A matrix of so many columns with its rows and columns in each other's place.
 pub(crate) fn transposed(values: &[f32], cols: usize) -> Vec<f32> {
-    let column = |col: usize| values[col..].iter().step_by(cols).copied();
-    (0..cols).flat_map(column).collect()
+    let mut turned = Vec::with_capacity(values.len());
+    for col in 0..cols {
+        turned.extend(values[col..].iter().step_by(cols));
+    }
+    turned
 }
