@@ -94,7 +94,9 @@ impl Command {
         sampling.validate()?;
         let dir = ModelDir::open(&self.model, None)?;
         if *dir.config().head() != Head::CausalLm {
-            return Err(dir.refuse_head("a causal language model (…ForCausalLM)", "generate"));
+            return Err(
+                dir.refuse_head("a causal language model (…ForCausalLM, …LMHeadModel)", "generate")
+            );
         }
         let prompt = text_or_stdin(self.prompt.clone(), "--prompt")?;
         let (model, codec) = dir.load()?;
@@ -182,6 +184,7 @@ impl Command {
 fn stops(codec: &Codec, config: &ModelConfig) -> Vec<u32> {
     let of_model = match config {
         ModelConfig::Llama(config) => config.eos_token_id.clone(),
+        ModelConfig::Gpt2(config) => config.eos_token_id.clone(),
         ModelConfig::Bert(_) => Vec::new(),
     };
     of_model.into_iter().chain(codec.eos()).collect()

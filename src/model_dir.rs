@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use codec::{Codec, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON, VOCAB_TXT, tokenizer_json_of_vocab_txt};
 use evaluate::{dir_of_seed, seed_of_dir};
-use model::checkpoint::WEIGHTS_FILE;
+use model::checkpoint::{INDEX_FILE, WEIGHTS_FILE};
 use model::{CONFIG_FILE, Checkpoint, CpuModel, Head, ModelConfig};
 
 /// The directory of a published artifact of this kind, inside that of its step.
@@ -17,8 +17,7 @@ const CHECKPOINT: &str = "checkpoint";
 const RECORD: &str = "artifact.json";
 
 /// Files of weights that others write, and that are not read here.
-const OTHER_WEIGHTS: [&str; 3] =
-    ["model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+const OTHER_WEIGHTS: [&str; 2] = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
 
 /// A directory that holds a model as `transformers` loads it.
 pub struct ModelDir {
@@ -113,10 +112,10 @@ impl ModelDir {
     /// The model and its tokenizer.
     pub fn load(&self) -> anyhow::Result<(CpuModel, Codec)> {
         let has = |name: &&str| self.path.join(name).is_file();
-        if !has(&WEIGHTS_FILE) {
+        if !has(&WEIGHTS_FILE) && !has(&INDEX_FILE) {
             let other = OTHER_WEIGHTS.iter().find(|name| has(name));
             bail!(
-                "{}: found {}, expected the weights in one {WEIGHTS_FILE}",
+                "{}: found {}, expected the weights in {WEIGHTS_FILE}, or in the files that {INDEX_FILE} names",
                 self.name(),
                 other.copied().unwrap_or("no weights")
             );

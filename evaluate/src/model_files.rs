@@ -4,8 +4,8 @@ use std::path::Path;
 
 use codec::{Codec, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON};
 use model::{
-    CONFIG_FILE, Checkpoint, CpuModel, Head, ModelError, NumericProfile, SequenceForm, SpecialIds,
-    checkpoint::WEIGHTS_FILE,
+    CONFIG_FILE, CpuModel, Head, ModelError, NumericProfile, SequenceForm, SpecialIds,
+    checkpoint::{MappedWeights, WEIGHTS_FILE, weight_inputs},
 };
 use pipelines::{
     input::TaskInputs,
@@ -60,11 +60,12 @@ pub(crate) fn inputs(artifact: &ArtifactView, dir: &str, seed: u64) -> Result<Ve
         let file = artifact.file(&path).ok_or_else(|| missing(artifact, path))?;
         Ok(Input::new(name, file.source.clone()))
     };
-    let mut inputs = vec![
-        input(CONFIG_FILE)?.tagged(&artifact.name),
-        input(WEIGHTS_FILE)?.tagged(&seed.to_string()),
-        input(TOKENIZER_JSON)?,
-    ];
+    let missing_weights = || missing(artifact, format!("{dir}{WEIGHTS_FILE}"));
+    let mut weights = weight_inputs(artifact, dir).ok_or_else(missing_weights)?;
+    weights[0].tag = seed.to_string();
+    let mut inputs = vec![input(CONFIG_FILE)?.tagged(&artifact.name)];
+    inputs.extend(weights);
+    inputs.push(input(TOKENIZER_JSON)?);
     // Not every published tokenizer has one.
     inputs.extend(input(TOKENIZER_CONFIG_JSON).ok());
     Ok(inputs)
@@ -103,15 +104,11 @@ impl Loaded {
 
     /// Loads the model of a task's inputs, to be run in the arithmetic of a profile.
     pub(crate) fn read(inputs: &TaskInputs, profile: NumericProfile) -> Result<Self> {
-        let (config, weights) = (inputs.one(CONFIG_FILE)?, inputs.one(WEIGHTS_FILE)?);
+        let (config, weights) = (inputs.one(CONFIG_FILE)?, MappedWeights::of(inputs)?);
         let name = config.tag().to_owned();
         let unusable =
             |source| EvaluateError::Model { name: name.clone(), source: Box::new(source) };
-        let bytes = (config.map()?, weights.map()?);
-        let checkpoint = Checkpoint::from_bytes(
-            (&bytes.0, Path::new(config.name())),
-            (&bytes.1, Path::new(weights.name())),
-        );
+        let checkpoint = weights.checkpoint((&config.map()?, Path::new(config.name())));
         let loaded = |checkpoint| CpuModel::with_profile(checkpoint, profile);
         let model = checkpoint.and_then(loaded).map_err(unusable)?;
         let tokenizer_config = match inputs.all(TOKENIZER_CONFIG_JSON).next() {
@@ -150,7 +147,10 @@ impl Loaded {
     pub(crate) fn require_language_model(&self) -> Result<()> {
         match self.model.config().head() {
             Head::CausalLm => Ok(()),
-            _ => Err(self.wrong_head("LlamaForCausalLM".to_owned(), "language_models")),
+            _ => {
+                let expected = "LlamaForCausalLM or a GPT2LMHeadModel".to_owned();
+                Err(self.wrong_head(expected, "language_models"))
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a task reads: examples, and of a checkpoint its shape, vocabulary and weights.
 
 use codec::{Codec, TOKENIZER_CONFIG_JSON, TOKENIZER_JSON};
-use model::checkpoint::WEIGHTS_FILE;
+use model::checkpoint::{MappedWeights, WEIGHTS_FILE, weight_inputs};
 use model::{CONFIG_FILE, Checkpoint, ModelConfig, SequenceForm, SpecialIds};
 use pipelines::error::TaskError;
 use pipelines::input::{TaskInput, TaskInputs};
@@ -39,16 +39,17 @@ pub fn inputs(view: &View, init: Init) -> Result<Vec<Input>, FinetuneError> {
     let mut inputs: Vec<Input> =
         examples.map(|file| Input::new(EXAMPLES, file.source.clone())).collect();
     let model = artifact(view, MODEL)?;
-    let weights = (init == Init::Pretrained).then_some(WEIGHTS_FILE);
-    for name in VOCABULARY_FILES.into_iter().chain([CONFIG_FILE]).chain(weights) {
+    let missing = |file| FinetuneError::MissingFile { name: model.name.clone(), file };
+    for name in VOCABULARY_FILES.into_iter().chain([CONFIG_FILE]) {
         match model.file(name) {
             Some(file) => inputs.push(Input::new(name, file.source.clone())),
             // Not every published tokenizer has one.
             None if name == TOKENIZER_CONFIG_JSON => {}
-            None => {
-                return Err(FinetuneError::MissingFile { name: model.name.clone(), file: name });
-            }
+            None => return Err(missing(name)),
         }
+    }
+    if init == Init::Pretrained {
+        inputs.extend(weight_inputs(model, "").ok_or_else(|| missing(WEIGHTS_FILE))?);
     }
     Ok(inputs)
 }
@@ -92,8 +93,7 @@ pub fn classifier(
         Init::Scratch => Checkpoint::fresh(shape(inputs)?, seed)?,
         Init::Pretrained => {
             let (config, config_path) = mapped(inputs.one(CONFIG_FILE)?)?;
-            let (weights, weights_path) = mapped(inputs.one(WEIGHTS_FILE)?)?;
-            Checkpoint::from_bytes((&config, &config_path), (&weights, &weights_path))?
+            MappedWeights::of(inputs)?.checkpoint((&config, &config_path))?
         }
     };
     let labels = labels.to_vec();

@@ -66,7 +66,7 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Objective {
-    /// The next token, at every token. Of family `llama`.
+    /// The next token, at every token. Of the families `llama` and `gpt2`.
     #[default]
     Causal,
     /// Some tokens that are hidden from the model. Of family `bert`.
@@ -123,11 +123,11 @@ impl Config {
                 Err("`model.family` is `bert`, which learns with `objective = \"masked\"`"
                     .to_owned())
             }
-            (Objective::Masked, Family::Llama, _) => {
+            (Objective::Masked, Family::Llama | Family::Gpt2, _) => {
                 Err("`objective` is `masked`, which is learnt with `model.family = \"bert\"`"
                     .to_owned())
             }
-            (Objective::Causal, Family::Llama, Some(_)) => {
+            (Objective::Causal, Family::Llama | Family::Gpt2, Some(_)) => {
                 Err("`mask` belongs to `objective = \"masked\"`".to_owned())
             }
             (Objective::Masked, Family::Bert, Some(mask))
@@ -235,6 +235,16 @@ mod tests {
         check(
             r#"{"shards":"s","objective":"masked","model":{"family":"bert","rope_theta":1000}}"#,
             Err("`model.rope_theta` belongs to `model.family = \"llama\"`"),
+        );
+        let gpt2 = r#"{"shards":"s","model":{"family":"gpt2","tie_word_embeddings":false}}"#;
+        check(gpt2, Ok(()));
+        check(
+            r#"{"shards":"s","objective":"masked","model":{"family":"gpt2"}}"#,
+            Err("`objective` is `masked`, which is learnt with `model.family = \"bert\"`"),
+        );
+        check(
+            r#"{"shards":"s","model":{"family":"gpt2","num_key_value_heads":2}}"#,
+            Err("`model.num_key_value_heads` belongs to `model.family = \"llama\"`"),
         );
         check(
             r#"{"shards":"s","optimizer":{"beta1":1.0}}"#,

@@ -1,5 +1,5 @@
-//! Turns token shards into a checkpoint: a Llama that has learnt to predict the next token, or a BERT that has learnt to guess
-//! masked ones.
+//! Turns token shards into a checkpoint: a Llama or a GPT-2 that has learnt to predict the next token, or a BERT that
+//! has learnt to guess masked ones.
 //!
 //! Training is a prefix: the learning rate warms up, stays, and decays over the last steps alone, so nothing before the
 //! decay depends on how long the run is. The phase [`train`] ends where the decay begins and keeps its state; the

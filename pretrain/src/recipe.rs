@@ -3,7 +3,10 @@
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use codec::Codec;
-use model::{BertConfig, Head, LlamaConfig, ModelConfig, NumericProfile, OptimizerConfig};
+use model::{
+    Activation, BertConfig, Gpt2Config, Head, LlamaConfig, ModelConfig, NumericProfile,
+    OptimizerConfig,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +16,8 @@ use crate::mask::Mask;
 const RMS_NORM_EPS: f64 = 1e-5;
 /// Added to the variance in norms, as in BERT.
 const LAYER_NORM_EPS: f64 = 1e-12;
+/// The same, as in GPT-2.
+const LAYER_NORM_EPSILON: f64 = 1e-5;
 /// Base of the rotary frequencies, as in Llama 2.
 const ROPE_THETA: f64 = 10_000.0;
 /// Token types, as in BERT: pre-training shows the first only.
@@ -33,6 +38,8 @@ pub enum Family {
     Llama,
     /// Learned positions, layer norms, GELU, biases; reads both ways.
     Bert,
+    /// Learned positions, layer norms before each part, GELU by tanh, biases; reads to the left.
+    Gpt2,
 }
 
 impl Family {
@@ -57,8 +64,8 @@ pub struct ModelShape {
     /// Key and value heads of a Llama; divides `num_attention_heads`, and is the same if `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_key_value_heads: Option<usize>,
-    /// Width inside the feed-forward block. `None` is 8/3 of `hidden_size`, rounded up to a multiple of 64; of a BERT, 4 times
-    /// `hidden_size`.
+    /// Width inside the feed-forward block. `None` is 8/3 of `hidden_size`, rounded up to a multiple of 64; of a BERT or a
+    /// GPT-2, 4 times `hidden_size`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intermediate_size: Option<usize>,
     /// Longest sequence that the model will read, in tokens. `None` is `seq_len`.
@@ -67,8 +74,8 @@ pub struct ModelShape {
     /// Base of the rotary frequencies of a Llama; above 0. `None` is 10,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rope_theta: Option<f64>,
-    /// Whether a Llama's output projection is the embedding itself, which saves `vocab_size * hidden_size` parameters. `None`
-    /// is that it is; a BERT's always is.
+    /// Whether the output projection of a Llama or a GPT-2 is the embedding itself, which saves `vocab_size * hidden_size`
+    /// parameters. `None` is that it is; a BERT's always is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tie_word_embeddings: Option<bool>,
 }
@@ -104,6 +111,11 @@ impl ModelShape {
             Family::Bert => {
                 Self { intermediate_size: or(self.hidden_size.saturating_mul(4)), ..shape }
             }
+            Family::Gpt2 => Self {
+                intermediate_size: or(self.hidden_size.saturating_mul(4)),
+                tie_word_embeddings: Some(self.tie_word_embeddings.unwrap_or(true)),
+                ..shape
+            },
             Family::Llama => Self {
                 num_key_value_heads: Some(
                     self.num_key_value_heads.unwrap_or(self.num_attention_heads),
@@ -133,13 +145,15 @@ impl ModelShape {
                 "`seq_len` is {seq_len}, expected at most `model.max_position_embeddings`, {most}"
             ));
         }
-        let of_llama = [
-            ("num_key_value_heads", self.num_key_value_heads.is_some()),
-            ("rope_theta", self.rope_theta.is_some()),
-            ("tie_word_embeddings", self.tie_word_embeddings.is_some()),
+        let (llama, gpt2) = ([Family::Llama].as_slice(), [Family::Llama, Family::Gpt2].as_slice());
+        let of_some = [
+            ("num_key_value_heads", self.num_key_value_heads.is_some(), llama),
+            ("rope_theta", self.rope_theta.is_some(), llama),
+            ("tie_word_embeddings", self.tie_word_embeddings.is_some(), gpt2),
         ];
-        let foreign = of_llama.iter().find(|(_, given)| *given && self.family == Family::Bert);
-        if let Some((field, _)) = foreign {
+        let is_foreign =
+            |(_, given, of): &&(_, bool, &[Family])| *given && !of.contains(&self.family);
+        if let Some((field, ..)) = of_some.iter().find(is_foreign) {
             return Err(format!("`model.{field}` belongs to `model.family = \"llama\"`"));
         }
         self.config(1, seq_len).validate().map_err(|error| format!("`model`: {error}"))
@@ -182,6 +196,25 @@ impl ModelShape {
                 pad_token_id: None,
                 pooler: true,
                 head: Head::MaskedLm,
+            }),
+            Family::Gpt2 => ModelConfig::Gpt2(Gpt2Config {
+                vocab_size,
+                n_positions: shape.max_position_embeddings.unwrap_or_default(),
+                n_embd: shape.hidden_size,
+                n_layer: shape.num_hidden_layers,
+                n_head: shape.num_attention_heads,
+                n_inner: shape.intermediate_size,
+                activation_function: Activation::GeluNew,
+                layer_norm_epsilon: LAYER_NORM_EPSILON,
+                initializer_range: INITIALIZER_RANGE,
+                resid_pdrop: 0.0,
+                embd_pdrop: 0.0,
+                attn_pdrop: 0.0,
+                tie_word_embeddings: shape.tie_word_embeddings.unwrap_or_default(),
+                bos_token_id: None,
+                eos_token_id: Vec::new(),
+                pad_token_id: None,
+                head: Head::CausalLm,
             }),
         }
     }
@@ -246,6 +279,12 @@ impl Recipe {
             ModelConfig::Bert(config) => {
                 ModelConfig::Bert(BertConfig { pad_token_id: codec.pad(), ..config })
             }
+            ModelConfig::Gpt2(config) => ModelConfig::Gpt2(Gpt2Config {
+                bos_token_id: codec.bos(),
+                eos_token_id: codec.eos().into_iter().collect(),
+                pad_token_id: codec.pad(),
+                ..config
+            }),
         }
     }
 }

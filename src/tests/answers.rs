@@ -518,8 +518,8 @@ fn models_that_cannot_do_it_are_refused_by_name() {
                  (…ForSequenceClassification or …ForTokenClassification) for `seedbed predict`; \
                  `seedbed fill` guesses masked tokens with this one";
     refused(&project, &["predict", "masked", "--input", "rows.jsonl"], words);
-    let words =
-        "expected a causal language model (…ForCausalLM) for `seedbed generate`; `seedbed predict`";
+    let words = "expected a causal language model (…ForCausalLM, …LMHeadModel) for \
+         `seedbed generate`; `seedbed predict`";
     refused(&project, &["generate", "tags", "--prompt", "a"], words);
     let words =
         "expected a masked language model (…ForMaskedLM) for `seedbed fill`; `seedbed generate`";
@@ -530,7 +530,7 @@ fn models_that_cannot_do_it_are_refused_by_name() {
     refused(&project, &["generate", "rows.jsonl", "--prompt", "a"], words);
     fs::rename(project.path("causal/model.safetensors"), project.path("causal/pytorch_model.bin"))
         .unwrap();
-    let words = "causal: found pytorch_model.bin, expected the weights in one model.safetensors";
+    let words = "causal: found pytorch_model.bin, expected the weights in model.safetensors";
     refused(&project, &["generate", "causal", "--prompt", "a"], words);
     fs::remove_file(project.path("tags/vocab.txt")).unwrap();
     let words = "tags: found neither tokenizer.json nor vocab.txt";

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use model::checkpoint::{INDEX_FILE, WEIGHTS_FILE, write_safetensors};
+use model::{Checkpoint, Parameter, Parameters};
+
 use crate::project::Project;
 use crate::training;
 
@@ -54,6 +57,54 @@ fn a_model_of_others_is_named_by_its_directory() {
     project.write("models/base/config.json", &config);
     let said = project.seedbed(&["run", "other.toml", "--out", "other"]);
     assert!(said.starts_with("nothing to do"), "{said}");
+}
+
+/// Cuts the weights of `models/base` into two files; those of the second are multiplied by `factor`.
+fn shard(project: &Project, factor: f32) {
+    let weights = Checkpoint::read(&project.path("out/base/checkpoint")).unwrap().weights;
+    let names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+    let mut shards: [Vec<Parameter<Vec<f32>>>; 2] = [Vec::new(), Vec::new()];
+    let mut map = serde_json::Map::new();
+    for (at, mut entry) in weights.into_iter().enumerate() {
+        if at % 2 == 1 {
+            entry.value.iter_mut().for_each(|value| *value *= factor);
+        }
+        map.insert(entry.name.clone(), names[at % 2].into());
+        shards[at % 2].push(entry);
+    }
+    for (name, entries) in names.into_iter().zip(shards) {
+        let (mut bytes, parameters) = (Vec::new(), Parameters::from_iter(entries));
+        write_safetensors(&mut bytes, &parameters).unwrap();
+        project.write(&format!("models/base/{name}"), &bytes);
+    }
+    let index = serde_json::json!({ "weight_map": map }).to_string();
+    project.write(&format!("models/base/{INDEX_FILE}"), index.as_bytes());
+}
+
+#[test]
+fn weights_in_several_files_are_all_read() {
+    let project = project();
+    fs::remove_file(project.path("models/base").join(WEIGHTS_FILE)).unwrap();
+    shard(&project, 1.0);
+    let measured = MANIFEST.replace("MODEL", "models/base")
+        + "language_models = [\"models/base\"]\nshards = \"out/shards/token-shards\"\n";
+    project.write("other.toml", measured.as_bytes());
+    let arguments = ["run", "other.toml", "--quiet", "--out", "other"];
+    project.seedbed(&arguments);
+    assert!(tuned(&project, "other") == tuned(&project, "out"));
+    let prompt = ["--prompt", "the river", "--temperature", "0"];
+    let go_on = |model: &str| project.seedbed(&[&["generate", model][..], &prompt].concat());
+    assert_eq!(go_on("models/base"), go_on("out/base"));
+    // What stands in the second of them counts.
+    shard(&project, 0.5);
+    project.seedbed(&arguments);
+    assert!(tuned(&project, "other") != tuned(&project, "out"));
+    fs::remove_file(project.path("models/base/model-00002-of-00002.safetensors")).unwrap();
+    let words = "names the file `model-00002-of-00002.safetensors`, which is missing beside it";
+    let error = project.refused(&["run", "other.toml", "--out", "other"]);
+    assert!(error.contains(words), "{error}");
+    let error = project.refused(&["generate", "models/base", "--prompt", "a"]);
+    assert!(error.contains(words), "{error}");
 }
 
 #[test]

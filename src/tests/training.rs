@@ -161,6 +161,27 @@ fn a_bert_goes_from_raw_text_to_results() {
 }
 
 #[test]
+fn a_gpt2_goes_from_raw_text_to_results_and_goes_on_with_texts() {
+    let project = project(20, 4);
+    let manifest = manifest(20, 4).replace("{ hidden", "{ family = \"gpt2\", hidden");
+    project.write("pipeline.toml", manifest.as_bytes());
+    let said = project.seedbed(&["run"]);
+    for word in ["tuned", "scratch", "tfidf", "accuracy", "bits/byte"] {
+        assert!(said.contains(word), "{said:?} does not say {word:?}");
+    }
+    check_predictions(&project);
+    let written = project.seedbed(&["generate", "out/base", "--prompt", "the river"]);
+    assert!(written.len() > 20, "{written:?}");
+    for (model, class) in [
+        ("base/checkpoint", "LMHeadModel"),
+        ("tuned/checkpoint/seed-2", "ForSequenceClassification"),
+    ] {
+        let config = fs::read_to_string(project.path(&format!("out/{model}/config.json"))).unwrap();
+        assert!(config.contains(&format!("\"GPT2{class}\"")), "{config}");
+    }
+}
+
+#[test]
 fn the_checkpoint_is_for_transformers() {
     let project = project(10, 2);
     project.seedbed(&["run", "--quiet"]);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use codec::{Codec, PretokenCounts, SpecialTokens, Vocabulary};
 use laboratory::{Fate, Given, Laboratory, Ran, Step, Steps};
-use model::{BertConfig, Checkpoint, Head, LlamaConfig, ModelConfig};
+use model::{Activation, BertConfig, Checkpoint, Gpt2Config, Head, LlamaConfig, ModelConfig};
 use pipelines::digest::{Digest, text_id};
 use pipelines::error::TaskError;
 use pipelines::kind::Kind;
@@ -68,6 +68,10 @@ const TAGGED_WORDS: &str =
 pub enum Base {
     /// A Llama for labels of texts, with this seed.
     Llama(u64),
+    /// A GPT-2 for labels of texts.
+    Gpt2,
+    /// A GPT-2 for tags of words.
+    TaggingGpt2,
     /// A Llama for tags of words.
     TaggingLlama,
     /// A BERT for tags of words.
@@ -90,7 +94,7 @@ const MODEL_FILES: [&str; 4] =
 
 fn vocabulary(base: Base) -> Result<Vocabulary, codec::CodecError> {
     let (text, size) = match base {
-        Base::Llama(_) => ("good good bad bad the the of of and and", 270),
+        Base::Llama(_) | Base::Gpt2 => ("good good bad bad the the of of and and", 270),
         _ => (TAGGED_WORDS, 285),
     };
     let mut counts = PretokenCounts::default();
@@ -125,6 +129,28 @@ fn shape(base: Base, codec: &Codec) -> ModelConfig {
             pad_token_id: codec.pad(),
             pooler: false,
             head: Head::MaskedLm,
+        };
+        return config.into();
+    }
+    if let Base::Gpt2 | Base::TaggingGpt2 = base {
+        let config = Gpt2Config {
+            vocab_size,
+            n_positions: 24,
+            n_embd: 16,
+            n_layer: 2,
+            n_head: 2,
+            n_inner: None,
+            activation_function: Activation::GeluNew,
+            layer_norm_epsilon: 1e-5,
+            initializer_range: 0.02,
+            resid_pdrop: 0.1,
+            embd_pdrop: 0.1,
+            attn_pdrop: 0.1,
+            tie_word_embeddings: true,
+            bos_token_id: codec.bos(),
+            eos_token_id: codec.eos().into_iter().collect(),
+            pad_token_id: codec.pad(),
+            head: Head::CausalLm,
         };
         return config.into();
     }
@@ -191,6 +217,11 @@ pub struct Lab {
 impl Lab {
     pub fn new() -> Self {
         Self { laboratory: Laboratory::default(), rows: rows(), base: Base::Llama(1) }
+    }
+
+    /// With labels of texts, for another base.
+    pub fn classifying(base: Base) -> Self {
+        Self { base, ..Self::new() }
     }
 
     /// With tagged rows.

@@ -34,6 +34,20 @@ fn a_classifier_learns_and_loads_whatever_it_starts_from() {
 }
 
 #[test]
+fn a_gpt2_learns_labels_by_its_last_token() {
+    let lab = Lab::classifying(Base::Gpt2);
+    lab.run(json!({})).unwrap();
+    for seed in [1, 2] {
+        assert_eq!(lab.last(seed)["validation_accuracy"], 1.0, "{}", lab.last(seed));
+        let checkpoint = Checkpoint::read(&lab.dir().join(format!("seed-{seed}"))).unwrap();
+        assert_eq!(checkpoint.config.architecture(), "GPT2ForSequenceClassification");
+        let ModelConfig::Gpt2(config) = &checkpoint.config else { unreachable!() };
+        assert_eq!(config.pad_token_id, None, "the end of text pads, and must be pooled");
+        assert_eq!(config.attn_pdrop, 0.1, "what other programs drop is written back");
+    }
+}
+
+#[test]
 fn every_seed_has_a_whole_model_directory() {
     let lab = finished(json!({ "epochs": 1 }));
     let digests = lab.digests();

@@ -70,6 +70,7 @@ fn a_tagger_learns_and_loads_whatever_it_starts_from() {
     for (base, class) in [
         (Base::TaggingBert, "BertForTokenClassification"),
         (Base::TaggingLlama, "LlamaForTokenClassification"),
+        (Base::TaggingGpt2, "GPT2ForTokenClassification"),
     ] {
         for more in [json!({}), json!({ "init": "scratch", "labelled_tokens": "all" })] {
             let lab = finished(base, &more);

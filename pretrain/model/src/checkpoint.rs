@@ -1,7 +1,11 @@
 //! Model directories as Hugging Face's libraries read and write them, and models in llama.cpp's form.
 
+mod artifact;
 mod gguf;
+mod index;
+mod opened;
 mod safetensors;
+mod tensors;
 
 use std::{
     collections::HashMap,
@@ -10,20 +14,30 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use self::gguf::Gguf;
-pub use self::safetensors::write_safetensors;
-pub(crate) use self::safetensors::{Stored, Tensors, write_stored};
+pub use self::{
+    artifact::{MappedWeights, weight_inputs},
+    gguf::Gguf,
+    safetensors::write_safetensors,
+};
+use self::{index::Index, opened::Opened, safetensors::transposed};
+pub(crate) use self::{
+    safetensors::{Stored, write_stored},
+    tensors::Tensors,
+};
 
 use crate::{
     config::{CONFIG_FILE, Head, ModelConfig},
     error::{ModelError, Result},
-    family::{name_of, settle, specification},
+    family::{is_transposed, name_of, settle, specification},
     init::Init,
     param::{Parameter, Parameters},
 };
 
 /// Name of the weights inside a model directory.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
+
+/// Name of what says in which files the weights are, inside a model directory where they are in several.
+pub const INDEX_FILE: &str = "model.safetensors.index.json";
 
 /// Name of the generation defaults inside a model directory.
 pub const GENERATION_CONFIG_FILE: &str = "generation_config.json";
@@ -33,7 +47,7 @@ pub const GENERATION_CONFIG_FILE: &str = "generation_config.json";
 pub struct Checkpoint {
     /// Shape and constants.
     pub config: ModelConfig,
-    /// Weights by their Hugging Face names; tied ones stand once.
+    /// Weights by their Hugging Face names; tied ones stand once. Matrices are `[out, in]`, whatever files hold.
     pub weights: Parameters<Vec<f32>>,
 }
 
@@ -51,17 +65,29 @@ impl Checkpoint {
         Ok(Self { config, weights })
     }
 
-    /// Reads `config.json` and `model.safetensors` of a directory, one tensor after another.
+    /// Reads `config.json` and `model.safetensors` of a directory, one tensor after another; where that file is not there,
+    /// those that `model.safetensors.index.json` names.
     ///
     /// # Errors
-    /// When a file cannot be read, when the config is refused, and when a tensor is missing, unexpected, or of another
-    /// shape than the config promises.
+    /// When a file cannot be read, when the config or the index is refused, and when a tensor is missing, unexpected, or of
+    /// another shape than the config promises.
     pub fn read(dir: &Path) -> Result<Self> {
-        let config_path = dir.join(CONFIG_FILE);
-        let config = fs::read(&config_path)
-            .map_err(|source| ModelError::Read { path: config_path.clone(), source })?;
+        let read = |path: PathBuf| match fs::read(&path) {
+            Ok(bytes) => Ok((bytes, path)),
+            Err(source) => Err(ModelError::Read { path, source }),
+        };
+        let (config, config_path) = read(dir.join(CONFIG_FILE))?;
         let config = ModelConfig::from_json(&config, &config_path)?;
-        Self::of(config, Tensors::open(&dir.join(WEIGHTS_FILE))?)
+        if dir.join(WEIGHTS_FILE).exists() || !dir.join(INDEX_FILE).exists() {
+            return Self::of(config, Tensors::open(&dir.join(WEIGHTS_FILE))?);
+        }
+        let (index, index_path) = read(dir.join(INDEX_FILE))?;
+        let index = Index::read(&index, &index_path)?;
+        let open = |shard: &str| match dir.join(shard) {
+            path if path.exists() => Opened::open(&path),
+            _ => Err(index.missing(shard)),
+        };
+        Self::of(config, Tensors::sharded(&index, open)?)
     }
 
     /// Reads the bytes of `config.json` and of `model.safetensors`; the paths name them in errors.
@@ -75,13 +101,39 @@ impl Checkpoint {
         Self::of(config, Tensors::new(weights.0, weights.1)?)
     }
 
+    /// Reads the bytes of `config.json`, of `model.safetensors.index.json`, and of the files that this names; `shards` are
+    /// their names, bytes and paths, and may have others among them.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn from_shards(
+        config: (&[u8], &Path),
+        index: (&[u8], &Path),
+        shards: &[(&str, &[u8], &Path)],
+    ) -> Result<Self> {
+        let config = ModelConfig::from_json(config.0, config.1)?;
+        let index = Index::read(index.0, index.1)?;
+        let open = |shard: &str| match shards.iter().find(|(name, ..)| *name == shard) {
+            Some((_, bytes, path)) => Opened::new(bytes, path),
+            None => Err(index.missing(shard)),
+        };
+        Self::of(config, Tensors::sharded(&index, open)?)
+    }
+
     fn of(config: ModelConfig, tensors: Tensors) -> Result<Self> {
         let config = settle(config, |name| tensors.has(name));
         let tensors = tensors.renamed(|stored| name_of(&config, stored));
-        let specification = specification(&config);
-        let is_ours = |name: &str| specification.get(name).is_some();
+        let mut stored = specification(&config);
+        let is_ours = |name: &str| stored.get(name).is_some();
         tensors.refuse_others(is_ours, &config.architecture())?;
-        let weights = tensors.load(&specification)?;
+        for entry in stored.iter_mut().filter(|entry| is_transposed(&config, &entry.name)) {
+            entry.shape.reverse();
+        }
+        let mut weights = tensors.load(&stored)?;
+        for entry in weights.iter_mut().filter(|entry| is_transposed(&config, &entry.name)) {
+            entry.value = transposed(&entry.value, entry.shape[1]);
+            entry.shape.reverse();
+        }
         Ok(Self { config, weights })
     }
 
@@ -110,16 +162,27 @@ impl Checkpoint {
     /// # Errors
     /// When `out` cannot be written.
     pub fn write_weights(&self, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
-        write_safetensors(out, &self.weights)
+        let stored = self.weights.iter().map(|entry| {
+            let stored = match is_transposed(&self.config, &entry.name) {
+                true => Stored::transposed(entry),
+                false => Stored::floats(entry),
+            };
+            (entry.name.clone(), stored)
+        });
+        write_stored(out, stored.collect())
     }
 
     /// The bytes of `generation_config.json`: where a generated text begins and ends. `None` where none is generated.
     pub fn generation_config(&self) -> Option<String> {
-        let ModelConfig::Llama(config) = &self.config else { return None };
+        let (bos, eos, pad) = match &self.config {
+            ModelConfig::Llama(it) => (it.bos_token_id, &it.eos_token_id, it.pad_token_id),
+            ModelConfig::Gpt2(it) => (it.bos_token_id, &it.eos_token_id, it.pad_token_id),
+            ModelConfig::Bert(_) => return None,
+        };
         let config: serde_json::Value = serde_json::json!({
-            "bos_token_id": config.bos_token_id,
-            "eos_token_id": config.eos_token_id,
-            "pad_token_id": config.pad_token_id,
+            "bos_token_id": bos,
+            "eos_token_id": eos,
+            "pad_token_id": pad,
         });
         Some(format!("{config:#}\n"))
     }

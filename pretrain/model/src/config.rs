@@ -3,13 +3,18 @@
 mod bert;
 mod check;
 mod gguf;
+mod gpt2;
 mod keys;
 mod llama;
 
 use std::path::Path;
 
 use self::keys::{Keys, object};
-pub use self::{bert::BertConfig, llama::LlamaConfig};
+pub use self::{
+    bert::BertConfig,
+    gpt2::{Activation, Gpt2Config},
+    llama::LlamaConfig,
+};
 use crate::{error::Result, sequences::Sequences};
 
 /// Name of the file inside a model directory.
@@ -20,7 +25,7 @@ pub const CONFIG_FILE: &str = "config.json";
 pub enum Head {
     /// `…Model`: nothing.
     Body,
-    /// `…ForCausalLM`: the next token.
+    /// `…ForCausalLM`, or `…LMHeadModel`: the next token.
     CausalLm,
     /// `…ForMaskedLM`: the token that was masked.
     MaskedLm,
@@ -48,9 +53,10 @@ impl Head {
     }
 
     /// What the class of `transformers` that loads such a model is called behind the name of its family.
-    pub(crate) fn suffix(&self) -> &'static str {
+    pub(crate) fn suffix(&self, family: &str) -> &'static str {
         match self {
             Self::Body => "Model",
+            Self::CausalLm if family == gpt2::FAMILY => "LMHeadModel",
             Self::CausalLm => "ForCausalLM",
             Self::MaskedLm => "ForMaskedLM",
             Self::SequenceClassification { .. } => "ForSequenceClassification",
@@ -59,7 +65,7 @@ impl Head {
     }
 
     pub(crate) fn architecture(&self, family: &str) -> String {
-        format!("{family}{}", self.suffix())
+        format!("{family}{}", self.suffix(family))
     }
 }
 
@@ -70,6 +76,8 @@ pub enum ModelConfig {
     Llama(LlamaConfig),
     /// `bert`
     Bert(BertConfig),
+    /// `gpt2`
+    Gpt2(Gpt2Config),
 }
 
 impl From<LlamaConfig> for ModelConfig {
@@ -84,6 +92,12 @@ impl From<BertConfig> for ModelConfig {
     }
 }
 
+impl From<Gpt2Config> for ModelConfig {
+    fn from(config: Gpt2Config) -> Self {
+        Self::Gpt2(config)
+    }
+}
+
 impl ModelConfig {
     /// Reads `config.json`; `file` names it in errors. Unknown keys are ignored.
     ///
@@ -92,8 +106,9 @@ impl ModelConfig {
     pub fn from_json(bytes: &[u8], file: &Path) -> Result<Self> {
         let object = object(bytes, file)?;
         let keys = Keys { file, object: &object };
-        match keys.only("model_type", &["bert", "llama"])? {
+        match keys.only("model_type", &["bert", "gpt2", "llama"])? {
             Some("bert") => BertConfig::from_json(bytes, file).map(Self::Bert),
+            Some("gpt2") => Gpt2Config::from_json(bytes, file).map(Self::Gpt2),
             _ => LlamaConfig::from_json(bytes, file).map(Self::Llama),
         }
     }
@@ -103,6 +118,7 @@ impl ModelConfig {
         match self {
             Self::Llama(config) => config.to_json(),
             Self::Bert(config) => config.to_json(),
+            Self::Gpt2(config) => config.to_json(),
         }
     }
 
@@ -114,6 +130,7 @@ impl ModelConfig {
         match self {
             Self::Llama(config) => config.validate(),
             Self::Bert(config) => config.validate(),
+            Self::Gpt2(config) => config.validate(),
         }
     }
 
@@ -122,6 +139,7 @@ impl ModelConfig {
         match self {
             Self::Llama(config) => &config.head,
             Self::Bert(config) => &config.head,
+            Self::Gpt2(config) => &config.head,
         }
     }
 
@@ -131,13 +149,14 @@ impl ModelConfig {
         match self {
             Self::Llama(config) => Self::Llama(config.with_head(head)),
             Self::Bert(config) => Self::Bert(BertConfig { head, pooler: true, ..config }),
+            Self::Gpt2(config) => Self::Gpt2(config.with_head(head)),
         }
     }
 
     /// The head by which models of this family learn from plain text.
     pub fn language_head(&self) -> Head {
         match self {
-            Self::Llama(_) => Head::CausalLm,
+            Self::Llama(_) | Self::Gpt2(_) => Head::CausalLm,
             Self::Bert(_) => Head::MaskedLm,
         }
     }
@@ -152,6 +171,7 @@ impl ModelConfig {
         head.architecture(match self {
             Self::Llama(_) => llama::FAMILY,
             Self::Bert(_) => bert::FAMILY,
+            Self::Gpt2(_) => gpt2::FAMILY,
         })
     }
 
@@ -160,6 +180,7 @@ impl ModelConfig {
         match self {
             Self::Llama(config) => config.vocab_size,
             Self::Bert(config) => config.vocab_size,
+            Self::Gpt2(config) => config.vocab_size,
         }
     }
 
@@ -168,6 +189,7 @@ impl ModelConfig {
         match self {
             Self::Llama(config) => config.max_position_embeddings,
             Self::Bert(config) => config.max_position_embeddings,
+            Self::Gpt2(config) => config.n_positions,
         }
     }
 
@@ -176,6 +198,7 @@ impl ModelConfig {
         match self {
             Self::Llama(config) => config.num_hidden_layers,
             Self::Bert(config) => config.num_hidden_layers,
+            Self::Gpt2(config) => config.n_layer,
         }
     }
 
@@ -184,6 +207,7 @@ impl ModelConfig {
         match &mut self {
             Self::Llama(config) => config.num_hidden_layers = layers,
             Self::Bert(config) => config.num_hidden_layers = layers,
+            Self::Gpt2(config) => config.n_layer = layers,
         }
         self
     }
@@ -193,6 +217,7 @@ impl ModelConfig {
         match self {
             Self::Llama(config) => config.hidden_size,
             Self::Bert(config) => config.hidden_size,
+            Self::Gpt2(config) => config.n_embd,
         }
     }
 
@@ -200,7 +225,7 @@ impl ModelConfig {
     pub(crate) fn check(&self, sequences: &Sequences) -> Result<()> {
         sequences.check(self.vocab_size(), self.max_position_embeddings())?;
         match self {
-            Self::Llama(_) => Ok(()),
+            Self::Llama(_) | Self::Gpt2(_) => Ok(()),
             Self::Bert(config) => sequences.check_types(config.type_vocab_size),
         }
     }

@@ -6,9 +6,11 @@
 
 mod attention;
 mod bias;
+mod columns;
 mod cross_entropy;
 mod embedding;
 mod gelu;
+mod gelu_tanh;
 mod gemm;
 mod layer_norm;
 mod rms_norm;
@@ -212,6 +214,14 @@ impl Ops for Cpu {
         gelu::backward(x, dout, dx);
     }
 
+    fn gelu_tanh(&mut self, x: &Tensor, out: &mut Tensor) {
+        gelu_tanh::forward(x, out);
+    }
+
+    fn gelu_tanh_backward(&mut self, x: &Tensor, dout: &Tensor, dx: &mut Tensor) {
+        gelu_tanh::backward(x, dout, dx);
+    }
+
     fn tanh(&mut self, x: &mut Tensor) {
         // One token a sequence comes here, so `libm`, the same on every machine, is fast enough.
         x.values_mut().par_iter_mut().with_min_len(1024).for_each(|x| *x = libm::tanhf(*x));
@@ -234,6 +244,14 @@ impl Ops for Cpu {
 
     fn append(&mut self, x: &Tensor, out: &mut Tensor) {
         out.append(x);
+    }
+
+    fn split(&mut self, x: &Tensor, parts: [&mut Tensor; 3]) {
+        columns::split(x, parts);
+    }
+
+    fn join(&mut self, parts: [&Tensor; 3], out: &mut Tensor) {
+        columns::join(parts, out);
     }
 
     fn pick(&mut self, x: &Tensor, rows: &[usize], out: &mut Tensor) {

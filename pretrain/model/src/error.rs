@@ -27,6 +27,10 @@ pub enum ModelError {
         "{file}: {found} bytes, but {place} reaches up to byte {expected}; was it downloaded whole?"
     )]
     Truncated { file: PathBuf, place: String, found: u64, expected: u64 },
+    #[error("{index}: it names the file `{shard}`, which is missing beside it")]
+    MissingShard { index: PathBuf, shard: String },
+    #[error("{index}: it has tensor `{tensor}` in {shard}, which lacks it")]
+    NotInShard { index: PathBuf, tensor: String, shard: PathBuf },
     #[error("{file}: tensor `{tensor}` cannot be converted to f32")]
     Convert { file: PathBuf, tensor: String, source: Box<candle_core::Error> },
     #[error("{file}: tensor `{tensor}` is missing; expected it with shape {expected:?}")]

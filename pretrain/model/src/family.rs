@@ -3,6 +3,7 @@
 //! A family is added in [`ModelConfig`] and in the functions at the top of this file.
 
 mod bert;
+mod gpt2;
 mod llama;
 
 use std::fmt;
@@ -21,6 +22,7 @@ pub(crate) fn family<O: Ops>(config: &ModelConfig, ops: &O) -> Box<dyn Family<O>
     match config.clone() {
         ModelConfig::Llama(config) => Box::new(llama::Llama::new(config, ops)),
         ModelConfig::Bert(config) => Box::new(bert::Bert::new(config, ops)),
+        ModelConfig::Gpt2(config) => Box::new(gpt2::Gpt2::new(config, ops)),
     }
 }
 
@@ -29,6 +31,7 @@ pub(crate) fn specification(config: &ModelConfig) -> Parameters<Init> {
     match config {
         ModelConfig::Llama(config) => llama::specification(config),
         ModelConfig::Bert(config) => bert::specification(config),
+        ModelConfig::Gpt2(config) => gpt2::specification(config),
     }
 }
 
@@ -40,6 +43,15 @@ pub(crate) fn name_of(config: &ModelConfig, stored: &str) -> Option<String> {
         ModelConfig::Llama(_) if stored.ends_with("rotary_emb.inv_freq") => None,
         ModelConfig::Llama(_) => Some(stored.to_owned()),
         ModelConfig::Bert(config) => bert::name_of(config, stored),
+        ModelConfig::Gpt2(config) => gpt2::name_of(config, stored),
+    }
+}
+
+/// Whether files hold a matrix of this name as `[in, out]`, where we hold `[out, in]`.
+pub(crate) fn is_transposed(config: &ModelConfig, name: &str) -> bool {
+    match config {
+        ModelConfig::Llama(_) | ModelConfig::Bert(_) => false,
+        ModelConfig::Gpt2(_) => gpt2::is_transposed(name),
     }
 }
 
@@ -47,7 +59,7 @@ pub(crate) fn name_of(config: &ModelConfig, stored: &str) -> Option<String> {
 pub(crate) fn settle(config: ModelConfig, has: impl Fn(&str) -> bool) -> ModelConfig {
     match config {
         ModelConfig::Bert(config) => bert::settle(config, has).into(),
-        config @ ModelConfig::Llama(_) => config,
+        config @ (ModelConfig::Llama(_) | ModelConfig::Gpt2(_)) => config,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where special tokens stand when texts become sequences.
 
-use crate::config::ModelConfig;
+use crate::config::{Gpt2Config, LlamaConfig, ModelConfig};
 
 /// Ids of special tokens by role, as a vocabulary names them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,8 +46,9 @@ impl SequenceForm {
     /// The role that neither the vocabulary nor the config gives a token for.
     pub fn of(config: &ModelConfig, special: SpecialIds) -> Result<Self, &'static str> {
         match config {
-            ModelConfig::Llama(config) => {
-                let eos = special.eos.or_else(|| config.eos_token_id.first().copied());
+            ModelConfig::Llama(LlamaConfig { eos_token_id, .. })
+            | ModelConfig::Gpt2(Gpt2Config { eos_token_id, .. }) => {
+                let eos = special.eos.or_else(|| eos_token_id.first().copied());
                 Ok(Self::Causal { eos: eos.ok_or("eos_token")? })
             }
             ModelConfig::Bert(_) => Ok(Self::Bert {

@@ -69,7 +69,7 @@ mod state;
 
 pub use assertion::assert_gradients;
 pub use checkpoint::Checkpoint;
-pub use config::{BertConfig, CONFIG_FILE, Head, LlamaConfig, ModelConfig};
+pub use config::{Activation, BertConfig, CONFIG_FILE, Gpt2Config, Head, LlamaConfig, ModelConfig};
 pub use error::{ModelError, Result};
 pub use form::{Sequence, SequenceForm, SpecialIds};
 pub use kv_cache::KvCache;

@@ -218,6 +218,15 @@ pub trait Ops: 'static {
     /// `dx = dout * (Φ(x) + x * φ(x))`, with the density `φ`.
     fn gelu_backward(&mut self, x: &Self::Tensor, dout: &Self::Tensor, dx: &mut Self::Tensor);
 
+    /// `out = x * (1 + tanh(u)) / 2`, with `u = √(2/π) * (x + 0.044715 * x^3)`.
+    ///
+    /// Source: Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2: the first of its approximations, `gelu_new` of
+    /// `transformers`.
+    fn gelu_tanh(&mut self, x: &Self::Tensor, out: &mut Self::Tensor);
+
+    /// `dx = dout * ((1 + tanh(u)) / 2 + x * (1 - tanh(u)^2) / 2 * du/dx)`.
+    fn gelu_tanh_backward(&mut self, x: &Self::Tensor, dout: &Self::Tensor, dx: &mut Self::Tensor);
+
     /// `x = tanh(x)`, in place.
     fn tanh(&mut self, x: &mut Self::Tensor);
 
@@ -232,6 +241,12 @@ pub trait Ops: 'static {
 
     /// Puts the rows of `x` behind those of `out`, which has as many columns or is empty.
     fn append(&mut self, x: &Self::Tensor, out: &mut Self::Tensor);
+
+    /// Three tensors of equal width, whose columns stand one after another in `x`. Its backward pass is [`Ops::join`].
+    fn split(&mut self, x: &Self::Tensor, parts: [&mut Self::Tensor; 3]);
+
+    /// The columns of three tensors of equal width, one after another. Its backward pass is [`Ops::split`].
+    fn join(&mut self, parts: [&Self::Tensor; 3], out: &mut Self::Tensor);
 
     /// Some tokens: `out[i] = x[rows[i]]`.
     fn pick(&mut self, x: &Self::Tensor, rows: &[usize], out: &mut Self::Tensor);

@@ -248,6 +248,19 @@ impl Ops for Oracle {
         *dx = dout * x.mapv(|x| normal_cdf(x) + x * density(x));
     }
 
+    fn gelu_tanh(&mut self, x: &Array2<f64>, out: &mut Array2<f64>) {
+        *out = x.mapv(|x| 0.5 * x * (1.0 + gelu_angle(x).0.tanh()));
+    }
+
+    fn gelu_tanh_backward(&mut self, x: &Array2<f64>, dout: &Array2<f64>, dx: &mut Array2<f64>) {
+        let slope = |x: f64| {
+            let (angle, slope) = gelu_angle(x);
+            let tanh = angle.tanh();
+            0.5 * (1.0 + tanh) + 0.5 * x * (1.0 - tanh * tanh) * slope
+        };
+        *dx = dout * x.mapv(slope);
+    }
+
     fn tanh(&mut self, x: &mut Array2<f64>) {
         x.mapv_inplace(f64::tanh);
     }
@@ -270,6 +283,18 @@ impl Ops for Oracle {
         } else {
             out.append(Axis(0), x.view()).expect("both have the same columns");
         }
+    }
+
+    fn split(&mut self, x: &Array2<f64>, parts: [&mut Array2<f64>; 3]) {
+        let width = x.ncols() / parts.len();
+        for (at, part) in parts.into_iter().enumerate() {
+            *part = x.slice(s![.., at * width..(at + 1) * width]).to_owned();
+        }
+    }
+
+    fn join(&mut self, parts: [&Array2<f64>; 3], out: &mut Array2<f64>) {
+        let views = parts.map(|part| part.view());
+        *out = ndarray::concatenate(Axis(1), &views).expect("all have the same rows");
     }
 
     fn pick(&mut self, x: &Array2<f64>, rows: &[usize], out: &mut Array2<f64>) {
@@ -347,6 +372,12 @@ fn put(result: Array2<f64>, out: &mut Array2<f64>, write: Write) {
 /// `Φ(x)`.
 fn normal_cdf(x: f64) -> f64 {
     0.5 * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2))
+}
+
+/// `u = √(2/π) * (x + 0.044715 * x^3)`, and `du/dx`.
+fn gelu_angle(x: f64) -> (f64, f64) {
+    let scale = (2.0 / std::f64::consts::PI).sqrt();
+    (scale * (x + 0.044_715 * x.powi(3)), scale * (1.0 + 3.0 * 0.044_715 * x * x))
 }
 
 /// A row with mean zero and variance one, but for `eps`, and what it was multiplied with.

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use model::{
-    BertConfig, Checkpoint, CpuModel, Head, LlamaConfig, Model, ModelError, NumericProfile,
-    cpu::Cpu, ops::Ops, oracle::Oracle,
+    Activation, BertConfig, Checkpoint, CpuModel, Gpt2Config, Head, LlamaConfig, Model,
+    ModelConfig, ModelError, NumericProfile, cpu::Cpu, ops::Ops, oracle::Oracle,
 };
 use pipelines::seed::Seed;
 
@@ -13,8 +13,8 @@ fn cpu() -> Cpu {
 }
 
 /// Large enough that every kernel splits its work, and that attention has several blocks.
-fn config() -> LlamaConfig {
-    LlamaConfig {
+fn llama() -> ModelConfig {
+    let config = LlamaConfig {
         vocab_size: 700,
         hidden_size: 72,
         intermediate_size: 560,
@@ -31,11 +31,37 @@ fn config() -> LlamaConfig {
         eos_token_id: vec![0],
         pad_token_id: None,
         head: Head::CausalLm,
-    }
+    };
+    config.into()
 }
 
-fn model<O: Ops>(ops: O) -> Model<O> {
-    Model::new(Checkpoint::fresh(config(), 1).unwrap(), ops).unwrap()
+fn gpt2() -> ModelConfig {
+    let config = Gpt2Config {
+        vocab_size: 700,
+        n_positions: 700,
+        n_embd: 72,
+        n_layer: 2,
+        n_head: 6,
+        n_inner: Some(560),
+        activation_function: Activation::GeluNew,
+        layer_norm_epsilon: 1e-5,
+        initializer_range: 0.2,
+        resid_pdrop: 0.0,
+        embd_pdrop: 0.0,
+        attn_pdrop: 0.0,
+        tie_word_embeddings: true,
+        bos_token_id: None,
+        eos_token_id: vec![0],
+        pad_token_id: None,
+        head: Head::CausalLm,
+    };
+    config.into()
+}
+
+const FAMILIES: [fn() -> ModelConfig; 2] = [llama, gpt2];
+
+fn model<O: Ops>(config: ModelConfig, ops: O) -> Model<O> {
+    Model::new(Checkpoint::fresh(config, 1).unwrap(), ops).unwrap()
 }
 
 fn text(len: u64) -> Vec<u32> {
@@ -68,42 +94,49 @@ fn whole<O: Ops>(model: &mut Model<O>, text: &[u32], cuts: &[usize]) -> Vec<Vec<
 fn a_text_read_in_pieces_gives_the_bits_of_the_whole_text() {
     let text = text(700);
     let one_by_one: Vec<usize> = (1..=text.len()).collect();
-    for cuts in [&one_by_one[..], &[1, 2, 63, 64, 65, 129, 130, 600, 601, 700], &[700]] {
-        let mut model = model(cpu());
-        let expected = whole(&mut model, &text, cuts);
-        for (found, expected) in pieces(&mut model, &text, cuts).iter().zip(&expected) {
-            assert!(found == expected, "{} cuts", cuts.len());
+    for family in FAMILIES {
+        for cuts in [&one_by_one[..], &[1, 2, 63, 64, 65, 129, 130, 600, 601, 700], &[700]] {
+            let mut model = model(family(), cpu());
+            let expected = whole(&mut model, &text, cuts);
+            for (found, expected) in pieces(&mut model, &text, cuts).iter().zip(&expected) {
+                assert!(found == expected, "{}, {} cuts", family().architecture(), cuts.len());
+            }
         }
     }
 }
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let on_threads = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| pieces(&mut model(cpu()), &text(200), &[150, 151, 152, 200]))
-    };
-    assert!(on_threads(1) == on_threads(3));
+    for family in FAMILIES {
+        let on_threads = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let cuts = [150, 151, 152, 200];
+            pool.install(|| pieces(&mut model(family(), cpu()), &text(200), &cuts))
+        };
+        assert!(on_threads(1) == on_threads(3), "{}", family().architecture());
+    }
 }
 
 #[test]
 fn the_oracle_goes_on_as_it_reads() {
     let (text, cuts) = (text(40), [7, 8, 9, 30, 40]);
-    let mut oracle = model(Oracle);
-    let expected = whole(&mut oracle, &text, &cuts);
     // Both are rounded from `f64`.
-    let check = |found: &[Vec<f32>], tolerance: f32| {
+    let check = |expected: &[Vec<f32>], found: &[Vec<f32>], tolerance: f32| {
         for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
             assert!((found - expected).abs() <= tolerance, "{found} {expected}");
         }
     };
-    check(&pieces(&mut oracle, &text, &cuts), 1e-6);
-    check(&pieces(&mut model(cpu()), &text, &cuts), 1e-4);
+    for family in FAMILIES {
+        let mut oracle = model(family(), Oracle);
+        let expected = whole(&mut oracle, &text, &cuts);
+        check(&expected, &pieces(&mut oracle, &text, &cuts), 1e-6);
+        check(&expected, &pieces(&mut model(family(), cpu()), &text, &cuts), 1e-4);
+    }
 }
 
 #[test]
 fn copies_of_a_cache_go_on_from_one_beginning() {
-    let mut model = model(cpu());
+    let mut model = model(llama(), cpu());
     let mut cache = model.kv_cache();
     model.next_logits(&[5, 6, 7], &mut cache).unwrap();
     let mut copy = cache.clone();
@@ -115,7 +148,14 @@ fn copies_of_a_cache_go_on_from_one_beginning() {
 
 #[test]
 fn what_cannot_be_read_is_refused_and_changes_nothing() {
-    let mut model = model(cpu());
+    for family in FAMILIES {
+        refuses(family());
+    }
+}
+
+#[track_caller]
+fn refuses(config: ModelConfig) {
+    let mut model = model(config, cpu());
     let mut cache = model.kv_cache();
     model.next_logits(&text(699), &mut cache).unwrap();
     let mut refused = |tokens: &[u32], words: &str| {
@@ -147,7 +187,7 @@ fn only_a_causal_language_model_goes_on() {
         pooler: true,
         head: Head::MaskedLm,
     };
-    let classifier = Checkpoint::fresh(config(), 1).unwrap();
+    let classifier = Checkpoint::fresh(llama(), 1).unwrap();
     let classifier = classifier.into_token_classifier(vec!["O".to_owned()], 1).unwrap();
     for checkpoint in [Checkpoint::fresh(bert, 1).unwrap(), classifier] {
         let mut model = CpuModel::from_checkpoint(checkpoint).unwrap();

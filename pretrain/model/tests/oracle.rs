@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use model::{
-    BertConfig, Checkpoint, Freeze, Gradients, Head, LlamaConfig, Model, NumericProfile, Sequences,
-    TokenBatch,
+    Activation, BertConfig, Checkpoint, Freeze, Gpt2Config, Gradients, Head, LlamaConfig, Model,
+    NumericProfile, Sequences, TokenBatch,
     cpu::Cpu,
     ops::{Heads, Linear, Ops, Reach, Write},
     oracle::Oracle,
@@ -22,7 +22,11 @@ enum Pair {
     Attention(Vec<usize>, Heads),
     Swiglu,
     Gelu,
+    GeluTanh,
     Tanh,
+    /// Three parts of this many columns.
+    Split(usize),
+    Join,
     Pick(Vec<usize>),
     /// With a bias where there is a third input.
     CrossEntropy(Vec<Option<u32>>),
@@ -104,6 +108,28 @@ impl Pair {
                 ops.gelu(&inputs[0], &mut out);
                 let dout = like(ops, &out, 5);
                 ops.gelu_backward(&inputs[0], &dout, &mut grads[0]);
+            }
+            Self::GeluTanh => {
+                ops.gelu_tanh(&inputs[0], &mut out);
+                let dout = like(ops, &out, 5);
+                ops.gelu_tanh_backward(&inputs[0], &dout, &mut grads[0]);
+            }
+            Self::Split(width) => {
+                let [mut a, mut b, mut c] = [out.clone(), out.clone(), out.clone()];
+                ops.split(&inputs[0], [&mut a, &mut b, &mut c]);
+                for part in [&a, &b, &c] {
+                    ops.append(part, &mut out);
+                }
+                let dout: Vec<_> = dout.chunks(ops.values(&a).len()).collect();
+                let rows = ops.values(&a).len() / width;
+                let [a, b, c] = [0, 1, 2].map(|part| ops.tensor(rows, *width, dout[part]));
+                ops.join([&a, &b, &c], &mut grads[0]);
+            }
+            Self::Join => {
+                ops.join([&inputs[0], &inputs[1], &inputs[2]], &mut out);
+                let dout = like(ops, &out, 15);
+                let [a, b, c] = grads.as_mut_slice() else { unreachable!() };
+                ops.split(&dout, [a, b, c]);
             }
             Self::Tanh => {
                 out = inputs[0].clone();
@@ -318,6 +344,22 @@ fn gelus() {
 }
 
 #[test]
+fn gelus_by_tanh() {
+    check(&Pair::GeluTanh, &[(1, 5)]);
+    check(&Pair::GeluTanh, &[(9, 5)]);
+}
+
+#[test]
+fn splits_and_joins() {
+    for (rows, width) in [(1, 1), (9, 5), (700, 24)] {
+        check(&Pair::Split(width), &[(rows, 3 * width)]);
+    }
+    for rows in [1, 9, 1300] {
+        check(&Pair::Join, &[(rows, 5), (rows, 5), (rows, 5)]);
+    }
+}
+
+#[test]
 fn tanhs() {
     check(&Pair::Tanh, &[(1, 5)]);
     check(&Pair::Tanh, &[(9, 5)]);
@@ -380,8 +422,34 @@ fn bert(head: Head) -> Checkpoint {
         pooler: true,
         head,
     };
-    let mut checkpoint = Checkpoint::fresh(config, 5).unwrap();
-    // Fresh biases are zero and fresh norms one, which would hide faults.
+    with_noise(Checkpoint::fresh(config, 5).unwrap())
+}
+
+fn gpt2(head: Head, tie_word_embeddings: bool, activation_function: Activation) -> Checkpoint {
+    let config = Gpt2Config {
+        vocab_size: 11,
+        n_positions: 80,
+        n_embd: 6,
+        n_layer: 2,
+        n_head: 3,
+        n_inner: Some(7),
+        activation_function,
+        layer_norm_epsilon: 1e-4,
+        initializer_range: 0.5,
+        resid_pdrop: 0.0,
+        embd_pdrop: 0.0,
+        attn_pdrop: 0.0,
+        tie_word_embeddings,
+        bos_token_id: None,
+        eos_token_id: vec![],
+        pad_token_id: None,
+        head,
+    };
+    with_noise(Checkpoint::fresh(config, 5).unwrap())
+}
+
+/// Fresh biases are zero and fresh norms one, which would hide faults.
+fn with_noise(mut checkpoint: Checkpoint) -> Checkpoint {
     for (entry, salt) in checkpoint.weights.iter_mut().zip(0..) {
         if entry.shape.len() == 1 {
             let noise = noise(entry.value.len(), salt);
@@ -555,4 +623,15 @@ fn whole_berts() {
     check_model(&bert(Head::MaskedLm), &Tokens(11));
     check_model(&bert(Head::SequenceClassification { labels: labels() }), &Classes);
     check_model(&bert(Head::TokenClassification { labels: labels() }), &Tokens(3));
+}
+
+#[test]
+fn whole_gpt2s() {
+    use Activation::{Gelu, GeluNew};
+    check_model(&gpt2(Head::CausalLm, false, GeluNew), &Tokens(11));
+    check_model(&gpt2(Head::CausalLm, true, GeluNew), &Tokens(11));
+    let classes = Head::SequenceClassification { labels: labels() };
+    check_model(&gpt2(classes, true, Gelu), &Classes);
+    let tags = Head::TokenClassification { labels: labels() };
+    check_model(&gpt2(tags, true, GeluNew), &Tokens(3));
 }

@@ -1,4 +1,5 @@
-//! Logits, gradients and training against PyTorch; fixtures by `tests/reference/llama.py` and `bert.py`.
+//! Logits, gradients and training against PyTorch; fixtures by `tests/reference/llama.py`, `bert.py` and
+//! `gpt2.py`.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
@@ -122,8 +123,19 @@ impl Fixture {
     }
 }
 
-const FIXTURES: [&str; 7] =
-    ["untied", "tied", "classifier", "tokens", "bert-masked", "bert-classifier", "bert-tokens"];
+const FIXTURES: [&str; 11] = [
+    "untied",
+    "tied",
+    "classifier",
+    "tokens",
+    "bert-masked",
+    "bert-classifier",
+    "bert-tokens",
+    "gpt2-untied",
+    "gpt2-tied",
+    "gpt2-classifier",
+    "gpt2-tokens",
+];
 
 #[test]
 fn logits_agree() {
@@ -185,8 +197,8 @@ fn twenty_steps_of_training_agree() {
 
 #[test]
 fn accumulated_micro_batches_give_the_step_of_one_batch() {
-    let steps = |cuts: &[usize]| -> Vec<f64> {
-        let mut fixture = fixture("untied");
+    let steps = |name: &str, cuts: &[usize]| -> Vec<f64> {
+        let mut fixture = fixture(name);
         let config = fixture.inputs.optimizer.config.clone();
         let gradients = fixture.model.gradients();
         let mut optimizer = Optimizer::new(config, &gradients).unwrap();
@@ -207,7 +219,9 @@ fn accumulated_micro_batches_give_the_step_of_one_batch() {
             .collect()
     };
     // The micro-batches hold 1, 7, 70 and 15 tokens: a mean of means would be far off.
-    for (one, four) in steps(&[0, 5]).iter().zip(steps(&[0, 1, 2, 3, 5])) {
-        assert!((one / four - 1.0).abs() < 1e-6, "{one} {four}");
+    for name in ["untied", "gpt2-untied", "gpt2-tied"] {
+        for (one, four) in steps(name, &[0, 5]).iter().zip(steps(name, &[0, 1, 2, 3, 5])) {
+            assert!((one / four - 1.0).abs() < 1e-6, "{name}: {one} {four}");
+        }
     }
 }

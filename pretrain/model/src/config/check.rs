@@ -59,7 +59,7 @@ impl Check<'_> {
     }
 
     pub(super) fn head(&self, head: &Head, family: &str, heads: &[&str]) -> Result<()> {
-        let known = heads.contains(&head.suffix());
+        let known = heads.contains(&head.suffix(family));
         self.that("architectures", known, head.architecture(family), &listed(family, heads))?;
         self.that(
             "num_labels",

@@ -121,7 +121,7 @@ impl Keys<'_> {
         let suffix = first.and_then(|name| name.strip_prefix(family));
         match suffix.filter(|suffix| heads.contains(suffix)) {
             Some("Model") => Ok(Head::Body),
-            Some("ForCausalLM") => Ok(Head::CausalLm),
+            Some("ForCausalLM" | "LMHeadModel") => Ok(Head::CausalLm),
             Some("ForMaskedLM" | "ForPreTraining") => Ok(Head::MaskedLm),
             Some("ForSequenceClassification") => {
                 Ok(Head::SequenceClassification { labels: self.labels()? })

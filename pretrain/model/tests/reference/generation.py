@@ -1,9 +1,9 @@
 """Makes the fixtures of `tests/generation.rs`: what the warpers of transformers keep of logits, and greedy continuations.
 
-Run from this folder after `llama.py`: `python generation.py`. Made with transformers 5.24.0 and torch 2.15.0 on CPU.
+Run from this folder after `llama.py` and `gpt2.py`: `python generation.py`. Made with transformers 5.24.0 and torch 2.15.0 on CPU.
 
 `sampling.json` holds `logits` and, for each choice of temperature, top-k and top-p, the probability of every token behind
-the warpers that `generate` applies, in its order. `greedy.json` holds prompts for the models in `tied` and `untied`, and what
+the warpers that `generate` applies, in its order. `greedy.json` holds prompts for the models in `tied`, `untied`, `gpt2-tied` and `gpt2-untied`, and what
 `generate` puts behind them, up to the end of text, to `max_new_tokens`, or to the end of the context.
 """
 
@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 import torch
-from transformers import LlamaForCausalLM
+from transformers import AutoModelForCausalLM
 from transformers.generation.logits_process import (
     LogitsProcessorList,
     TemperatureLogitsWarper,
@@ -61,8 +61,8 @@ def sampling():
 
 def greedy():
     cases = []
-    for name in ("tied", "untied"):
-        model = LlamaForCausalLM.from_pretrained(HERE / name)
+    for name in ("tied", "untied", "gpt2-tied", "gpt2-untied"):
+        model = AutoModelForCausalLM.from_pretrained(HERE / name)
         context = model.config.max_position_embeddings
         generator = torch.Generator().manual_seed(6)
         for length, new in ((1, 20), (5, 20), (60, 20), (70, context - 70)):
