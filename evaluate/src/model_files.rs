@@ -60,10 +60,10 @@ pub(crate) fn inputs(artifact: &ArtifactView, dir: &str, seed: u64) -> Result<Ve
         let file = artifact.file(&path).ok_or_else(|| missing(artifact, path))?;
         Ok(Input::new(name, file.source.clone()))
     };
+    let mut inputs = vec![input(CONFIG_FILE)?.tagged(&artifact.name)];
     let missing_weights = || missing(artifact, format!("{dir}{WEIGHTS_FILE}"));
     let mut weights = weight_inputs(artifact, dir).ok_or_else(missing_weights)?;
     weights[0].tag = seed.to_string();
-    let mut inputs = vec![input(CONFIG_FILE)?.tagged(&artifact.name)];
     inputs.extend(weights);
     inputs.push(input(TOKENIZER_JSON)?);
     // Not every published tokenizer has one.
