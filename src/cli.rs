@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use pipelines::publish::OutDir;
 
 use crate::{
-    alone, completions, convert, explain, fill, gc, generate, import, init, plan, predict,
+    alone, bench, completions, convert, explain, fill, gc, generate, import, init, plan, predict,
     quickstart, report, run, schema, status, verify, worker,
 };
 
@@ -51,6 +51,8 @@ pub enum Command {
     Generate(generate::Command),
     /// Guess the masked tokens of a text with a masked language model
     Fill(fill::Command),
+    /// Time what this machine can do
+    Bench(bench::Command),
     /// Print the JSON Schema of manifests, for editors
     Schema(schema::Command),
     /// Print the completions of a shell
@@ -88,6 +90,7 @@ impl Command {
             Command::Predict(command) => command.run().map_err(worker::without_resuming),
             Command::Generate(command) => command.run().map_err(worker::without_resuming),
             Command::Fill(command) => command.run(),
+            Command::Bench(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Completions(command) => command.run(),
             Command::CorpusPrep(command) => command.run("corpus-prep"),

@@ -1,6 +1,7 @@
 //! From raw text to a measured language model, from one manifest.
 
 mod alone;
+mod bench;
 mod cli;
 mod completions;
 mod convert;

@@ -11,6 +11,7 @@ pub mod schedule;
 pub mod stage;
 
 pub mod data;
+pub mod learner;
 pub mod mask;
 pub mod metrics;
 pub mod recipe;

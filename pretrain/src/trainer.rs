@@ -4,9 +4,7 @@ use std::num::NonZeroU64;
 use std::path::Path;
 
 use codec::Codec;
-use model::{
-    Checkpoint, Collective, CpuModel, Footprint, Freeze, LossSum, Optimizer, TokenBatch, TreeSum,
-};
+use model::{Checkpoint, Collective, Footprint, Freeze, LossSum, TokenBatch};
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
@@ -16,6 +14,7 @@ use pipelines::stream::TokenStream;
 
 use crate::data::{self, Validation};
 use crate::error::PretrainError;
+use crate::learner::{self, Learner, Measured};
 use crate::mask::Masker;
 use crate::metrics::{self, EvaluationLine, StepLine};
 use crate::recipe::Recipe;
@@ -33,10 +32,7 @@ pub struct Trainer<'a> {
     order: Seed,
     stream: TokenStream,
     validation: Option<Validation>,
-    model: CpuModel,
-    optimizer: Optimizer,
-    collective: Box<dyn Collective>,
-    sum: TreeSum,
+    learner: Learner,
     batch: TokenBatch,
     metrics: Vec<u8>,
 }
@@ -79,26 +75,11 @@ impl<'a> Trainer<'a> {
         };
         model::require_memory(&config, &footprint, memory)?;
         let fresh = Checkpoint::fresh(config, recipe.seed)?;
-        let model = CpuModel::with_profile(fresh, recipe.numeric_profile)?;
-        let reading = Reading { recipe, codec };
-        let gradients = model.gradients();
-        let optimizer = Optimizer::new(recipe.optimizer.clone(), &gradients)?
-            .with_profile(recipe.numeric_profile)?;
-        let (sum, batch) = (TreeSum::new(gradients), TokenBatch::new());
+        let (optimizer, profile) = (recipe.optimizer.clone(), recipe.numeric_profile);
+        let learner = Learner::new(fresh, optimizer, profile, collective)?;
+        let (reading, batch) = (Reading { recipe, codec }, TokenBatch::new());
         let order = Seed::new(recipe.seed, "pretrain/order");
-        Ok(Self {
-            recipe,
-            reading,
-            order,
-            stream,
-            validation,
-            model,
-            optimizer,
-            collective,
-            sum,
-            batch,
-            metrics: Vec::new(),
-        })
+        Ok(Self { recipe, reading, order, stream, validation, learner, batch, metrics: Vec::new() })
     }
 
     /// Goes to the state in `bytes`, reached after `step` steps; `file` names it in errors.
@@ -106,7 +87,8 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// When it is no state of such a model, or of another step.
     pub fn load(&mut self, bytes: &[u8], file: &Path, step: u64) -> Result<(), TaskError> {
-        let notes = model::read_state(bytes, file, &mut self.model, &mut self.optimizer)?;
+        let notes =
+            model::read_state(bytes, file, &mut self.learner.model, &mut self.learner.optimizer)?;
         self.metrics = notes.to_vec();
         let found = self.steps();
         if found != step {
@@ -118,7 +100,7 @@ impl<'a> Trainer<'a> {
 
     /// Steps done.
     pub fn steps(&self) -> u64 {
-        self.optimizer.steps()
+        self.learner.steps()
     }
 
     /// The lines of `metrics.jsonl` so far.
@@ -128,7 +110,7 @@ impl<'a> Trainer<'a> {
 
     /// The model as it is now.
     pub fn checkpoint(&self) -> Checkpoint {
-        self.model.to_checkpoint()
+        self.learner.model.to_checkpoint()
     }
 
     /// Writes the state.
@@ -136,7 +118,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// When `out` cannot be written.
     pub fn write_state(&self, out: &mut OutputFile) -> std::io::Result<()> {
-        model::write_state(out, &self.metrics, &self.model, &self.optimizer)
+        model::write_state(out, &self.metrics, &self.learner.model, &self.learner.optimizer)
     }
 
     /// Trains to the end of `stretch`, from the latest state that `ctx` has. A run that is told to stop stores its
@@ -178,45 +160,26 @@ impl<'a> Trainer<'a> {
     }
 
     fn step(&mut self, lr: f64, ctx: &Context) -> Result<(), TaskError> {
-        let (done, step) = (self.steps(), self.steps() + 1);
-        let failed = |source| PretrainError::Step { step, source: Box::new(source) };
-        self.accumulate(done)?;
-        self.collective.reduce(&mut self.sum).map_err(failed)?;
-        let (gradients, loss) = self.sum.total();
-        let train_loss = loss.mean().unwrap_or(f64::NAN);
-        if !train_loss.is_finite() {
-            return Err(PretrainError::LossDiverged { step, found: train_loss }.into());
-        }
-        if done == 0 {
-            model::assert_gradients(gradients)?;
-        }
-        let stepped = self.optimizer.step(self.model.weights_mut(), gradients, loss.counted, lr);
-        let grad_norm = stepped.map_err(failed)?;
-        if step.is_multiple_of(self.recipe.log_every.get()) {
-            let tokens = step * self.recipe.tokens_per_step();
-            let line = StepLine { step, train_loss, lr, grad_norm, tokens };
+        let Self { recipe, reading, order, stream, learner, .. } = self;
+        let step = learner.steps() + 1;
+        let sequences = u64::from(recipe.micro_batch_size.get());
+        let first_of_step = learner.steps() * recipe.sequences_per_step();
+        let num_micro_batches = recipe.micro_batches_per_step.get() as usize;
+        let Measured { loss, grad_norm } =
+            learner.step(num_micro_batches, lr, |micro_batch, batch| {
+                let first = first_of_step + micro_batch * sequences;
+                (first..first + sequences).try_for_each(|sample| {
+                    reading.push(batch, MASK, sample, &stream.sample(*order, sample))
+                })
+            })?;
+        if step.is_multiple_of(recipe.log_every.get()) {
+            let tokens = step * recipe.tokens_per_step();
+            let line = StepLine { step, train_loss: loss, lr, grad_norm, tokens };
             metrics::push(&mut self.metrics, &line);
             ctx.measured(&line);
-            ctx.note(&format!("step {step}: loss {train_loss:.4} nats/token, lr {lr:.2e}, grad norm {grad_norm:.3}"));
-        }
-        Ok(())
-    }
-
-    /// Sums the gradients of this process's micro-batches of the step behind those that are `done`.
-    fn accumulate(&mut self, done: u64) -> Result<(), TaskError> {
-        let Self { recipe, reading, order, stream, model, collective, sum, batch, .. } = self;
-        let failed = |source| PretrainError::Step { step: done + 1, source: Box::new(source) };
-        let micro_batch_size = u64::from(recipe.micro_batch_size.get());
-        let share = collective.share(recipe.micro_batches_per_step.get() as usize);
-        sum.begin(share.start);
-        for micro_batch in share {
-            batch.clear();
-            let first = done * recipe.sequences_per_step() + micro_batch as u64 * micro_batch_size;
-            for sample in first..first + micro_batch_size {
-                let window = stream.sample(*order, sample);
-                reading.push(batch, MASK, sample, &window)?;
-            }
-            sum.leaf(|gradients| model.accumulate_tokens(batch, gradients)).map_err(failed)?;
+            ctx.note(&format!(
+                "step {step}: loss {loss:.4} nats/token, lr {lr:.2e}, grad norm {grad_norm:.3}"
+            ));
         }
         Ok(())
     }
@@ -246,12 +209,9 @@ impl<'a> Trainer<'a> {
             let place = spread(sequence, sequences, windows);
             let window = validation.stream.window(place);
             self.reading.push(&mut self.batch, VALIDATION_MASK, place, &window)?;
-            loss += self.model.token_loss(&self.batch).map_err(failed)?;
+            loss += self.learner.model.token_loss(&self.batch).map_err(failed)?;
         }
-        let mean = loss.mean().unwrap_or(f64::NAN);
-        if !mean.is_finite() {
-            return Err(PretrainError::LossDiverged { step, found: mean }.into());
-        }
+        let mean = learner::mean(loss, step)?;
         let tokens_per_byte = self.recipe.mask.is_none().then_some(validation.tokens_per_byte);
         let line = EvaluationLine::new(step, mean, loss.counted as u64, tokens_per_byte);
         let bits = line.validation_bits_per_byte;

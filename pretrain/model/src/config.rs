@@ -202,6 +202,17 @@ impl ModelConfig {
         }
     }
 
+    /// Rows of all embeddings: of tokens, and of positions and token types where the family has them.
+    pub fn embedding_rows(&self) -> usize {
+        match self {
+            Self::Llama(config) => config.vocab_size,
+            Self::Bert(config) => {
+                config.vocab_size + config.max_position_embeddings + config.type_vocab_size
+            }
+            Self::Gpt2(config) => config.vocab_size + config.n_positions,
+        }
+    }
+
     /// The same with so many layers.
     pub(crate) fn with_layers(mut self, layers: usize) -> Self {
         match &mut self {
