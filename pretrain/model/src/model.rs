@@ -1,5 +1,7 @@
 //! A model of any family: losses, gradients and logits of its head.
 
+use std::ops::Range;
+
 use crate::{
     checkpoint::Checkpoint,
     config::{Head, ModelConfig},
@@ -28,12 +30,43 @@ pub struct Model<O: Ops> {
     weights: Parameters<O::Tensor>,
     ops: O,
     family: Box<dyn Family<O>>,
+    /// Tokens of a slice, unless it is a single sequence.
+    max_tokens: usize,
     work: Work<O::Tensor>,
+}
+
+/// Numbers of activations that a backward pass may need at once, about 512 MiB. Where a batch would need more, its sequences
+/// go through the model in slices, which changes how sums over tokens are added up, and so is part of the arithmetic.
+const MAX_KEPT: usize = 1 << 27;
+
+/// What a block keeps of a token for its backward pass, about, in hidden states.
+const KEPT_STATES: usize = 12;
+
+/// Tokens of a slice, unless it is a single sequence.
+fn max_tokens(config: &ModelConfig) -> usize {
+    MAX_KEPT / (config.num_hidden_layers() * config.hidden_size() * KEPT_STATES)
+}
+
+/// Some sequences of a batch, and the tokens among them that the head reads.
+#[derive(Debug, Default)]
+struct Slice {
+    sequences: Sequences,
+    rows: Vec<usize>,
+}
+
+impl Slice {
+    /// Takes a run of sequences; returns the places of their tokens in the batch.
+    fn copy(&mut self, batch: &Sequences, run: Range<usize>) -> Range<usize> {
+        self.sequences.clear();
+        self.sequences.extend(batch, run.clone());
+        batch.offsets()[run.start]..batch.offsets()[run.end]
+    }
 }
 
 /// Buffers that every step uses again.
 #[derive(Debug)]
 struct Work<T> {
+    slice: Slice,
     /// The hidden states of the tokens that the head reads, before and after the neck.
     picked: T,
     read: T,
@@ -85,7 +118,8 @@ impl<O: Ops> Model<O> {
         };
         let weights = weights.into_iter().map(tensor).collect();
         let (family, work) = (family(&config, &ops), Work::new(&ops));
-        Ok(Self { config, weights, ops, family, work })
+        let max_tokens = max_tokens(&config);
+        Ok(Self { config, weights, ops, family, max_tokens, work })
     }
 
     /// Its shape and constants.
@@ -333,6 +367,7 @@ impl<O: Ops> Model<O> {
         LossSum { nats: work.nats.iter().sum(), counted: targets.len() }
     }
 
+    /// Slices of a batch that fit the memory of activations, one after another; `rows` are in order.
     fn accumulate(
         &mut self,
         projection: Linear<usize>,
@@ -341,6 +376,29 @@ impl<O: Ops> Model<O> {
         gradients: &mut Gradients<O::Tensor>,
     ) -> Result<LossSum> {
         self.weights.check_same(gradients)?;
+        let mut total = LossSum::default();
+        let (mut next_sequence, mut next_row) = (0, 0);
+        while next_sequence < sequences.len() {
+            let mut slice = std::mem::take(&mut self.work.slice);
+            let run = sequences.run(next_sequence, self.max_tokens);
+            let tokens = slice.copy(sequences, run.clone());
+            let end = next_row + rows[next_row..].partition_point(|row| *row < tokens.end);
+            slice.rows.clear();
+            slice.rows.extend(rows[next_row..end].iter().map(|row| row - tokens.start));
+            total += self.accumulate_slice(projection, &slice, &targets[next_row..end], gradients);
+            self.work.slice = slice;
+            (next_sequence, next_row) = (run.end, end);
+        }
+        Ok(total)
+    }
+
+    fn accumulate_slice(
+        &mut self,
+        projection: Linear<usize>,
+        Slice { sequences, rows }: &Slice,
+        targets: &[Option<u32>],
+        gradients: &mut Gradients<O::Tensor>,
+    ) -> LossSum {
         let lowest = gradients.lowest();
         self.read((sequences, rows), Pass::ForwardAndBackward { lowest });
         let Self { weights, ops, family, work, .. } = self;
@@ -362,7 +420,7 @@ impl<O: Ops> Model<O> {
             ops.pick_backward(&work.dpicked, rows, tokens, family.dhidden());
             family.backward(ops, weights, sequences, lowest, gradients);
         }
-        Ok(LossSum { nats: work.nats.iter().sum(), counted: targets.len() })
+        LossSum { nats: work.nats.iter().sum(), counted: targets.len() }
     }
 
     /// The token by which each sequence is classified.
@@ -439,6 +497,7 @@ impl<T> Work<T> {
     fn new<O: Ops<Tensor = T>>(ops: &O) -> Self {
         let empty = || ops.zeros(0, 0);
         Self {
+            slice: Slice::default(),
             picked: empty(),
             read: empty(),
             dpicked: empty(),
@@ -461,4 +520,62 @@ pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let weights: Vec<f64> = logits.iter().map(|&logit| libm::exp(f64::from(logit - max))).collect();
     let sum: f64 = weights.iter().sum();
     weights.iter().map(|weight| weight / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::LlamaConfig, oracle::Oracle};
+
+    fn model() -> Model<Oracle> {
+        let config = LlamaConfig {
+            vocab_size: 11,
+            hidden_size: 8,
+            intermediate_size: 12,
+            num_hidden_layers: 2,
+            num_attention_heads: 2,
+            num_key_value_heads: 1,
+            head_dim: 4,
+            max_position_embeddings: 16,
+            rope_theta: 1e4,
+            rms_norm_eps: 1e-5,
+            initializer_range: 0.2,
+            tie_word_embeddings: true,
+            bos_token_id: None,
+            eos_token_id: vec![0],
+            pad_token_id: None,
+            head: Head::CausalLm,
+        };
+        Model::new(Checkpoint::fresh(config, 1).unwrap(), Oracle).unwrap()
+    }
+
+    #[test]
+    fn slices_add_up_to_the_batch() {
+        let mut batch = TokenBatch::new();
+        for window in [&[1, 2, 3, 4, 5][..], &[6, 7], &[8, 9, 10, 1]] {
+            batch.push_window(window);
+        }
+        let of = |max_tokens: usize| {
+            let mut model = Model { max_tokens, ..model() };
+            let mut gradients = model.gradients();
+            let loss = model.accumulate_tokens(&batch, &mut gradients).unwrap();
+            let all: Vec<f64> =
+                gradients.iter().filter_map(|it| it.value.as_ref()).flatten().copied().collect();
+            (loss, all)
+        };
+        let (whole, gradients) = of(100);
+        for max_tokens in [1, 4, 5] {
+            let (loss, sliced) = of(max_tokens);
+            assert_eq!(loss.counted, whole.counted);
+            assert!((loss.nats - whole.nats).abs() < 1e-12);
+            let close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-12;
+            assert!(sliced.iter().zip(&gradients).all(close), "{max_tokens}");
+        }
+    }
+
+    #[test]
+    fn slices_are_as_long_as_activations_allow() {
+        let model = model();
+        assert_eq!(model.max_tokens, MAX_KEPT / (2 * 8 * KEPT_STATES));
+    }
 }

@@ -1,5 +1,7 @@
 //! What a model reads: sequences of token ids, one after another, without padding.
 
+use std::ops::Range;
+
 use crate::{
     error::{ModelError, Result},
     form::Sequence,
@@ -40,6 +42,22 @@ impl Sequences {
         self.tokens.clear();
         self.types.clear();
         self.offsets.truncate(1);
+    }
+
+    /// The sequences from `first` on that have at most `max_tokens` together; at least that one.
+    pub(crate) fn run(&self, first: usize, max_tokens: usize) -> Range<usize> {
+        let last_token = self.offsets[first] + max_tokens;
+        let fitting = self.offsets[first + 1..].partition_point(|&end| end <= last_token);
+        first..first + fitting.max(1)
+    }
+
+    /// Adds some sequences of `others` at the end.
+    pub(crate) fn extend(&mut self, others: &Self, run: Range<usize>) {
+        let tokens = others.offsets[run.start]..others.offsets[run.end];
+        let shift = |end: &usize| end - tokens.start + self.tokens.len();
+        self.offsets.extend(others.offsets[run.start + 1..=run.end].iter().map(shift));
+        self.types.extend_from_slice(&others.types[tokens.clone()]);
+        self.tokens.extend_from_slice(&others.tokens[tokens]);
     }
 
     /// All ids, in order.
@@ -257,6 +275,25 @@ mod tests {
             "sequence 0 has 4 tokens; the model's context holds 3 (max_position_embeddings)",
         );
         check(&[&[0], &[5]], "token 1 is id 5; expected an id below the vocabulary size 5");
+    }
+
+    #[test]
+    fn runs_fit_and_are_copied_whole() {
+        let all: Sequences = [&[1, 2, 3][..], &[4], &[5, 6], &[7, 8, 9, 10]].iter().collect();
+        let runs = |max_tokens: usize| {
+            let mut runs = vec![all.run(0, max_tokens)];
+            while let Some(run) = runs.last().filter(|run| run.end < all.len()) {
+                runs.push(all.run(run.end, max_tokens));
+            }
+            runs
+        };
+        assert_eq!(runs(1), [0..1, 1..2, 2..3, 3..4]);
+        assert_eq!(runs(4), [0..2, 2..3, 3..4]);
+        assert_eq!(runs(6), [0..3, 3..4]);
+        assert_eq!(runs(9), [0..3, 3..4]);
+        let mut copy = Sequences::new();
+        runs(4).into_iter().for_each(|run| copy.extend(&all, run));
+        assert_eq!(copy, all);
     }
 
     #[test]
