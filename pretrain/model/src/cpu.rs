@@ -74,7 +74,7 @@ impl Ops for Cpu {
     }
 
     fn clear(&self, tensor: &mut Tensor) {
-        tensor.values_mut().fill(0.0);
+        tensor.clear();
     }
 
     fn embedding(&mut self, ids: &[u32], table: &Tensor, out: &mut Tensor) {
@@ -238,8 +238,7 @@ impl Ops for Cpu {
     }
 
     fn copy(&mut self, x: &Tensor, out: &mut Tensor) {
-        out.resize(x.rows(), x.cols());
-        out.values_mut().copy_from_slice(x.values());
+        out.copy(x);
     }
 
     fn append(&mut self, x: &Tensor, out: &mut Tensor) {

@@ -142,7 +142,7 @@ impl Gradients<Tensor> {
     /// Sets every number to zero.
     pub fn clear(&mut self) {
         for tensor in self.entries.iter_mut().filter_map(|entry| entry.value.as_mut()) {
-            tensor.values_mut().fill(0.0);
+            tensor.clear();
         }
     }
 }

@@ -11,9 +11,14 @@ const TASK_COLUMNS: usize = 64;
 pub(super) fn forward(ids: &[u32], table: &Tensor, out: &mut Tensor) {
     let cols = table.cols();
     out.resize(ids.len(), cols);
-    for (row, &id) in out.values_mut().chunks_exact_mut(cols).zip(ids) {
-        row.copy_from_slice(&table.values()[id as usize * cols..][..cols]);
-    }
+    let rows = rows_per_task(cols);
+    out.values_mut().par_chunks_mut(rows * cols).zip(ids.par_chunks(rows)).for_each(
+        |(out, ids)| {
+            for (row, &id) in out.chunks_exact_mut(cols).zip(ids) {
+                row.copy_from_slice(&table.values()[id as usize * cols..][..cols]);
+            }
+        },
+    );
 }
 
 /// Tasks own columns and not rows, so that each adds its rows in the order of the tokens.
@@ -34,15 +39,20 @@ pub(super) fn backward(ids: &[u32], dout: &Tensor, dtable: &mut Tensor) {
 pub(super) fn pick(x: &Tensor, rows: &[usize], out: &mut Tensor) {
     let cols = x.cols();
     out.resize(rows.len(), cols);
-    for (out, row) in out.values_mut().chunks_exact_mut(cols).zip(rows) {
-        out.copy_from_slice(&x.values()[row * cols..][..cols]);
-    }
+    let task = rows_per_task(cols);
+    out.values_mut().par_chunks_mut(task * cols).zip(rows.par_chunks(task)).for_each(
+        |(out, rows)| {
+            for (out, row) in out.chunks_exact_mut(cols).zip(rows) {
+                out.copy_from_slice(&x.values()[row * cols..][..cols]);
+            }
+        },
+    );
 }
 
 pub(super) fn pick_backward(dout: &Tensor, rows: &[usize], tokens: usize, dx: &mut Tensor) {
     let cols = dout.cols();
     dx.resize(tokens, cols);
-    dx.values_mut().fill(0.0);
+    dx.clear();
     for (dout, row) in dout.values().chunks_exact(cols).zip(rows) {
         dx.values_mut()[row * cols..][..cols].copy_from_slice(dout);
     }

@@ -57,6 +57,20 @@ impl Tensor {
         (self.rows, self.cols) = (rows, cols);
     }
 
+    /// Sets every number to zero.
+    pub(crate) fn clear(&mut self) {
+        self.values.par_chunks_mut(TASK_VALUES).for_each(|values| values.fill(0.0));
+    }
+
+    /// Becomes a copy of `other`.
+    pub(super) fn copy(&mut self, other: &Self) {
+        self.resize(other.rows, other.cols);
+        self.values
+            .par_chunks_mut(TASK_VALUES)
+            .zip(other.values.par_chunks(TASK_VALUES))
+            .for_each(|(values, others)| values.copy_from_slice(others));
+    }
+
     /// Puts the rows of `other` behind its own; an empty one takes its columns.
     pub(super) fn append(&mut self, other: &Self) {
         if self.rows == 0 {

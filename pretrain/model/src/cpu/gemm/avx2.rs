@@ -69,6 +69,11 @@ impl Lanes for F32 {
     }
 
     #[inline(always)]
+    unsafe fn prefetch(to: *const f32) {
+        _mm_prefetch::<_MM_HINT_ET0>(to.cast());
+    }
+
+    #[inline(always)]
     unsafe fn along(from: *const f32, count: usize) -> __m256 {
         Self::load(from, count)
     }

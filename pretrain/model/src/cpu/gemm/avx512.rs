@@ -70,6 +70,11 @@ impl Lanes for F32 {
     }
 
     #[inline(always)]
+    unsafe fn prefetch(to: *const f32) {
+        _mm_prefetch::<_MM_HINT_ET0>(to.cast());
+    }
+
+    #[inline(always)]
     unsafe fn along(from: *const f32, count: usize) -> __m512 {
         Self::load(from, count)
     }
@@ -133,6 +138,11 @@ impl Lanes for Bf16 {
     #[inline(always)]
     unsafe fn store(sums: __m512, to: *mut f32, count: usize) {
         F32::store(sums, to, count)
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(to: *const f32) {
+        _mm_prefetch::<_MM_HINT_ET0>(to.cast());
     }
 
     #[inline(always)]

@@ -34,6 +34,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn load(from: *const f32, count: usize) -> Self::Sums;
     /// Writes the first `count` numbers, at most `WIDTH`.
     unsafe fn store(sums: Self::Sums, to: *mut f32, count: usize);
+    /// Brings the numbers at a place near, for they will be written.
+    unsafe fn prefetch(to: *const f32);
 
     /// `WIDTH` cells along the inner dimension, from `count` numbers that are neighbours in memory, at most
     /// `WIDTH * INNER`; what is missing is zero.

@@ -61,6 +61,9 @@ impl Lanes for F32 {
     }
 
     #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
+
+    #[inline(always)]
     unsafe fn along(from: *const f32, count: usize) -> [f32; WIDTH] {
         Self::load(from, count)
     }

@@ -82,6 +82,11 @@ impl Tile {
         let Self { mut a, a_stride, mut b, cells, .. } = self;
         // SAFETY: all places are within what the caller of `compute` has promised.
         unsafe {
+            for row in 0..ROWS {
+                for at in 0..VECTORS {
+                    L::prefetch(self.out.add(row * self.out_stride + at * L::WIDTH));
+                }
+            }
             let mut sums = [[L::zero(); VECTORS]; ROWS];
             for _ in 0..cells {
                 let mut vectors = [L::cells(b); VECTORS];
