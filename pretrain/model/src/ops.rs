@@ -6,8 +6,9 @@
 //! otherwise, and *add to* gradients of parameters, so micro-batches accumulate. A gradient that is `None` is not wanted, and
 //! nothing is computed for it; the others are the same bits without it.
 //!
-//! Implementations are [`crate::oracle::Oracle`] (plain `f64`) and [`crate::cpu::Cpu`] (threaded `f32`), and agree to
-//! rounding. Every row of an output depends on its own inputs only, never on how many rows stand beside it.
+//! Implementations are [`crate::oracle::Oracle`] (plain `f64`), [`crate::cpu::Cpu`] (threaded `f32`) and
+//! [`crate::device::Device`] (`f32` on other devices), and agree to rounding. Every row of an output depends on its own
+//! inputs only, never on how many rows stand beside it; over a device the last bits may.
 
 use std::fmt::Debug;
 
