@@ -5,6 +5,8 @@ use candle_core::{Result, Tensor};
 use super::{cols, linear::column_sums};
 
 pub(super) fn forward(x: &Tensor, [w, b]: [&Tensor; 2], eps: f64) -> Result<Tensor> {
+    let widths = [w, b].map(cols);
+    assert_eq!(widths, [cols(x); 2], "a norm has a weight and a bias for each channel");
     let (normed, _) = normalized(x, eps)?;
     normed.broadcast_mul(w)?.broadcast_add(b)
 }

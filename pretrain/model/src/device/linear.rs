@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use super::rows;
+use super::{cols, rows};
 use crate::ops::Linear;
 
 /// `x · wᵀ + b`, added to what `out` is.
@@ -13,7 +13,10 @@ pub(super) fn forward(
 ) -> Result<Tensor> {
     let product = added(x.matmul(&weight.t()?)?, out)?;
     match bias {
-        Some(bias) => product.broadcast_add(bias),
+        Some(bias) => {
+            assert_eq!(cols(&product), cols(bias), "a bias has a number for each channel");
+            product.broadcast_add(bias)
+        }
         None => Ok(product),
     }
 }

@@ -5,6 +5,7 @@ use candle_core::{Result, Tensor};
 use super::{cols, linear::column_sums};
 
 pub(super) fn forward(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
+    assert_eq!(cols(w), cols(x), "a norm has a weight for each channel");
     x.broadcast_mul(&scale(x, eps)?)?.broadcast_mul(w)
 }
 

@@ -135,3 +135,35 @@ impl Block {
         self.split(&scores)?.broadcast_add(&mask)?.reshape(scores.shape())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many sequences each run has.
+    #[track_caller]
+    fn check(lengths: impl IntoIterator<Item = usize>, expected: &[usize]) {
+        let heads = Heads { query: 2, key_value: 1, dim: 4, reach: Reach::Causal };
+        let mut offsets = vec![0];
+        lengths.into_iter().for_each(|length| offsets.push(offsets[offsets.len() - 1] + length));
+        let runs: Vec<_> = runs(&offsets, heads).collect();
+        let found: Vec<_> = runs.iter().map(|run| run.num_sequences).collect();
+        assert_eq!(found, expected);
+        let mut next = 0;
+        for run in runs {
+            assert_eq!(run.first, next);
+            next += run.num_sequences * run.len;
+        }
+        assert_eq!(next, offsets[offsets.len() - 1]);
+    }
+
+    #[test]
+    fn runs_are_of_one_length_and_bounded_memory() {
+        check([], &[]);
+        check([3, 3, 4, 3], &[2, 1, 1]);
+        // Two heads of 256 queries and 8192 keys are 2^22 scores.
+        check(vec![8192; 40], &[16, 16, 8]);
+        // Too many, but less than a block of one sequence is not cut.
+        check(vec![1 << 18; 2], &[1, 1]);
+    }
+}
