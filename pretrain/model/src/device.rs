@@ -222,9 +222,10 @@ impl Ops for Device {
         log_sums: &mut Tensor,
     ) {
         let [q, ..] = qkv;
-        [*out, *log_sums] = match is_empty(q) {
-            true => [empty(cols(q)), empty(heads.query)],
-            false => made(attention::forward(qkv, offsets, heads, &mut self.masks)),
+        [*out, *log_sums] = if is_empty(q) {
+            [empty(cols(q)), empty(heads.query)]
+        } else {
+            made(attention::forward(qkv, offsets, heads, &mut self.masks))
         };
     }
 
@@ -239,12 +240,11 @@ impl Ops for Device {
         dqkv: [&mut Tensor; 3],
     ) {
         let [q, ..] = qkv;
-        let gradients = match is_empty(q) {
-            true => qkv.map(|x| empty(cols(x))),
-            false => {
-                let results = [out, log_sums, dout];
-                made(attention::backward(qkv, offsets, heads, results, &mut self.masks))
-            }
+        let gradients = if is_empty(q) {
+            qkv.map(|x| empty(cols(x)))
+        } else {
+            let results = [out, log_sums, dout];
+            made(attention::backward(qkv, offsets, heads, results, &mut self.masks))
         };
         dqkv.into_iter().zip(gradients).for_each(|(into, gradient)| *into = gradient);
     }
@@ -332,9 +332,10 @@ impl Ops for Device {
     }
 
     fn pick_backward(&mut self, dout: &Tensor, rows: &[usize], tokens: usize, dx: &mut Tensor) {
-        *dx = match is_empty(dout) {
-            true => self.zeros(tokens, cols(dout)),
-            false => made(embedding::spread(dout, rows, tokens)),
+        *dx = if is_empty(dout) {
+            self.zeros(tokens, cols(dout))
+        } else {
+            made(embedding::spread(dout, rows, tokens))
         };
     }
 

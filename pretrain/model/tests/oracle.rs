@@ -682,9 +682,10 @@ fn whole_gpt2s() {
 
 #[test]
 fn a_cuda_device_is_held_to_the_oracle_where_there_is_one() {
-    let said = match NumericProfile::Cuda.is_here() {
-        true => "run",
-        false => "not run (no such device, or a build without the feature `cuda`)",
+    let said = if NumericProfile::Cuda.is_here() {
+        "run"
+    } else {
+        "not run (no such device, or a build without the feature `cuda`)"
     };
     // Tests that pass are silent on `eprintln`, and this is to be read.
     writeln!(std::io::stderr(), "== oracle and fixtures over cuda: {said}").unwrap();

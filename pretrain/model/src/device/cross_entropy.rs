@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-use super::{empty, linear, rows};
+use super::{cols, empty, linear, rows};
 use crate::ops::Linear;
 
 /// Tokens whose logits exist at once. The weight's gradient is summed block by block, so this is part of the arithmetic.
@@ -13,8 +13,8 @@ pub(super) fn forward(
     projection: Linear<&Tensor>,
     targets: &[Option<u32>],
 ) -> Result<Vec<f64>> {
-    let judged = blocks(targets).map(|(first, targets)| {
-        let x = x.narrow(0, first, targets.len())?;
+    let judged = blocks(x, targets).map(|block| {
+        let (x, targets) = block?;
         Softmax::of(&linear::forward(&x, projection, None)?, targets)?.terms()
     });
     losses(&judged.collect::<Result<Vec<_>>>()?, targets)
@@ -29,8 +29,8 @@ pub(super) fn backward(
     [mut dw, mut dbias]: [Option<&mut Tensor>; 2],
 ) -> Result<Vec<f64>> {
     let (mut terms, mut dxs) = (Vec::new(), Vec::new());
-    for (first, targets) in blocks(targets) {
-        let x = x.narrow(0, first, targets.len())?;
+    for block in blocks(x, targets) {
+        let (x, targets) = block?;
         let softmax = Softmax::of(&linear::forward(&x, projection, None)?, targets)?;
         terms.push(softmax.terms()?);
         let dlogits = softmax.gradient(targets)?;
@@ -40,14 +40,21 @@ pub(super) fn backward(
         linear::backward(&x, &dlogits, [dw.as_deref_mut(), dbias.as_deref_mut()])?;
     }
     if let Some(dx) = dx {
-        *dx = if dxs.is_empty() { empty(super::cols(x)) } else { Tensor::cat(&dxs, 0)? };
+        *dx = if dxs.is_empty() { empty(cols(x)) } else { Tensor::cat(&dxs, 0)? };
     }
     losses(&terms, targets)
 }
 
-/// The first token of each block, and its targets.
-fn blocks(targets: &[Option<u32>]) -> impl Iterator<Item = (usize, &[Option<u32>])> {
-    targets.chunks(BLOCK).enumerate().map(|(block, targets)| (block * BLOCK, targets))
+/// The rows of each block, and their targets.
+fn blocks<'a>(
+    x: &'a Tensor,
+    targets: &'a [Option<u32>],
+) -> impl Iterator<Item = Result<(Tensor, &'a [Option<u32>])>> {
+    assert_eq!(rows(x), targets.len(), "a target or none for each token");
+    targets
+        .chunks(BLOCK)
+        .enumerate()
+        .map(|(block, targets)| Ok((x.narrow(0, block * BLOCK, targets.len())?, targets)))
 }
 
 /// The softmax of rows of logits, before it is divided by its sums.
@@ -94,7 +101,6 @@ fn losses(terms: &[Tensor], targets: &[Option<u32>]) -> Result<Vec<f64>> {
         return Ok(Vec::new());
     }
     let terms = Tensor::cat(terms, 0)?;
-    assert_eq!(rows(&terms), targets.len(), "a target or none for each token");
     let loss = |(terms, target): (Vec<f32>, &Option<u32>)| {
         let [sum, max, logit] = [terms[0], terms[1], terms[2]].map(f64::from);
         if target.is_some() { libm::log(sum) + (max - logit) } else { 0.0 }

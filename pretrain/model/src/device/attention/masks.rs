@@ -7,7 +7,7 @@ use super::run::BLOCK;
 /// One wide mask, of which that of every block of queries is a part: zero where row `i` sees a key, minus infinity
 /// elsewhere.
 #[derive(Debug, Default)]
-pub(in super::super) struct Masks {
+pub(in crate::device) struct Masks {
     /// `[BLOCK, before + BLOCK]`: row `i` sees `before + i + 1` keys.
     wide: Option<Tensor>,
     before: usize,

@@ -3,7 +3,10 @@
 use candle_core::{Result, Tensor};
 
 use super::Masks;
-use crate::ops::{Heads, Reach};
+use crate::{
+    device::cols,
+    ops::{Heads, Reach},
+};
 
 /// Queries of a sequence whose scores exist at once.
 pub(super) const BLOCK: usize = 256;
@@ -61,7 +64,7 @@ impl Run {
     /// `[sequences, key heads, group, tokens, width]`.
     fn split(&self, x: &Tensor, group: usize) -> Result<Tensor> {
         let Self { first, num_sequences, len, heads } = *self;
-        let width = super::super::cols(x) / (heads.key_value * group);
+        let width = cols(x) / (heads.key_value * group);
         x.narrow(0, first, num_sequences * len)?
             .reshape((num_sequences, len, heads.key_value, group, width))?
             .permute((0, 2, 3, 1, 4))?
@@ -128,6 +131,7 @@ impl Block {
 
     /// Scores, with minus infinity where a query does not see a key.
     pub(super) fn masked(&self, scores: Tensor, masks: &mut Masks) -> Result<Tensor> {
+        // A query alone sees all keys of its block.
         if self.reach == Reach::Bidirectional || self.queries == 1 {
             return Ok(scores);
         }
