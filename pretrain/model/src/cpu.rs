@@ -14,7 +14,7 @@ mod gelu_tanh;
 mod gemm;
 mod layer_norm;
 mod rms_norm;
-mod rotary;
+pub(crate) mod rotary;
 mod share;
 pub(crate) mod simd;
 mod swiglu;
@@ -47,7 +47,7 @@ impl Cpu {
     /// # Errors
     /// When this processor does not have the profile.
     pub fn new(profile: NumericProfile) -> Result<Self> {
-        profile.require()?;
+        profile.require_of_processor()?;
         let kernels = Kernels::of(profile);
         Ok(Self {
             kernels,

@@ -97,6 +97,8 @@ pub enum ModelError {
         "numeric profile `{expected}` was asked for; this processor and build compute with `{found}`"
     )]
     Profile { found: crate::NumericProfile, expected: crate::NumericProfile },
+    #[error("cannot open the first NVIDIA device")]
+    Device { source: Box<candle_core::Error> },
 }
 
 /// What model work returns.

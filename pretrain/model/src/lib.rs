@@ -50,6 +50,7 @@ mod assertion;
 pub mod checkpoint;
 mod config;
 pub mod cpu;
+pub mod device;
 mod error;
 mod family;
 mod form;

@@ -127,6 +127,11 @@ impl<O: Ops> Model<O> {
         &self.config
     }
 
+    /// What it computes with.
+    pub fn ops(&self) -> &O {
+        &self.ops
+    }
+
     /// Its weights, in order.
     pub fn weights(&self) -> &Parameters<O::Tensor> {
         &self.weights

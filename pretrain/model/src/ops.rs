@@ -1,13 +1,14 @@
 //! What a family of models is made of: pairs of a forward and a backward pass.
 //!
 //! Families are written once against [`Ops`]. Tensors are dense matrices; a row is a token, a class or a channel.
-//! Outputs are buffers of the caller: a forward pass gives them the right size and overwrites them, so a step after
-//! the first allocates nothing. Backward passes *overwrite* gradients of activations unless [`Write::Add`] says
+//! Outputs are buffers of the caller: a forward pass gives them the right size and overwrites them, so on the CPU a step
+//! after the first allocates nothing. Backward passes *overwrite* gradients of activations unless [`Write::Add`] says
 //! otherwise, and *add to* gradients of parameters, so micro-batches accumulate. A gradient that is `None` is not wanted, and
 //! nothing is computed for it; the others are the same bits without it.
 //!
-//! Implementations are [`crate::oracle::Oracle`] (plain `f64`) and [`crate::cpu::Cpu`] (threaded `f32`), and agree to
-//! rounding. Every row of an output depends on its own inputs only, never on how many rows stand beside it.
+//! Implementations are [`crate::oracle::Oracle`] (plain `f64`), [`crate::cpu::Cpu`] (threaded `f32`) and
+//! [`crate::device::Device`] (`f32` on other devices), and agree to rounding. Every row of an output depends on its own
+//! inputs only, never on how many rows stand beside it; over a device the last bits may.
 
 use std::fmt::Debug;
 

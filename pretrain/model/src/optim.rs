@@ -74,7 +74,7 @@ impl Optimizer {
     /// # Errors
     /// When this processor does not have it.
     pub fn with_profile(mut self, profile: NumericProfile) -> Result<Self> {
-        profile.require()?;
+        profile.require_of_processor()?;
         self.muon = Muon::new(profile);
         Ok(self)
     }

@@ -1,11 +1,14 @@
 //! Which arithmetic a step computes with.
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{ModelError, Result};
+use crate::{
+    device::Device,
+    error::{ModelError, Result},
+};
 
 /// The arithmetic of a step with tensors.
 ///
@@ -42,11 +45,11 @@ impl NumericProfile {
         best.unwrap_or(Self::Portable)
     }
 
-    /// Whether this processor and this build compute with `self`.
+    /// Whether this processor and this build compute with `self`; of [`Self::Cuda`], whether an NVIDIA device can be opened.
     pub fn is_here(self) -> bool {
         match self {
             Self::Portable => true,
-            Self::Cuda => false,
+            Self::Cuda => has_cuda(),
             #[cfg(target_arch = "x86_64")]
             Self::X86V3 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
@@ -72,8 +75,23 @@ impl NumericProfile {
         if self.is_here() {
             return Ok(());
         }
-        Err(ModelError::Profile { found: Self::resolve(), expected: self })
+        Err(self.refused())
     }
+
+    /// The same, and that it is a profile of processors.
+    pub(crate) fn require_of_processor(self) -> Result<()> {
+        if Self::OF_PROCESSORS.contains(&self) { self.require() } else { Err(self.refused()) }
+    }
+
+    fn refused(self) -> ModelError {
+        ModelError::Profile { found: Self::resolve(), expected: self }
+    }
+}
+
+/// Asked once, for it takes a second to open a device.
+fn has_cuda() -> bool {
+    static HAS_CUDA: LazyLock<bool> = LazyLock::new(|| Device::cuda().is_ok());
+    *HAS_CUDA
 }
 
 impl fmt::Display for NumericProfile {
@@ -104,10 +122,19 @@ mod tests {
     fn a_node_computes_with_the_profiles_that_it_has() {
         NumericProfile::resolve().require().unwrap();
         NumericProfile::Portable.require().unwrap();
-        let message = NumericProfile::Cuda.require().unwrap_err().to_string();
+        let message = NumericProfile::Cuda.require_of_processor().unwrap_err().to_string();
         assert!(
             message.starts_with("numeric profile `cuda` was asked for; this processor"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn a_device_is_there_if_it_can_be_opened() {
+        assert_eq!(NumericProfile::Cuda.is_here(), NumericProfile::Cuda.require().is_ok());
+        if !cfg!(feature = "cuda") {
+            let error = Device::cuda().unwrap_err();
+            assert!(matches!(error, ModelError::Device { .. }), "{error}");
+        }
     }
 }

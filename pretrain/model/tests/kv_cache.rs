@@ -4,7 +4,7 @@
 
 use model::{
     Activation, BertConfig, Checkpoint, CpuModel, Gpt2Config, Head, LlamaConfig, Model,
-    ModelConfig, ModelError, NumericProfile, cpu::Cpu, ops::Ops, oracle::Oracle,
+    ModelConfig, ModelError, NumericProfile, cpu::Cpu, device::Device, ops::Ops, oracle::Oracle,
 };
 use pipelines::seed::Seed;
 
@@ -131,6 +131,20 @@ fn the_oracle_goes_on_as_it_reads() {
         let expected = whole(&mut oracle, &text, &cuts);
         check(&expected, &pieces(&mut oracle, &text, &cuts), 1e-6);
         check(&expected, &pieces(&mut model(family(), cpu()), &text, &cuts), 1e-4);
+    }
+}
+
+#[test]
+fn a_device_goes_on_as_the_cpu_reads() {
+    let (text, cuts) = (text(700), [1, 2, 255, 256, 257, 400, 690, 691, 700]);
+    for family in FAMILIES {
+        let expected = whole(&mut model(family(), cpu()), &text, &cuts);
+        let mut device = model(family(), Device::cpu());
+        for found in [whole(&mut device, &text, &cuts), pieces(&mut device, &text, &cuts)] {
+            for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+                assert!((found - expected).abs() <= 1e-4, "{found} {expected}");
+            }
+        }
     }
 }
 

@@ -1,11 +1,14 @@
-//! Every pair of passes against finite differences in `f64`, and the CPU against the oracle.
+//! Every pair of passes against finite differences in `f64`, and the CPU and other devices against the oracle.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+use std::io::Write as _;
 
 use model::{
     Activation, BertConfig, Checkpoint, Freeze, Gpt2Config, Gradients, Head, LlamaConfig, Model,
     NumericProfile, Sequences, TokenBatch,
     cpu::Cpu,
+    device::Device,
     ops::{Heads, Linear, Ops, Reach, Write},
     oracle::Oracle,
 };
@@ -216,25 +219,47 @@ fn check(pair: &Pair, shapes: &[(usize, usize)]) {
             );
         }
     }
+    let expected = (out, grads);
     for profile in profiles_here() {
+        let limits = (tolerance(profile, OF_A_PASS), LEAST.max(tolerance(profile, 0.0)));
         let mut cpu = Cpu::new(profile).unwrap();
-        let inputs: Vec<_> = shapes
-            .iter()
-            .zip(&values)
-            .map(|(&(rows, cols), values)| cpu.tensor(rows, cols, values))
-            .collect();
-        let (cpu_out, cpu_grads) = pair.run(&mut cpu, &inputs, &weights);
-        let tolerance = (tolerance(profile, OF_A_PASS), LEAST.max(tolerance(profile, 0.0)));
-        assert_close(&cpu_out, &out, tolerance, &format!("{profile}: output"));
-        for (input, (found, expected)) in cpu_grads.iter().zip(&grads).enumerate() {
-            assert_close(found, expected, tolerance, &format!("{profile}: gradient {input}"));
-        }
+        check_over(&mut cpu, &profile.to_string(), pair, (shapes, &values), &expected, limits);
+    }
+    for (name, mut device) in devices_here() {
+        check_over(&mut device, name, pair, (shapes, &values), &expected, (OF_A_PASS, LEAST));
+    }
+}
+
+/// Checks a pair over `ops` against what the oracle gave.
+#[track_caller]
+fn check_over<O: Ops>(
+    ops: &mut O,
+    name: &str,
+    pair: &Pair,
+    (shapes, values): (&[(usize, usize)], &[Vec<f32>]),
+    (out, grads): &Ran,
+    limits: (f64, f64),
+) {
+    let inputs = shapes.iter().zip(values);
+    let inputs: Vec<_> =
+        inputs.map(|(&(rows, cols), values)| ops.tensor(rows, cols, values)).collect();
+    let (found_out, found_grads) = pair.run(ops, &inputs, &pair.weights());
+    assert_close(&found_out, out, limits, &format!("{name}: output"));
+    for (input, (found, expected)) in found_grads.iter().zip(grads).enumerate() {
+        assert_close(found, expected, limits, &format!("{name}: gradient {input}"));
     }
 }
 
 /// Every arithmetic that this processor has.
 fn profiles_here() -> impl Iterator<Item = NumericProfile> {
     NumericProfile::OF_PROCESSORS.into_iter().filter(|profile| profile.is_here())
+}
+
+/// Every device that candle computes on here: its own on the CPU always, a CUDA device where the build and the machine have
+/// one.
+fn devices_here() -> impl Iterator<Item = (&'static str, Device)> {
+    let cuda = NumericProfile::Cuda.is_here().then(|| ("cuda", Device::cuda().unwrap()));
+    std::iter::once(("candle", Device::cpu())).chain(cuda)
 }
 
 /// What f32 is held to, or how far factors of eight bits take a result: some rounding of `2^-9` after another.
@@ -320,6 +345,8 @@ fn attentions() {
         (vec![0, 1, 2, 5], heads(3, 3, 2)),
         (vec![0, 2, 9], heads(6, 2, 4)),
         (vec![0, 70, 71, 135, 201], heads(3, 1, 6)),
+        // Texts of one length, and one with queries of several blocks.
+        (vec![0, 4, 8, 268], heads(2, 1, 2)),
     ];
     for (offsets, heads) in cases {
         let tokens = offsets[offsets.len() - 1];
@@ -552,24 +579,41 @@ fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
     }
     let all: Vec<f64> =
         gradients.iter().filter_map(|entry| entry.value.as_ref()).flatten().copied().collect();
+    // Gradients of queries and keys are differences of much larger ones.
+    let least = |noise: f64| LEAST.max(noise * norm(all.iter().copied()));
     for profile in profiles_here() {
-        // Gradients of queries and keys are differences of much larger ones.
-        let least = LEAST.max(tolerance(profile, 0.0) * norm(all.iter().copied()));
-        let mut cpu = Model::new(checkpoint.clone(), Cpu::new(profile).unwrap()).unwrap();
-        let mut cpu_gradients = cpu.gradients();
-        let cpu_nats = objective.accumulate(&mut cpu, &mut cpu_gradients);
-        assert!((cpu_nats - nats).abs() < tolerance(profile, 1e-5) * nats, "{cpu_nats} {nats}");
-        for (found, expected) in cpu_gradients.iter().zip(gradients.iter()) {
-            if has_no_gradient(&found.name) {
-                continue;
-            }
-            let (values, expected) =
-                (found.value.as_ref().unwrap(), expected.value.as_ref().unwrap());
-            let values: Vec<f64> = values.values().iter().copied().map(f64::from).collect();
-            let expected = expected.as_slice().unwrap();
-            let what = format!("{profile}: {}", found.name);
-            assert_close(&values, expected, (tolerance(profile, OF_A_MODEL), least), &what);
+        let limits = [1e-5, OF_A_MODEL].map(|of_f32| tolerance(profile, of_f32));
+        let least = least(tolerance(profile, 0.0));
+        let cpu = Model::new(checkpoint.clone(), Cpu::new(profile).unwrap()).unwrap();
+        let name = profile.to_string();
+        check_model_over(cpu, &name, objective, (nats, &gradients), (limits, least));
+    }
+    for (name, device) in devices_here() {
+        let model = Model::new(checkpoint.clone(), device).unwrap();
+        let limits = ([1e-5, OF_A_MODEL], least(0.0));
+        check_model_over(model, name, objective, (nats, &gradients), limits);
+    }
+}
+
+/// Checks loss and gradients of a model against what the oracle gave.
+fn check_model_over<O: Ops>(
+    mut model: Model<O>,
+    name: &str,
+    objective: &impl Objective,
+    (nats, gradients): (f64, &Gradients<Array2<f64>>),
+    ([of_loss, of_gradient], least): ([f64; 2], f64),
+) {
+    let mut found_gradients = model.gradients();
+    let found_nats = objective.accumulate(&mut model, &mut found_gradients);
+    assert!((found_nats - nats).abs() < of_loss * nats, "{name}: {found_nats} {nats}");
+    for (found, expected) in found_gradients.iter().zip(gradients.iter()) {
+        if has_no_gradient(&found.name) {
+            continue;
         }
+        let values = model.ops().values(found.value.as_ref().unwrap());
+        let expected = expected.value.as_ref().unwrap().as_slice().unwrap();
+        let what = format!("{name}: {}", found.name);
+        assert_close(&values, expected, (of_gradient, least), &what);
     }
 }
 
@@ -634,4 +678,46 @@ fn whole_gpt2s() {
     check_model(&gpt2(classes, true, Gelu), &Classes);
     let tags = Head::TokenClassification { labels: labels() };
     check_model(&gpt2(tags, true, GeluNew), &Tokens(3));
+}
+
+#[test]
+fn a_cuda_device_is_held_to_the_oracle_where_there_is_one() {
+    let said = if NumericProfile::Cuda.is_here() {
+        "run"
+    } else {
+        "not run (no such device, or a build without the feature `cuda`)"
+    };
+    // Tests that pass are silent on `eprintln`, and this is to be read.
+    writeln!(std::io::stderr(), "== oracle and fixtures over cuda: {said}").unwrap();
+}
+
+#[test]
+fn a_batch_without_targets_has_no_loss_and_no_gradient() {
+    let mut untargeted = TokenBatch::new();
+    untargeted.push_pair(&[3, 1], &[4], &[None; 3]).unwrap();
+    for batch in [untargeted, TokenBatch::new()] {
+        for checkpoint in [
+            llama(Head::CausalLm, false),
+            bert(Head::MaskedLm),
+            gpt2(Head::CausalLm, true, Activation::GeluNew),
+        ] {
+            check_nothing(&checkpoint, Oracle, &batch);
+            for profile in profiles_here() {
+                check_nothing(&checkpoint, Cpu::new(profile).unwrap(), &batch);
+            }
+            devices_here().for_each(|(_, device)| check_nothing(&checkpoint, device, &batch));
+        }
+    }
+}
+
+#[track_caller]
+fn check_nothing<O: Ops>(checkpoint: &Checkpoint, ops: O, batch: &TokenBatch) {
+    let mut model = Model::new(checkpoint.clone(), ops).unwrap();
+    let mut gradients = model.gradients();
+    let loss = model.accumulate_tokens(batch, &mut gradients).unwrap();
+    assert_eq!((loss.nats, loss.counted), (0.0, 0));
+    for entry in gradients.iter() {
+        let gradient = model.ops().values(entry.value.as_ref().unwrap());
+        assert!(gradient.iter().all(|&value| value == 0.0), "{}", entry.name);
+    }
 }

@@ -6,8 +6,8 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use model::{
-    Checkpoint, CpuModel, Gradients, Head, LossSum, Optimizer, OptimizerConfig, Sequences,
-    TokenBatch, TreeSum, cpu::Tensor,
+    Checkpoint, Gradients, Head, LossSum, Model, NumericProfile, Optimizer, OptimizerConfig,
+    Sequences, TokenBatch, TreeSum, cpu::Cpu, device::Device, ops::Ops,
 };
 use serde::Deserialize;
 
@@ -31,14 +31,18 @@ struct Constants {
     config: OptimizerConfig,
 }
 
-struct Fixture {
-    model: CpuModel,
+struct Fixture<O: Ops> {
+    model: Model<O>,
     inputs: Inputs,
     /// Logits, gradients and losses by name.
     expected: BTreeMap<String, Vec<f64>>,
 }
 
-fn fixture(name: &str) -> Fixture {
+fn fixture(name: &str) -> Fixture<Cpu> {
+    fixture_over(name, Cpu::new(NumericProfile::resolve()).unwrap())
+}
+
+fn fixture_over<O: Ops>(name: &str, ops: O) -> Fixture<O> {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(name);
     let bytes = fs::read(dir.join("expected.safetensors")).unwrap();
     let expected = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -57,13 +61,13 @@ fn fixture(name: &str) -> Fixture {
         }
     };
     Fixture {
-        model: CpuModel::from_checkpoint(Checkpoint::read(&dir).unwrap()).unwrap(),
+        model: Model::new(Checkpoint::read(&dir).unwrap(), ops).unwrap(),
         inputs: serde_json::from_slice(&fs::read(dir.join("inputs.json")).unwrap()).unwrap(),
         expected: expected.tensors().into_iter().map(|(name, view)| (name, wide(view))).collect(),
     }
 }
 
-impl Fixture {
+impl<O: Ops> Fixture<O> {
     fn is_classifier(&self) -> bool {
         matches!(self.model.config().head(), Head::SequenceClassification { .. })
     }
@@ -103,7 +107,7 @@ impl Fixture {
         batch
     }
 
-    fn accumulate(&mut self, gradients: &mut Gradients<Tensor>) -> LossSum {
+    fn accumulate(&mut self, gradients: &mut Gradients<O::Tensor>) -> LossSum {
         if self.is_classifier() {
             let labels: Vec<u32> = self.inputs.targets.iter().map(|label| label.unwrap()).collect();
             self.model.accumulate_classes(&self.sequences(), &labels, gradients).unwrap()
@@ -137,40 +141,54 @@ const FIXTURES: [&str; 11] = [
     "gpt2-tokens",
 ];
 
+/// Devices that candle computes on here.
+fn devices_here() -> impl Iterator<Item = Device> {
+    let cuda = NumericProfile::Cuda.is_here().then(|| Device::cuda().unwrap());
+    std::iter::once(Device::cpu()).chain(cuda)
+}
+
 #[test]
 fn logits_agree() {
     for name in FIXTURES {
-        let mut fixture = fixture(name);
-        let logits = fixture.logits();
-        let expected = &fixture.expected["logits"];
-        assert_eq!(logits.len(), expected.len(), "{name}");
-        for (found, expected) in logits.iter().zip(expected) {
-            assert!((f64::from(*found) - expected).abs() <= 1e-5, "{name}: {found} {expected}");
-        }
+        check_logits(name, fixture(name));
+        devices_here().for_each(|device| check_logits(name, fixture_over(name, device)));
+    }
+}
+
+fn check_logits<O: Ops>(name: &str, mut fixture: Fixture<O>) {
+    let logits = fixture.logits();
+    let expected = &fixture.expected["logits"];
+    assert_eq!(logits.len(), expected.len(), "{name}");
+    for (found, expected) in logits.iter().zip(expected) {
+        assert!((f64::from(*found) - expected).abs() <= 1e-5, "{name}: {found} {expected}");
     }
 }
 
 #[test]
 fn every_gradient_agrees() {
     for name in FIXTURES {
-        let mut fixture = fixture(name);
-        let mut gradients = fixture.model.gradients();
-        let loss = fixture.accumulate(&mut gradients);
-        assert!((loss.mean().unwrap() / fixture.inputs.loss - 1.0).abs() < 1e-6, "{name}");
-        let promised = fixture.expected.keys().filter(|key| key.starts_with("gradient.")).count();
-        assert_eq!(gradients.iter().len(), promised, "{name}");
-        for entry in gradients.iter() {
-            let expected = &fixture.expected[&format!("gradient.{}", entry.name)];
-            let gradient = entry.value.as_ref().unwrap();
-            let found = gradient.values().iter().map(|&sum| f64::from(sum) / loss.counted as f64);
-            let difference: f64 =
-                found.zip(expected).map(|(found, expected)| (found - expected).powi(2)).sum();
-            let size: f64 = expected.iter().map(|value| value * value).sum();
-            // A number added to all keys changes no softmax, so their bias has no gradient but noise.
-            let noise = if entry.name.ends_with("key.bias") { 1e-6 } else { 0.0 };
-            let most = 1e-4 * size.sqrt() + noise;
-            assert!(difference.sqrt() <= most, "{name}: {}", entry.name);
-        }
+        check_gradients(name, fixture(name));
+        devices_here().for_each(|device| check_gradients(name, fixture_over(name, device)));
+    }
+}
+
+fn check_gradients<O: Ops>(name: &str, mut fixture: Fixture<O>) {
+    let mut gradients = fixture.model.gradients();
+    let loss = fixture.accumulate(&mut gradients);
+    assert!((loss.mean().unwrap() / fixture.inputs.loss - 1.0).abs() < 1e-6, "{name}");
+    let promised = fixture.expected.keys().filter(|key| key.starts_with("gradient.")).count();
+    assert_eq!(gradients.iter().len(), promised, "{name}");
+    for entry in gradients.iter() {
+        let expected = &fixture.expected[&format!("gradient.{}", entry.name)];
+        let gradient = fixture.model.ops().values(entry.value.as_ref().unwrap());
+        let found = gradient.iter().map(|&sum| sum / loss.counted as f64);
+        let difference: f64 =
+            found.zip(expected).map(|(found, expected)| (found - expected).powi(2)).sum();
+        let size: f64 = expected.iter().map(|value| value * value).sum();
+        // A number added to all keys changes no softmax, so their bias has no gradient but noise.
+        let noise = if entry.name.ends_with("key.bias") { 1e-6 } else { 0.0 };
+        let most = 1e-4 * size.sqrt() + noise;
+        assert!(difference.sqrt() <= most, "{name}: {}", entry.name);
     }
 }
 

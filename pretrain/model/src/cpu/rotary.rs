@@ -9,7 +9,7 @@ use super::{
 
 /// Which way pairs are turned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
+pub(crate) enum Direction {
     Forward,
     Back,
 }
@@ -26,8 +26,17 @@ pub(super) struct Table {
 }
 
 /// The position of each token of sequences that are read from their beginning.
-pub(super) fn positions(offsets: &[usize]) -> impl Iterator<Item = usize> {
+pub(crate) fn positions(offsets: &[usize]) -> impl Iterator<Item = usize> {
     offsets.windows(2).flat_map(|bounds| 0..bounds[1] - bounds[0])
+}
+
+/// By how much each pair of a head is turned at a position. Frequencies and angles are rounded to f32, as in
+/// `transformers`.
+pub(crate) fn angles(position: usize, dim: usize, theta: f64) -> impl Iterator<Item = f64> {
+    (0..dim / 2).map(move |pair| {
+        let exponent = -2.0 * pair as f64 / dim as f64;
+        f64::from(position as f32 * narrow(libm::pow(theta, exponent)))
+    })
 }
 
 impl Table {
@@ -62,12 +71,7 @@ impl Table {
         }
         let needed = self.positions.iter().max().map_or(0, |last| last + 1);
         for position in self.turns.len() / dim..needed {
-            // Frequencies and angles are rounded to f32, as in `transformers`.
-            let angles = (0..dim / 2).map(|pair| {
-                let exponent = -2.0 * pair as f64 / dim as f64;
-                f64::from(position as f32 * narrow(libm::pow(theta, exponent)))
-            });
-            let angles: Vec<f64> = angles.collect();
+            let angles: Vec<f64> = angles(position, dim, theta).collect();
             self.turns.extend(angles.iter().map(|&angle| narrow(libm::cos(angle))));
             self.turns.extend(angles.iter().map(|&angle| narrow(libm::sin(angle))));
         }
