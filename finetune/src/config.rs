@@ -42,6 +42,10 @@ pub struct Config {
     /// is `batch_size`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub micro_batch_size: Option<NonZeroUsize>,
+    /// Whether the backward pass makes activations of layers again instead of keeping them: less memory, about a third more time.
+    /// Changes no result.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recompute: bool,
     /// Learning rate after warm-up; it falls in a line to zero after the last step. Above 0.
     #[serde(default = "default_peak_lr")]
     pub peak_lr: f64,

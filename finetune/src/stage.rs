@@ -62,6 +62,7 @@ impl Stage for Config {
             shuffle_labels: self.shuffle_labels,
             numeric_profile: self.profile(),
             seeds: self.seeds.clone(),
+            recompute: self.recompute,
         })]
     }
 

@@ -58,6 +58,9 @@ pub struct Train {
     /// One task each. A task knows its own seed by the tag of the config that it reads, so that a further seed changes no key.
     #[serde(skip)]
     pub seeds: Vec<u64>,
+    /// Not in the key either: it changes no byte.
+    #[serde(skip)]
+    pub recompute: bool,
     /// The optimizer that follows from the fields above.
     #[serde(skip)]
     pub constants: OptimizerConfig,
@@ -156,6 +159,7 @@ impl Train {
             freeze: &self.freeze(),
             micro_batches: self.batch_size.get().div_ceil(micro_batch_size) as u64,
             tokens: micro_batch_size as u64,
+            recompute: self.recompute,
         };
         Ok(model::require_memory(shape, &footprint, ctx.memory())?)
     }

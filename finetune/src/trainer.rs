@@ -46,7 +46,8 @@ impl<'a> Trainer<'a> {
         classifier: Checkpoint,
         collective: Box<dyn Collective>,
     ) -> Result<Self, TaskError> {
-        let model = CpuModel::with_profile(classifier, phase.numeric_profile)?;
+        let mut model = CpuModel::with_profile(classifier, phase.numeric_profile)?;
+        model.recompute(phase.recompute);
         let gradients = model.gradients_except(&phase.freeze())?;
         let optimizer = Optimizer::new(phase.constants.clone(), &gradients)?
             .with_profile(phase.numeric_profile)?

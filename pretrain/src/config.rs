@@ -54,6 +54,10 @@ pub struct Config {
     /// Optimizer steps from one stored state to the next: what a killed run can lose. Changes no result.
     #[serde(default = "default_every")]
     pub save_every: NonZeroU64,
+    /// Whether the backward pass makes activations of layers again instead of keeping them: less memory, about a third more time.
+    /// Changes no result.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recompute: bool,
     /// Seed of fresh weights and of the order of sequences. `None` takes the manifest's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -178,6 +182,7 @@ impl Config {
             eval_every: config.eval_every,
             eval_sequences: config.eval_sequences,
             log_every: config.log_every,
+            recompute: config.recompute,
         }
     }
 }

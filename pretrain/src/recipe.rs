@@ -248,6 +248,9 @@ pub struct Recipe {
     pub seed: u64,
     /// The arithmetic.
     pub numeric_profile: NumericProfile,
+    /// Whether the backward pass makes activations again; not in the key, for it changes no byte.
+    #[serde(skip)]
+    pub recompute: bool,
 }
 
 impl Recipe {

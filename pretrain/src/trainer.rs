@@ -76,10 +76,12 @@ impl<'a> Trainer<'a> {
             freeze: &Freeze::default(),
             micro_batches: recipe.micro_batches_per_step.get().into(),
             tokens: sequences.saturating_mul(recipe.seq_len.get() as u64),
+            recompute: recipe.recompute,
         };
         model::require_memory(&config, &footprint, memory)?;
         let fresh = Checkpoint::fresh(config, recipe.seed)?;
-        let model = CpuModel::with_profile(fresh, recipe.numeric_profile)?;
+        let mut model = CpuModel::with_profile(fresh, recipe.numeric_profile)?;
+        model.recompute(recipe.recompute);
         let reading = Reading { recipe, codec };
         let gradients = model.gradients();
         let optimizer = Optimizer::new(recipe.optimizer.clone(), &gradients)?

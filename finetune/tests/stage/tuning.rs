@@ -48,6 +48,14 @@ fn a_step_in_pieces_is_the_same_but_for_rounding() {
 }
 
 #[test]
+fn activations_that_are_made_again_make_no_difference() {
+    let fields = |recompute: bool| json!({ "epochs": 2, "seeds": [1], "recompute": recompute });
+    let lab = finished(fields(true));
+    assert_eq!(lab.digests(), finished(fields(false)).digests());
+    assert!(lab.run(fields(false)).unwrap().advances().is_empty());
+}
+
+#[test]
 fn every_optimizer_learns_and_goes_on_where_it_was_killed() {
     for (optimizer, peak_lr) in [
         (json!({ "kind": "muon", "scale": "match-rms-adamw" }), 0.01),

@@ -4,6 +4,7 @@
 
 mod bert;
 mod gpt2;
+mod kept;
 mod llama;
 
 use std::fmt;
@@ -32,6 +33,15 @@ pub(crate) fn specification(config: &ModelConfig) -> Parameters<Init> {
         ModelConfig::Llama(config) => llama::specification(config),
         ModelConfig::Bert(config) => bert::specification(config),
         ModelConfig::Gpt2(config) => gpt2::specification(config),
+    }
+}
+
+/// Numbers that each block of a model of this config keeps of a token for the backward pass.
+pub(crate) fn activations_per_token(config: &ModelConfig) -> u128 {
+    match config {
+        ModelConfig::Llama(config) => llama::activations_per_token(config),
+        ModelConfig::Bert(config) => bert::activations_per_token(config),
+        ModelConfig::Gpt2(config) => gpt2::activations_per_token(config),
     }
 }
 
@@ -64,43 +74,21 @@ pub(crate) fn settle(config: ModelConfig, has: impl Fn(&str) -> bool) -> ModelCo
 }
 
 /// Whether a backward pass follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Pass {
     /// It does not, so what it would need is not kept.
     Forward,
-    /// It does, down to this part; what stands below it keeps nothing.
-    ForwardAndBackward { lowest: Part },
+    /// It does.
+    Training(Training),
 }
 
-impl Pass {
-    /// Where each of `num_layers` blocks keeps its activations.
-    pub(crate) fn slots(self, num_layers: usize) -> Slots {
-        let last = num_layers.saturating_sub(1);
-        let first = match self {
-            Self::ForwardAndBackward { lowest: Part::Embeddings } => 0,
-            Self::ForwardAndBackward { lowest: Part::Layer(layer) } => layer,
-            Self::Forward | Self::ForwardAndBackward { .. } => last,
-        };
-        Slots { first, last }
-    }
-}
-
-/// Places for the activations of blocks: one for each from `first` on. Those below share the first, before that block needs it.
+/// A forward pass and the backward pass that follows.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Slots {
-    first: usize,
-    last: usize,
-}
-
-impl Slots {
-    pub(crate) fn len(self) -> usize {
-        self.last - self.first + 1
-    }
-
-    /// The place of a block.
-    pub(crate) fn of(self, layer: usize) -> usize {
-        layer.saturating_sub(self.first)
-    }
+pub(crate) struct Training {
+    /// How far down the backward pass goes; what stands below this part keeps nothing.
+    pub(crate) lowest: Part,
+    /// Whether a block keeps its input alone, and makes its activations again in the backward pass.
+    pub(crate) recompute: bool,
 }
 
 /// A family whose tokens see those before them alone, so that what was read of a text need not be read again.
@@ -138,13 +126,14 @@ pub(crate) trait Family<O: Ops>: fmt::Debug + Send + Sync {
     /// Where its gradient is to be put before [`Family::backward`].
     fn dhidden(&mut self) -> &mut O::Tensor;
 
-    /// Takes the gradient back through the body, down to the part `lowest`, and adds up those of its weights that are wanted.
+    /// Takes the gradient back through the body, after a forward pass of the same `training`, and adds up those of its weights
+    /// that are wanted. [`Family::hidden`] is used up.
     fn backward(
         &mut self,
         ops: &mut O,
         weights: &Parameters<O::Tensor>,
         sequences: &Sequences,
-        lowest: Part,
+        training: Training,
         gradients: &mut Gradients<O::Tensor>,
     );
 

@@ -151,6 +151,14 @@ fn how_often_states_are_saved_makes_no_difference() {
     assert_eq!(lab.digests(), before);
 }
 
+#[test]
+fn activations_that_are_made_again_make_no_difference() {
+    let again = format!("recompute = true\n{}", fields(8, 2));
+    let lab = finished(&again);
+    assert_eq!(lab.digests(), finished(&fields(8, 2)).digests());
+    assert_eq!(lab.run(&fields(8, 2)).unwrap(), [0; 0]);
+}
+
 #[track_caller]
 fn check_error(shards: Shards, fields: &str, expected: &str) {
     let error = Lab::with(shards).run(fields).unwrap_err();

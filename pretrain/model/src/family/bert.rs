@@ -6,13 +6,14 @@
 mod block;
 mod layout;
 
+pub(super) use self::block::activations_per_token;
 use self::{
     block::{Activations, Work},
     layout::{Layout, Neck},
 };
 pub(super) use layout::{name_of, settle, specification};
 
-use super::{Family, Pass};
+use super::{Family, Pass, Training, kept::Kept};
 use crate::{
     config::BertConfig,
     ops::{Linear, Ops, Write},
@@ -32,8 +33,7 @@ pub(super) struct Bert<T> {
     embedding: T,
     /// The hidden states, after the last block.
     x: T,
-    /// Of each block when its gradients will be wanted, else of the block at work.
-    blocks: Vec<Activations<T>>,
+    blocks: Kept<T, Activations<T>>,
     /// The dense layer of the neck, before and after its activation.
     dense: T,
     activated: T,
@@ -54,7 +54,7 @@ impl<T> Bert<T> {
             embedded: empty(),
             embedding: empty(),
             x: empty(),
-            blocks: Vec::new(),
+            blocks: Kept::new(),
             dense: empty(),
             activated: empty(),
             dx: empty(),
@@ -123,13 +123,11 @@ impl<O: Ops> Family<O> for Bert<O::Tensor> {
     ) {
         self.embed(ops, weights, sequences);
         let Self { config, layout, x, blocks, .. } = self;
-        let slots = pass.slots(layout.blocks.len());
-        while blocks.len() < slots.len() {
-            blocks.push(Activations::new(ops));
-        }
+        blocks.begin(ops, (layout.blocks.len(), pass), Activations::new);
         for (layer, block) in layout.blocks.iter().enumerate() {
             let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.forward(ops, x, &mut blocks[slots.of(layer)]);
+            let kept = blocks.forward(ops, layer, x);
+            model.forward(ops, x, kept);
         }
     }
 
@@ -146,18 +144,22 @@ impl<O: Ops> Family<O> for Bert<O::Tensor> {
         ops: &mut O,
         weights: &Parameters<O::Tensor>,
         sequences: &Sequences,
-        lowest: Part,
+        training: Training,
         gradients: &mut Gradients<O::Tensor>,
     ) {
-        let Self { config, layout, blocks, dx, work, .. } = self;
-        let slots = Pass::ForwardAndBackward { lowest }.slots(layout.blocks.len());
+        let Self { config, layout, x, blocks, dx, work, .. } = self;
+        let lowest = training.lowest;
         for (layer, block) in layout.blocks.iter().enumerate().rev() {
             let below = lowest < Part::Layer(layer);
             if lowest > Part::Layer(layer) {
                 return;
             }
             let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.backward(ops, &blocks[slots.of(layer)], (&mut *dx, below), work, gradients);
+            let (kept, is_gone) = blocks.backward(ops, layer, x);
+            if is_gone {
+                model.forward(ops, x, kept);
+            }
+            model.backward(ops, kept, (&mut *dx, below), work, gradients);
         }
         if lowest == Part::Embeddings {
             self.embed_backward(ops, weights, sequences, gradients);

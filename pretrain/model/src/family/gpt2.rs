@@ -6,13 +6,14 @@
 mod block;
 mod layout;
 
+pub(super) use self::block::activations_per_token;
 use self::{
     block::{Activations, Work},
     layout::Layout,
 };
 pub(super) use layout::{is_transposed, name_of, specification};
 
-use super::{Causal, Family, Pass};
+use super::{Causal, Family, Pass, Training, kept::Kept};
 use crate::{
     config::Gpt2Config,
     kv_cache::KvCache,
@@ -31,8 +32,7 @@ pub(super) struct Gpt2<T> {
     embedding: T,
     /// The residual stream, after the last block.
     x: T,
-    /// Of each block when its gradients will be wanted, else of the block at work.
-    blocks: Vec<Activations<T>>,
+    blocks: Kept<T, Activations<T>>,
     work: Work<T>,
     dx: T,
 }
@@ -45,24 +45,22 @@ impl<T> Gpt2<T> {
             positions: Vec::new(),
             embedding: ops.zeros(0, 0),
             x: ops.zeros(0, 0),
-            blocks: Vec::new(),
+            blocks: Kept::new(),
             work: Work::new(ops),
             dx: ops.zeros(0, 0),
         }
     }
 
-    /// Makes room for the activations of so many blocks, and embeds tokens at their positions.
+    /// Makes room for the activations of a pass, and embeds tokens at their positions.
     fn begin<O: Ops<Tensor = T>>(
         &mut self,
         ops: &mut O,
         weights: &Parameters<T>,
         tokens: &[u32],
         positions: impl Iterator<Item = u32>,
-        slots: usize,
+        pass: Pass,
     ) {
-        while self.blocks.len() < slots {
-            self.blocks.push(Activations::new(ops));
-        }
+        self.blocks.begin(ops, (self.layout.blocks.len(), pass), Activations::new);
         self.positions.clear();
         self.positions.extend(positions);
         ops.embedding(tokens, weights.value(self.layout.tokens), &mut self.x);
@@ -87,11 +85,12 @@ impl<O: Ops> Causal<O> for Gpt2<O::Tensor> {
         cache: &mut KvCache<O::Tensor>,
     ) {
         let read = u32::try_from(cache.num_tokens).expect("no context holds more tokens");
-        self.begin(ops, weights, tokens, (read..).take(tokens.len()), 1);
+        self.begin(ops, weights, tokens, (read..).take(tokens.len()), Pass::Forward);
         let Self { config, layout, x, blocks, work, .. } = self;
-        for (block, layer) in layout.blocks.iter().zip(&mut cache.layers) {
+        for (layer, (block, read)) in layout.blocks.iter().zip(&mut cache.layers).enumerate() {
             let model = block::Model { config, weights, block, offsets: &[0, tokens.len()] };
-            model.forward(ops, x, &mut blocks[0], work, Some(layer));
+            let kept = blocks.forward(ops, layer, x);
+            model.forward(ops, x, kept, work, Some(read));
         }
         cache.num_tokens += tokens.len();
     }
@@ -105,12 +104,12 @@ impl<O: Ops> Family<O> for Gpt2<O::Tensor> {
         sequences: &Sequences,
         pass: Pass,
     ) {
-        let slots = pass.slots(self.layout.blocks.len());
-        self.begin(ops, weights, sequences.tokens(), sequences.positions(), slots.len());
+        self.begin(ops, weights, sequences.tokens(), sequences.positions(), pass);
         let Self { config, layout, x, blocks, work, .. } = self;
         for (layer, block) in layout.blocks.iter().enumerate() {
             let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.forward(ops, x, &mut blocks[slots.of(layer)], work, None);
+            let kept = blocks.forward(ops, layer, x);
+            model.forward(ops, x, kept, work, None);
         }
     }
 
@@ -131,18 +130,22 @@ impl<O: Ops> Family<O> for Gpt2<O::Tensor> {
         ops: &mut O,
         weights: &Parameters<O::Tensor>,
         sequences: &Sequences,
-        lowest: Part,
+        training: Training,
         gradients: &mut Gradients<O::Tensor>,
     ) {
-        let Self { config, layout, blocks, dx, work, .. } = self;
-        let slots = Pass::ForwardAndBackward { lowest }.slots(layout.blocks.len());
+        let Self { config, layout, x, blocks, dx, work, .. } = self;
+        let lowest = training.lowest;
         for (layer, block) in layout.blocks.iter().enumerate().rev() {
             let below = lowest < Part::Layer(layer);
             if lowest > Part::Layer(layer) {
                 return;
             }
             let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.backward(ops, &blocks[slots.of(layer)], (&mut *dx, below), work, gradients);
+            let (kept, is_gone) = blocks.backward(ops, layer, x);
+            if is_gone {
+                model.forward(ops, x, kept, work, None);
+            }
+            model.backward(ops, kept, (&mut *dx, below), work, gradients);
         }
         for (ids, table) in
             [(sequences.tokens(), layout.tokens), (&self.positions, layout.positions)]

@@ -152,6 +152,14 @@ impl<T> Model<'_, T> {
     }
 }
 
+/// Numbers that [`Activations`] hold of each token.
+pub(in super::super) fn activations_per_token(config: &BertConfig) -> u128 {
+    let [hidden, heads, inner] =
+        [config.hidden_size, config.num_attention_heads, config.intermediate_size]
+            .map(|size| size as u128);
+    8 * hidden + heads + 2 * inner
+}
+
 impl<T> Activations<T> {
     pub(super) fn new<O: Ops<Tensor = T>>(ops: &O) -> Self {
         let empty = || ops.zeros(0, 0);

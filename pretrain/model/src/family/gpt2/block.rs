@@ -219,6 +219,13 @@ impl<T> Model<'_, T> {
     }
 }
 
+/// Numbers that [`Activations`] hold of each token.
+pub(in super::super) fn activations_per_token(config: &Gpt2Config) -> u128 {
+    let [hidden, heads, inner] =
+        [config.n_embd, config.n_head, config.inner_size()].map(|size| size as u128);
+    6 * hidden + heads + inner
+}
+
 impl<T> Activations<T> {
     pub(super) fn new<O: Ops<Tensor = T>>(ops: &O) -> Self {
         let empty = || ops.zeros(0, 0);

@@ -224,6 +224,19 @@ impl<T> Model<'_, T> {
     }
 }
 
+/// Numbers that [`Activations`] hold of each token.
+pub(in super::super) fn activations_per_token(config: &LlamaConfig) -> u128 {
+    let [hidden, heads, query, key_value, inner] = [
+        config.hidden_size,
+        config.num_attention_heads,
+        config.query_size(),
+        config.key_value_size(),
+        config.intermediate_size,
+    ]
+    .map(|size| size as u128);
+    4 * hidden + 2 * (query + key_value) + heads + 3 * inner
+}
+
 impl<T> Activations<T> {
     pub(super) fn new<O: Ops<Tensor = T>>(ops: &O) -> Self {
         let empty = || ops.zeros(0, 0);
