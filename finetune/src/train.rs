@@ -52,6 +52,8 @@ pub struct Train {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer_lr_decay: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub freeze: Option<Freeze>,
     pub shuffle_labels: bool,
     pub numeric_profile: NumericProfile,
@@ -72,7 +74,7 @@ impl Phase for Train {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn config(&self) -> serde_json::Value {

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use codec::Codec;
 use model::{
-    Checkpoint, Collective, CpuModel, Footprint, Freeze, LossSum, Optimizer, TokenBatch, TreeSum,
+    Checkpoint, Collective, CpuModel, Dropout, Footprint, Freeze, LossSum, Optimizer, TokenBatch,
+    TreeSum,
 };
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
@@ -23,6 +24,8 @@ use crate::recipe::Recipe;
 /// Where the masks of training come from, and those of validation, which are always the same.
 const MASK: &str = "pretrain/mask";
 const VALIDATION_MASK: &str = "pretrain/validation-mask";
+/// Where it comes from what is dropped.
+const DROPOUT: &str = "pretrain/dropout";
 
 /// A model in training.
 ///
@@ -209,6 +212,7 @@ impl<'a> Trainer<'a> {
         let Self { recipe, reading, order, stream, model, collective, sum, batch, .. } = self;
         let failed = |source| PretrainError::Step { step: done + 1, source: Box::new(source) };
         let micro_batch_size = u64::from(recipe.micro_batch_size.get());
+        model.drop_out(Some(Dropout { seed: Seed::new(recipe.seed, DROPOUT), step: done }));
         let share = collective.share(recipe.micro_batches_per_step.get() as usize);
         sum.begin(share.start);
         for micro_batch in share {
@@ -218,6 +222,8 @@ impl<'a> Trainer<'a> {
                 let window = stream.sample(*order, sample);
                 reading.push(batch, MASK, sample, &window)?;
             }
+            let numbers: Vec<u64> = (first..first + micro_batch_size).collect();
+            batch.number(&numbers).map_err(failed)?;
             sum.leaf(|gradients| model.accumulate_tokens(batch, gradients)).map_err(failed)?;
         }
         Ok(())

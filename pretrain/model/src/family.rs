@@ -11,6 +11,7 @@ use std::fmt;
 
 use crate::{
     config::ModelConfig,
+    dropout::{Mask, Masks},
     init::Init,
     kv_cache::KvCache,
     ops::{Linear, Ops},
@@ -75,20 +76,45 @@ pub(crate) fn settle(config: ModelConfig, has: impl Fn(&str) -> bool) -> ModelCo
 
 /// Whether a backward pass follows.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Pass {
+pub(crate) enum Pass<'a> {
     /// It does not, so what it would need is not kept.
     Forward,
     /// It does.
-    Training(Training),
+    Training(Training<'a>),
+}
+
+impl<'a> Pass<'a> {
+    /// What is dropped.
+    fn masks(self) -> Masks<'a> {
+        match self {
+            Self::Forward => Masks::default(),
+            Self::Training(training) => training.masks,
+        }
+    }
 }
 
 /// A forward pass and the backward pass that follows.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Training {
+pub(crate) struct Training<'a> {
     /// How far down the backward pass goes; what stands below this part keeps nothing.
     pub(crate) lowest: Part,
     /// Whether a block keeps its input alone, and makes its activations again in the backward pass.
     pub(crate) recompute: bool,
+    /// What is dropped, of rows that are the tokens.
+    pub(crate) masks: Masks<'a>,
+}
+
+/// `x`, of which numbers are dropped in `buffer` if there is a mask.
+fn dropped<'b, O: Ops>(
+    ops: &mut O,
+    x: &'b O::Tensor,
+    mask: Option<Mask>,
+    buffer: &'b mut O::Tensor,
+) -> &'b O::Tensor {
+    let Some(mask) = mask else { return x };
+    ops.copy(x, buffer);
+    ops.dropout(buffer, mask);
+    buffer
 }
 
 /// A family whose tokens see those before them alone, so that what was read of a text need not be read again.

@@ -4,6 +4,7 @@ use crate::{
     checkpoint::Checkpoint,
     config::{Head, ModelConfig},
     cpu::{Cpu, simd::narrow},
+    dropout::{Dropout, Masks, Place, Site},
     error::{ModelError, Result},
     family::{Family, Pass, Training, family, specification},
     kv_cache::KvCache,
@@ -30,6 +31,7 @@ pub struct Model<O: Ops> {
     family: Box<dyn Family<O>>,
     work: Work<O::Tensor>,
     recompute: bool,
+    dropout: Option<Dropout>,
 }
 
 /// Buffers that every step uses again.
@@ -86,7 +88,7 @@ impl<O: Ops> Model<O> {
         };
         let weights = weights.into_iter().map(tensor).collect();
         let (family, work) = (family(&config, &ops), Work::new(&ops));
-        Ok(Self { config, weights, ops, family, work, recompute: false })
+        Ok(Self { config, weights, ops, family, work, recompute: false, dropout: None })
     }
 
     /// Its shape and constants.
@@ -132,6 +134,14 @@ impl<O: Ops> Model<O> {
     /// Source: Chen et al. 2016, arXiv:1604.06174, section 4, with a segment a block.
     pub fn recompute(&mut self, recompute: bool) {
         self.recompute = recompute;
+    }
+
+    /// What decides which numbers are dropped while gradients are accumulated, each with the probability that the config gives
+    /// its place. `None`, as at first, drops none. Losses and logits alone never drop any.
+    ///
+    /// Sequences of one step are told apart by their [numbers](Sequences::number).
+    pub fn drop_out(&mut self, dropout: Option<Dropout>) {
+        self.dropout = dropout;
     }
 
     /// Adds the gradients of the *sum* of the batch's losses to `gradients`; returns that sum and the tokens counted.
@@ -351,9 +361,16 @@ impl<O: Ops> Model<O> {
     ) -> Result<LossSum> {
         self.weights.check_same(gradients)?;
         let lowest = gradients.lowest();
-        let training = Training { lowest, recompute: self.recompute };
+        let masks = Masks::new(self.dropout, sequences.places());
+        let training = Training { lowest, recompute: self.recompute, masks };
         self.read((sequences, rows), Pass::Training(training));
+        let places: Vec<Place> = rows.iter().map(|row| sequences.places()[*row]).collect();
+        let masks = Masks::new(self.dropout, &places);
+        let mask = masks.at(Site::Classifier, self.config.head_dropout());
         let Self { weights, ops, family, work, .. } = self;
+        if let Some(mask) = mask {
+            ops.dropout(&mut work.read, mask);
+        }
         ops.cross_entropy_backward(
             &work.read,
             weights.linear(projection),
@@ -363,6 +380,9 @@ impl<O: Ops> Model<O> {
             gradients.wanted_linear(projection),
         );
         if lowest < Part::Head {
+            if let Some(mask) = mask {
+                ops.dropout(&mut work.dread, mask);
+            }
             let (read, below) = ((&work.picked, &work.dread), lowest < Part::Neck);
             let dpicked = below.then_some(&mut work.dpicked);
             family.neck_backward(ops, weights, read, dpicked, gradients);

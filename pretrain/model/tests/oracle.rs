@@ -3,13 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use model::{
-    Activation, BertConfig, Checkpoint, Freeze, Gpt2Config, Gradients, Head, LlamaConfig, Model,
-    NumericProfile, Sequences, TokenBatch,
+    Activation, BertConfig, Checkpoint, Dropout, Freeze, Gpt2Config, Gradients, Head, LlamaConfig,
+    Model, NumericProfile, Sequences, TokenBatch,
     cpu::Cpu,
+    dropout::{Mask, Place},
     ops::{Heads, Linear, Ops, Reach, Write},
     oracle::Oracle,
 };
 use ndarray::Array2;
+use pipelines::seed::Seed;
 
 /// One pair of passes, with what it takes besides tensors.
 enum Pair {
@@ -19,11 +21,14 @@ enum Pair {
     RmsNorm,
     LayerNorm,
     Rotary(Vec<usize>, usize),
-    Attention(Vec<usize>, Heads),
+    /// With this share of the probabilities dropped.
+    Attention(Vec<usize>, Heads, f64),
     Swiglu,
     Gelu,
     GeluTanh,
     Tanh,
+    /// Of sequences that begin and end there, with this rate.
+    Dropout(Vec<usize>, f64),
     /// Three parts of this many columns.
     Split(usize),
     Join,
@@ -90,13 +95,23 @@ impl Pair {
                 grads[0] = like(ops, &out, ops.values(&out).len() / offsets[offsets.len() - 1]);
                 ops.rotary_backward(&mut grads[0], offsets, *dim, 100.0);
             }
-            Self::Attention(offsets, heads) => {
+            Self::Attention(offsets, heads, rate) => {
                 let mut sums = ops.zeros(0, 0);
-                let qkv = [&inputs[0], &inputs[1], &inputs[2]];
-                ops.attention(qkv, offsets, *heads, &mut out, &mut sums);
+                let (qkv, places) = ([&inputs[0], &inputs[1], &inputs[2]], places(offsets));
+                let mask = (*rate > 0.0).then(|| Mask::new(dropout(), 3, *rate, &places));
+                ops.attention(qkv, offsets, *heads, mask, &mut out, &mut sums);
                 let dout = like(ops, &out, heads.query * heads.dim);
                 let [dq, dk, dv] = grads.as_mut_slice() else { unreachable!() };
-                ops.attention_backward(qkv, offsets, *heads, &out, &sums, &dout, [dq, dk, dv]);
+                let dqkv = [dq, dk, dv];
+                ops.attention_backward(qkv, offsets, *heads, mask, &out, &sums, &dout, dqkv);
+            }
+            Self::Dropout(offsets, rate) => {
+                let places = places(offsets);
+                let mask = Mask::new(dropout(), 3, *rate, &places);
+                out = inputs[0].clone();
+                ops.dropout(&mut out, mask);
+                grads[0] = like(ops, &out, ops.values(&out).len() / places.len());
+                ops.dropout(&mut grads[0], mask);
             }
             Self::Swiglu => {
                 ops.swiglu(&inputs[0], &inputs[1], &mut out);
@@ -174,9 +189,23 @@ impl Pair {
     }
 }
 
+fn dropout() -> Dropout {
+    Dropout { seed: Seed::new(3, "test"), step: 5 }
+}
+
+/// Of sequences that are numbered from 40 backwards.
+fn places(offsets: &[usize]) -> Vec<Place> {
+    let sequences = offsets.windows(2).zip(0..);
+    let places = sequences.flat_map(|(bounds, at)| {
+        let positions = (0..).take(bounds[1] - bounds[0]);
+        positions.map(move |position| Place { sequence: 40 - at, position })
+    });
+    places.collect()
+}
+
 /// Numbers in `[-1, 1)` that an f32 holds exactly.
 fn noise(len: usize, salt: u64) -> Vec<f32> {
-    let seed = pipelines::seed::Seed::new(salt, "test");
+    let seed = Seed::new(salt, "test");
     let whole = |at| i16::try_from(seed.below(4096, 0, at)).unwrap() - 2048;
     (0..len as u64).map(|at| f32::from(whole(at)) / 2048.0).collect()
 }
@@ -326,8 +355,20 @@ fn attentions() {
         let widths = [heads.query, heads.key_value, heads.key_value];
         let shapes = widths.map(|width| (tokens, width * heads.dim));
         for reach in [Reach::Causal, Reach::Bidirectional] {
-            check(&Pair::Attention(offsets.clone(), Heads { reach, ..heads }), &shapes);
+            for rate in [0.0, 0.4] {
+                let heads = Heads { reach, ..heads };
+                check(&Pair::Attention(offsets.clone(), heads, rate), &shapes);
+            }
         }
+    }
+}
+
+#[test]
+fn dropouts() {
+    for rate in [0.0, 0.1, 0.75] {
+        check(&Pair::Dropout(vec![0, 1], rate), &[(1, 1)]);
+        check(&Pair::Dropout(vec![0, 1, 4, 9], rate), &[(9, 5)]);
+        check(&Pair::Dropout(vec![0, 70, 71, 301], rate), &[(301, 130)]);
     }
 }
 
@@ -396,6 +437,8 @@ fn llama(head: Head, tie_word_embeddings: bool) -> Checkpoint {
         rope_theta: 50.0,
         rms_norm_eps: 1e-4,
         initializer_range: 0.5,
+        attention_dropout: 0.0,
+        classifier_dropout: None,
         tie_word_embeddings,
         bos_token_id: None,
         eos_token_id: vec![],
@@ -418,6 +461,7 @@ fn bert(head: Head) -> Checkpoint {
         initializer_range: 0.5,
         hidden_dropout_prob: 0.0,
         attention_probs_dropout_prob: 0.0,
+        classifier_dropout: None,
         pad_token_id: None,
         pooler: true,
         head,
@@ -439,6 +483,7 @@ fn gpt2(head: Head, tie_word_embeddings: bool, activation_function: Activation) 
         resid_pdrop: 0.0,
         embd_pdrop: 0.0,
         attn_pdrop: 0.0,
+        classifier_dropout: None,
         tie_word_embeddings,
         bos_token_id: None,
         eos_token_id: vec![],
@@ -526,10 +571,28 @@ impl Objective for Classes {
 }
 
 fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
+    check_dropped(checkpoint, objective, 0.0);
+}
+
+/// Checks a model of which numbers are dropped at this rate: the masks are constants of its loss.
+fn check_dropped(checkpoint: &Checkpoint, objective: &impl Objective, rate: f64) {
+    let config = checkpoint.config.clone().with_dropout(rate);
+    let checkpoint = &Checkpoint { config, weights: checkpoint.weights.clone() };
     let mut model = Model::new(checkpoint.clone(), Oracle).unwrap();
+    model.drop_out(Some(dropout()));
     let mut gradients = model.gradients();
     let nats = objective.accumulate(&mut model, &mut gradients);
-    assert!((nats - objective.loss(&mut model)).abs() < 1e-9);
+    let is_same = (nats - objective.loss(&mut model)).abs() < 1e-9;
+    assert_eq!(is_same, rate == 0.0);
+    let all = Freeze { embeddings: true, layers: model.config().num_hidden_layers() };
+    let loss = |model: &mut Model<Oracle>| {
+        if rate == 0.0 {
+            return objective.loss(model);
+        }
+        model.drop_out(Some(dropout()));
+        let mut least = model.gradients_except(&all).unwrap();
+        objective.accumulate(model, &mut least)
+    };
     for (idx, entry) in gradients.iter().enumerate() {
         let gradient = entry.value.as_ref().unwrap();
         let largest = gradient.iter().fold(0.0f64, |most, value| most.max(value.abs()));
@@ -539,7 +602,7 @@ fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
                 let mut moved = Model::new(checkpoint.clone(), Oracle).unwrap();
                 moved.weights_mut().iter_mut().nth(idx).unwrap().value.as_slice_mut().unwrap()
                     [at] += step;
-                objective.loss(&mut moved)
+                loss(&mut moved)
             });
             let found = gradient.as_slice().unwrap()[at];
             // Third derivatives of a whole model cost a few digits.
@@ -556,6 +619,7 @@ fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
         // Gradients of queries and keys are differences of much larger ones.
         let least = LEAST.max(tolerance(profile, 0.0) * norm(all.iter().copied()));
         let mut cpu = Model::new(checkpoint.clone(), Cpu::new(profile).unwrap()).unwrap();
+        cpu.drop_out(Some(dropout()));
         let mut cpu_gradients = cpu.gradients();
         let cpu_nats = objective.accumulate(&mut cpu, &mut cpu_gradients);
         assert!((cpu_nats - nats).abs() < tolerance(profile, 1e-5) * nats, "{cpu_nats} {nats}");
@@ -568,7 +632,9 @@ fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
             let values: Vec<f64> = values.values().iter().copied().map(f64::from).collect();
             let expected = expected.as_slice().unwrap();
             let what = format!("{profile}: {}", found.name);
-            assert_close(&values, expected, (tolerance(profile, OF_A_MODEL), least), &what);
+            // What is kept is scaled, and its rounding with it, forwards and backwards.
+            let allowed = tolerance(profile, OF_A_MODEL) / (1.0 - rate).powi(2);
+            assert_close(&values, expected, (allowed, least), &what);
         }
     }
 }
@@ -634,4 +700,14 @@ fn whole_gpt2s() {
     check_model(&gpt2(classes, true, Gelu), &Classes);
     let tags = Head::TokenClassification { labels: labels() };
     check_model(&gpt2(tags, true, GeluNew), &Tokens(3));
+}
+
+#[test]
+fn whole_models_with_dropout() {
+    let classes = || Head::SequenceClassification { labels: labels() };
+    let tags = || Head::TokenClassification { labels: labels() };
+    check_dropped(&llama(tags(), true), &Tokens(3), 0.3);
+    check_dropped(&bert(Head::MaskedLm), &Tokens(11), 0.3);
+    check_dropped(&bert(classes()), &Classes, 0.3);
+    check_dropped(&gpt2(Head::CausalLm, true, Activation::GeluNew), &Tokens(11), 0.3);
 }

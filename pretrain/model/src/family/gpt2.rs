@@ -1,7 +1,7 @@
 //! GPT-2: learned positions, norms before each part, one matrix for queries, keys and values, GELU, biases.
 //!
 //! Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.3; names and arithmetic as
-//! in `transformers`' `GPT2Model`. Without dropout: nothing is dropped in training either.
+//! in `transformers`' `GPT2Model`.
 
 mod block;
 mod layout;
@@ -16,6 +16,7 @@ pub(super) use layout::{is_transposed, name_of, specification};
 use super::{Causal, Family, Pass, Training, kept::Kept};
 use crate::{
     config::Gpt2Config,
+    dropout::{Masks, Site},
     kv_cache::KvCache,
     ops::{Linear, Ops},
     param::{Gradients, Parameters, Part},
@@ -67,6 +68,9 @@ impl<T> Gpt2<T> {
         let table = weights.value(self.layout.positions);
         ops.embedding(&self.positions, table, &mut self.embedding);
         ops.add(&mut self.x, &self.embedding);
+        if let Some(mask) = pass.masks().at(Site::Embeddings, self.config.embd_pdrop) {
+            ops.dropout(&mut self.x, mask);
+        }
     }
 
     /// The last norm.
@@ -88,7 +92,8 @@ impl<O: Ops> Causal<O> for Gpt2<O::Tensor> {
         self.begin(ops, weights, tokens, (read..).take(tokens.len()), Pass::Forward);
         let Self { config, layout, x, blocks, work, .. } = self;
         for (layer, (block, read)) in layout.blocks.iter().zip(&mut cache.layers).enumerate() {
-            let model = block::Model { config, weights, block, offsets: &[0, tokens.len()] };
+            let (offsets, masks) = (&[0, tokens.len()], Masks::default());
+            let model = block::Model { config, weights, block, layer, offsets, masks };
             let kept = blocks.forward(ops, layer, x);
             model.forward(ops, x, kept, work, Some(read));
         }
@@ -106,8 +111,9 @@ impl<O: Ops> Family<O> for Gpt2<O::Tensor> {
     ) {
         self.begin(ops, weights, sequences.tokens(), sequences.positions(), pass);
         let Self { config, layout, x, blocks, work, .. } = self;
+        let (offsets, masks) = (sequences.offsets(), pass.masks());
         for (layer, block) in layout.blocks.iter().enumerate() {
-            let model = block::Model { config, weights, block, offsets: sequences.offsets() };
+            let model = block::Model { config, weights, block, layer, offsets, masks };
             let kept = blocks.forward(ops, layer, x);
             model.forward(ops, x, kept, work, None);
         }
@@ -134,18 +140,22 @@ impl<O: Ops> Family<O> for Gpt2<O::Tensor> {
         gradients: &mut Gradients<O::Tensor>,
     ) {
         let Self { config, layout, x, blocks, dx, work, .. } = self;
-        let lowest = training.lowest;
+        let Training { lowest, masks, .. } = training;
+        let offsets = sequences.offsets();
         for (layer, block) in layout.blocks.iter().enumerate().rev() {
             let below = lowest < Part::Layer(layer);
             if lowest > Part::Layer(layer) {
                 return;
             }
-            let model = block::Model { config, weights, block, offsets: sequences.offsets() };
+            let model = block::Model { config, weights, block, layer, offsets, masks };
             let (kept, is_gone) = blocks.backward(ops, layer, x);
             if is_gone {
                 model.forward(ops, x, kept, work, None);
             }
             model.backward(ops, kept, (&mut *dx, below), work, gradients);
+        }
+        if let Some(mask) = masks.at(Site::Embeddings, config.embd_pdrop) {
+            ops.dropout(dx, mask);
         }
         for (ids, table) in
             [(sequences.tokens(), layout.tokens), (&self.positions, layout.positions)]

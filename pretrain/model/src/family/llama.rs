@@ -15,6 +15,7 @@ pub(super) use layout::specification;
 use super::{Causal, Family, Pass, Training, kept::Kept};
 use crate::{
     config::LlamaConfig,
+    dropout::Masks,
     kv_cache::KvCache,
     ops::{Linear, Ops},
     param::{Gradients, Parameters, Part},
@@ -58,7 +59,8 @@ impl<O: Ops> Causal<O> for Llama<O::Tensor> {
         blocks.begin(ops, (layout.blocks.len(), Pass::Forward), Activations::new);
         ops.embedding(tokens, weights.value(layout.embedding), x);
         for (layer, (block, read)) in layout.blocks.iter().zip(&mut cache.layers).enumerate() {
-            let model = block::Model { config, weights, block, offsets: &[0, tokens.len()] };
+            let (offsets, masks) = (&[0, tokens.len()], Masks::default());
+            let model = block::Model { config, weights, block, layer, offsets, masks };
             let kept = blocks.forward(ops, layer, x);
             model.forward(ops, x, kept, Some((read, cache.num_tokens)));
         }
@@ -76,9 +78,10 @@ impl<O: Ops> Family<O> for Llama<O::Tensor> {
     ) {
         let Self { config, layout, x, blocks, .. } = self;
         blocks.begin(ops, (layout.blocks.len(), pass), Activations::new);
+        let (offsets, masks) = (sequences.offsets(), pass.masks());
         ops.embedding(sequences.tokens(), weights.value(layout.embedding), x);
         for (layer, block) in layout.blocks.iter().enumerate() {
-            let model = block::Model { config, weights, block, offsets: sequences.offsets() };
+            let model = block::Model { config, weights, block, layer, offsets, masks };
             let kept = blocks.forward(ops, layer, x);
             model.forward(ops, x, kept, None);
         }
@@ -105,13 +108,14 @@ impl<O: Ops> Family<O> for Llama<O::Tensor> {
         gradients: &mut Gradients<O::Tensor>,
     ) {
         let Self { config, layout, x, blocks, dx, work, .. } = self;
-        let lowest = training.lowest;
+        let Training { lowest, masks, .. } = training;
+        let offsets = sequences.offsets();
         for (layer, block) in layout.blocks.iter().enumerate().rev() {
             let below = lowest < Part::Layer(layer);
             if lowest > Part::Layer(layer) {
                 return;
             }
-            let model = block::Model { config, weights, block, offsets: sequences.offsets() };
+            let model = block::Model { config, weights, block, layer, offsets, masks };
             let (kept, is_gone) = blocks.backward(ops, layer, x);
             if is_gone {
                 model.forward(ops, x, kept, None);
