@@ -126,6 +126,7 @@ mod tests {
             initializer_range: 0.5,
             hidden_dropout_prob: 0.0,
             attention_probs_dropout_prob: 0.0,
+            classifier_dropout: None,
             pad_token_id: Some(0),
             pooler: true,
             head: Head::SequenceClassification { labels: vec!["x".into(), "y".into()] },

@@ -42,6 +42,10 @@ pub struct Config {
     /// is `batch_size`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub micro_batch_size: Option<NonZeroUsize>,
+    /// Whether the backward pass makes activations of layers again instead of keeping them: less memory, about a third more time.
+    /// Changes no result.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recompute: bool,
     /// Learning rate after warm-up; it falls in a line to zero after the last step. Above 0.
     #[serde(default = "default_peak_lr")]
     pub peak_lr: f64,
@@ -62,6 +66,10 @@ pub struct Config {
     /// embeddings the lowest. `None` is one rate for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer_lr_decay: Option<f64>,
+    /// Probability of numbers to be dropped in training, wherever the family drops some; from 0, below 1. It becomes that of the
+    /// classifiers' configs. `None` is what the config of `model` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
     /// What of the model is not trained. `None` is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freeze: Option<Freeze>,
@@ -145,10 +153,13 @@ impl Config {
         let positive = |value: f64| value > 0.0 && value.is_finite();
         let layer_lr_decay = self.layer_lr_decay.unwrap_or(1.0);
         let is_share = layer_lr_decay > 0.0 && layer_lr_decay <= 1.0;
+        let dropout = self.dropout.unwrap_or(0.0);
+        let is_rate = (0.0..1.0).contains(&dropout);
         for (field, found, holds, expected) in [
             ("peak_lr", self.peak_lr, positive(self.peak_lr), "a positive number"),
             ("warmup_ratio", self.warmup_ratio, (0.0..=1.0).contains(&self.warmup_ratio), "0 to 1"),
             ("layer_lr_decay", layer_lr_decay, is_share, "above 0 and at most 1"),
+            ("dropout", dropout, is_rate, "0 or more and below 1"),
         ] {
             if !holds {
                 return Err(format!("`{field}` is {found}, expected {expected}"));
@@ -257,6 +268,8 @@ mod tests {
             r#","layer_lr_decay":0"#,
             Err("`layer_lr_decay` is 0, expected above 0 and at most 1"),
         );
+        check(r#","dropout":0.9"#, Ok(()));
+        check(r#","dropout":1"#, Err("`dropout` is 1, expected 0 or more and below 1"));
         check(r#","optimizer":{"kind":"muon"},"freeze":{"embeddings":true,"layers":2}"#, Ok(()));
         check(
             r#","optimizer":{"kind":"sgd"},"weight_decay":0.1"#,

@@ -89,13 +89,16 @@ pub fn classifier(
     labels: &[String],
     seed: u64,
 ) -> Result<Checkpoint, TaskError> {
-    let body = match phase.init {
+    let mut body = match phase.init {
         Init::Scratch => Checkpoint::fresh(shape(inputs)?, seed)?,
         Init::Pretrained => {
             let (config, config_path) = mapped(inputs.one(CONFIG_FILE)?)?;
             MappedWeights::of(inputs)?.checkpoint((&config, &config_path))?
         }
     };
+    if let Some(rate) = phase.dropout {
+        body.config = body.config.with_dropout(rate);
+    }
     let labels = labels.to_vec();
     Ok(match phase.task {
         ExampleTask::SequenceClassification => body.into_classifier(labels, seed)?,

@@ -57,11 +57,13 @@ impl Stage for Config {
             max_grad_norm,
             optimizer: self.optimizer.clone(),
             layer_lr_decay: self.layer_lr_decay,
+            dropout: self.dropout,
             freeze: self.freeze.clone(),
             constants: self.constants(),
             shuffle_labels: self.shuffle_labels,
             numeric_profile: self.profile(),
             seeds: self.seeds.clone(),
+            recompute: self.recompute,
         })]
     }
 

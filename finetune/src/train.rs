@@ -52,12 +52,17 @@ pub struct Train {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer_lr_decay: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub freeze: Option<Freeze>,
     pub shuffle_labels: bool,
     pub numeric_profile: NumericProfile,
     /// One task each. A task knows its own seed by the tag of the config that it reads, so that a further seed changes no key.
     #[serde(skip)]
     pub seeds: Vec<u64>,
+    /// Not in the key either: it changes no byte.
+    #[serde(skip)]
+    pub recompute: bool,
     /// The optimizer that follows from the fields above.
     #[serde(skip)]
     pub constants: OptimizerConfig,
@@ -69,7 +74,7 @@ impl Phase for Train {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn config(&self) -> serde_json::Value {
@@ -156,6 +161,7 @@ impl Train {
             freeze: &self.freeze(),
             micro_batches: self.batch_size.get().div_ceil(micro_batch_size) as u64,
             tokens: micro_batch_size as u64,
+            recompute: self.recompute,
         };
         Ok(model::require_memory(shape, &footprint, ctx.memory())?)
     }

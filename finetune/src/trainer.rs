@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use model::{
-    Checkpoint, Collective, CpuModel, Gradients, LossSum, Optimizer, Sequences, TokenBatch,
-    TreeSum, cpu::Tensor,
+    Checkpoint, Collective, CpuModel, Dropout, Gradients, LossSum, Optimizer, Sequences,
+    TokenBatch, TreeSum, cpu::Tensor,
 };
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
@@ -21,6 +21,9 @@ use crate::train::Train;
 const ORDER: &str = "finetune/order";
 /// Where shuffled labels come from.
 const LABELS: &str = "finetune/labels";
+
+/// Where it comes from what is dropped.
+const DROPOUT: &str = "finetune/dropout";
 
 /// A classifier in training.
 pub struct Trainer<'a> {
@@ -46,7 +49,8 @@ impl<'a> Trainer<'a> {
         classifier: Checkpoint,
         collective: Box<dyn Collective>,
     ) -> Result<Self, TaskError> {
-        let model = CpuModel::with_profile(classifier, phase.numeric_profile)?;
+        let mut model = CpuModel::with_profile(classifier, phase.numeric_profile)?;
+        model.recompute(phase.recompute);
         let gradients = model.gradients_except(&phase.freeze())?;
         let optimizer = Optimizer::new(phase.constants.clone(), &gradients)?
             .with_profile(phase.numeric_profile)?
@@ -170,6 +174,7 @@ impl<'a> Trainer<'a> {
     /// Takes a step over some of the training sequences.
     fn step(&mut self, batch: &[usize], targets: &Targets) -> Result<LossSum, TaskError> {
         let (done, step) = (self.optimizer.steps(), self.optimizer.steps() + 1);
+        self.model.drop_out(Some(Dropout { seed: Seed::new(self.seed, DROPOUT), step: done }));
         let failed = |source| FinetuneError::Step { step, source: Box::new(source) };
         self.accumulate(batch, targets).map_err(failed)?;
         self.collective.reduce(&mut self.sum).map_err(failed)?;
@@ -245,15 +250,18 @@ fn accumulate(
     rows: &[usize],
     gradients: &mut Gradients<Tensor>,
 ) -> model::Result<LossSum> {
+    let numbers: Vec<u64> = rows.iter().map(|row| *row as u64).collect();
     match targets {
         Targets::Labels(labels) => {
-            let sequences: Sequences = rows.iter().map(|row| &train[*row]).collect();
+            let mut sequences: Sequences = rows.iter().map(|row| &train[*row]).collect();
+            sequences.number(&numbers)?;
             let labels: Vec<u32> = rows.iter().map(|row| labels[*row]).collect();
             model.accumulate_classes(&sequences, &labels, gradients)
         }
         Targets::Tags(Tags { tokens, .. }) => {
             let mut tagged = TokenBatch::new();
             rows.iter().try_for_each(|row| tagged.push(&train[*row], &tokens[*row]))?;
+            tagged.number(&numbers)?;
             model.accumulate_tokens(&tagged, gradients)
         }
     }

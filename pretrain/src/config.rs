@@ -41,6 +41,10 @@ pub struct Config {
     /// The optimizer and its constants.
     #[serde(default)]
     pub optimizer: OptimizerConfig,
+    /// Probability of numbers to be dropped in training, wherever the family drops some; from 0, below 1. It becomes that of the
+    /// model's config.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f64,
     /// Optimizer steps from one evaluation on the validation split to the next; the first is before step 1, and the
     /// finished model is always evaluated.
     #[serde(default = "default_every")]
@@ -54,6 +58,10 @@ pub struct Config {
     /// Optimizer steps from one stored state to the next: what a killed run can lose. Changes no result.
     #[serde(default = "default_every")]
     pub save_every: NonZeroU64,
+    /// Whether the backward pass makes activations of layers again instead of keeping them: less memory, about a third more time.
+    /// Changes no result.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recompute: bool,
     /// Seed of fresh weights and of the order of sequences. `None` takes the manifest's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -78,6 +86,12 @@ impl Objective {
     pub fn is_causal(&self) -> bool {
         *self == Self::Causal
     }
+}
+
+/// Whether nothing is dropped.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+pub(crate) fn is_zero(rate: &f64) -> bool {
+    *rate == 0.0
 }
 
 fn default_seq_len() -> NonZeroUsize {
@@ -112,6 +126,9 @@ impl Config {
     pub fn validate(&self) -> Result<(), String> {
         self.schedule.validate()?;
         self.optimizer.validate().map_err(|error| format!("`optimizer`: {error}"))?;
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(format!("`dropout` is {}, expected 0 or more and below 1", self.dropout));
+        }
         self.validate_objective()?;
         self.model.validate(self.seq_len.get())
     }
@@ -175,9 +192,11 @@ impl Config {
             micro_batches_per_step: config.micro_batches_per_step,
             peak_lr: config.schedule.peak_lr,
             optimizer: config.optimizer,
+            dropout: config.dropout,
             eval_every: config.eval_every,
             eval_sequences: config.eval_sequences,
             log_every: config.log_every,
+            recompute: config.recompute,
         }
     }
 }
@@ -251,6 +270,11 @@ mod tests {
             Err("`optimizer`: `beta1` is 1; expected 0 or more and below 1"),
         );
         check(r#"{"shards":"s","optimizer":{"kind":"muon"}}"#, Ok(()));
+        check(r#"{"shards":"s","dropout":0.1}"#, Ok(()));
+        check(
+            r#"{"shards":"s","dropout":1}"#,
+            Err("`dropout` is 1, expected 0 or more and below 1"),
+        );
         check(
             r#"{"shards":"s","optimizer":{"kind":"sgd","momentum":1.0}}"#,
             Err("`optimizer`: `momentum` is 1; expected 0 or more and below 1"),

@@ -10,6 +10,7 @@ use model::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::is_zero;
 use crate::mask::Mask;
 
 /// Added to the mean square in norms, as in Llama 2 and 3.
@@ -175,6 +176,8 @@ impl ModelShape {
                 rope_theta: shape.rope_theta.unwrap_or_default(),
                 rms_norm_eps: RMS_NORM_EPS,
                 initializer_range: INITIALIZER_RANGE,
+                attention_dropout: 0.0,
+                classifier_dropout: None,
                 tie_word_embeddings: shape.tie_word_embeddings.unwrap_or_default(),
                 bos_token_id: None,
                 eos_token_id: Vec::new(),
@@ -193,6 +196,7 @@ impl ModelShape {
                 initializer_range: INITIALIZER_RANGE,
                 hidden_dropout_prob: 0.0,
                 attention_probs_dropout_prob: 0.0,
+                classifier_dropout: None,
                 pad_token_id: None,
                 pooler: true,
                 head: Head::MaskedLm,
@@ -210,6 +214,7 @@ impl ModelShape {
                 resid_pdrop: 0.0,
                 embd_pdrop: 0.0,
                 attn_pdrop: 0.0,
+                classifier_dropout: None,
                 tie_word_embeddings: shape.tie_word_embeddings.unwrap_or_default(),
                 bos_token_id: None,
                 eos_token_id: Vec::new(),
@@ -238,6 +243,9 @@ pub struct Recipe {
     pub peak_lr: f64,
     /// The optimizer and its constants.
     pub optimizer: OptimizerConfig,
+    /// Probability of numbers to be dropped in training.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dropout: f64,
     /// Optimizer steps between evaluations.
     pub eval_every: NonZeroU64,
     /// Most sequences of an evaluation.
@@ -248,6 +256,9 @@ pub struct Recipe {
     pub seed: u64,
     /// The arithmetic.
     pub numeric_profile: NumericProfile,
+    /// Whether the backward pass makes activations again; not in the key, for it changes no byte.
+    #[serde(skip)]
+    pub recompute: bool,
 }
 
 impl Recipe {
@@ -269,7 +280,11 @@ impl Recipe {
 
     /// The config of the model over this vocabulary.
     pub fn model_config(&self, codec: &Codec) -> ModelConfig {
-        match self.model.config(codec.vocab_size(), self.seq_len.get()) {
+        let config = self.model.config(codec.vocab_size(), self.seq_len.get());
+        // Without dropout, what a classifier would drop is not said either.
+        let config =
+            if is_zero(&self.dropout) { config } else { config.with_dropout(self.dropout) };
+        match config {
             ModelConfig::Llama(config) => ModelConfig::Llama(LlamaConfig {
                 bos_token_id: codec.bos(),
                 eos_token_id: codec.eos().into_iter().collect(),

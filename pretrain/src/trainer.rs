@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::path::Path;
 
 use codec::Codec;
-use model::{Checkpoint, Collective, Footprint, Freeze, LossSum, TokenBatch};
+use model::{Checkpoint, Collective, Dropout, Footprint, Freeze, LossSum, TokenBatch};
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
@@ -22,6 +22,8 @@ use crate::recipe::Recipe;
 /// Where the masks of training come from, and those of validation, which are always the same.
 const MASK: &str = "pretrain/mask";
 const VALIDATION_MASK: &str = "pretrain/validation-mask";
+/// Where it comes from what is dropped.
+const DROPOUT: &str = "pretrain/dropout";
 
 /// A model in training.
 ///
@@ -72,11 +74,13 @@ impl<'a> Trainer<'a> {
             freeze: &Freeze::default(),
             micro_batches: recipe.micro_batches_per_step.get().into(),
             tokens: sequences.saturating_mul(recipe.seq_len.get() as u64),
+            recompute: recipe.recompute,
         };
         model::require_memory(&config, &footprint, memory)?;
         let fresh = Checkpoint::fresh(config, recipe.seed)?;
         let (optimizer, profile) = (recipe.optimizer.clone(), recipe.numeric_profile);
-        let learner = Learner::new(fresh, optimizer, profile, collective)?;
+        let mut learner = Learner::new(fresh, optimizer, profile, collective)?;
+        learner.model.recompute(recipe.recompute);
         let (reading, batch) = (Reading { recipe, codec }, TokenBatch::new());
         let order = Seed::new(recipe.seed, "pretrain/order");
         Ok(Self { recipe, reading, order, stream, validation, learner, batch, metrics: Vec::new() })
@@ -165,12 +169,16 @@ impl<'a> Trainer<'a> {
         let sequences = u64::from(recipe.micro_batch_size.get());
         let first_of_step = learner.steps() * recipe.sequences_per_step();
         let num_micro_batches = recipe.micro_batches_per_step.get() as usize;
+        let seed = Seed::new(recipe.seed, DROPOUT);
+        learner.model.drop_out(Some(Dropout { seed, step: learner.steps() }));
         let Measured { loss, grad_norm } =
             learner.step(num_micro_batches, lr, |micro_batch, batch| {
                 let first = first_of_step + micro_batch * sequences;
-                (first..first + sequences).try_for_each(|sample| {
-                    reading.push(batch, MASK, sample, &stream.sample(*order, sample))
-                })
+                let samples: Vec<u64> = (first..first + sequences).collect();
+                for &sample in &samples {
+                    reading.push(batch, MASK, sample, &stream.sample(*order, sample))?;
+                }
+                Ok(batch.number(&samples)?)
             })?;
         if step.is_multiple_of(recipe.log_every.get()) {
             let tokens = step * recipe.tokens_per_step();

@@ -8,7 +8,8 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use model::{
-    Checkpoint, Head, LlamaConfig, Local, ModelConfig, NumericProfile, OptimizerConfig, TokenBatch,
+    Checkpoint, Dropout, Head, LlamaConfig, Local, ModelConfig, NumericProfile, OptimizerConfig,
+    TokenBatch,
 };
 use pipelines::error::TaskError;
 use pipelines::seed::Seed;
@@ -120,6 +121,9 @@ impl Command {
         let mut seconds = Vec::new();
         for step in 0..WARM_UP + self.steps.get() {
             let start = Instant::now();
+            // What the config says is dropped out, as in training.
+            let seed = Seed::new(0, "bench/dropout");
+            learner.model.drop_out(Some(Dropout { seed, step: step as u64 }));
             let filled = |_: u64, batch: &mut TokenBatch| shape.fill(step as u64, batch);
             let Measured { loss, .. } =
                 learner.step(1, LR, filled).map_err(anyhow::Error::from_boxed)?;
@@ -254,6 +258,8 @@ fn llama() -> LlamaConfig {
         rope_theta: 10_000.0,
         rms_norm_eps: 1e-5,
         initializer_range: 0.02,
+        attention_dropout: 0.0,
+        classifier_dropout: None,
         tie_word_embeddings: true,
         bos_token_id: None,
         eos_token_id: vec![0],

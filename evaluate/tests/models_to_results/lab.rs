@@ -36,6 +36,8 @@ fn checkpoint(seed: u64) -> Checkpoint {
         rope_theta: 10_000.0,
         rms_norm_eps: 1e-5,
         initializer_range: 0.3,
+        attention_dropout: 0.0,
+        classifier_dropout: None,
         tie_word_embeddings: true,
         bos_token_id: None,
         eos_token_id: vec![0],

@@ -43,7 +43,7 @@ fn a_gpt2_learns_labels_by_its_last_token() {
         assert_eq!(checkpoint.config.architecture(), "GPT2ForSequenceClassification");
         let ModelConfig::Gpt2(config) = &checkpoint.config else { unreachable!() };
         assert_eq!(config.pad_token_id, None, "the end of text pads, and must be pooled");
-        assert_eq!(config.attn_pdrop, 0.1, "what other programs drop is written back");
+        assert_eq!(config.attn_pdrop, 0.1, "what is dropped is written back");
     }
 }
 

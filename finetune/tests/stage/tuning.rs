@@ -1,7 +1,7 @@
 //! What learns, how fast, and in which pieces.
 
 use laboratory::Fate;
-use model::{Checkpoint, Part};
+use model::{Checkpoint, ModelConfig, Part};
 use serde_json::{Value, json};
 
 use crate::lab::{Base, Lab};
@@ -45,6 +45,54 @@ fn a_step_in_pieces_is_the_same_but_for_rounding() {
         assert!((whole / pieces - 1.0).abs() < 1e-3, "{losses:?}");
     }
     assert_ne!(losses[0], losses[1]);
+}
+
+#[test]
+fn activations_that_are_made_again_make_no_difference() {
+    let fields = |recompute: bool| json!({ "epochs": 2, "seeds": [1], "recompute": recompute });
+    let lab = finished(fields(true));
+    assert_eq!(lab.digests(), finished(fields(false)).digests());
+    assert!(lab.run(fields(false)).unwrap().advances().is_empty());
+}
+
+#[test]
+fn what_the_config_says_is_dropped_unless_the_manifest_says_otherwise() {
+    let run = |base: Base, fields: Value| {
+        let lab = Lab::classifying(base);
+        lab.run(fields).unwrap();
+        let config = Checkpoint::read(&lab.dir().join("seed-1")).unwrap().config;
+        (lab.last(1)["train_loss"].as_f64().unwrap(), config)
+    };
+    let fields = |dropout: Value| json!({ "epochs": 1, "seeds": [1], "dropout": dropout });
+    let (of_config, _) = run(Base::Gpt2, fields(Value::Null));
+    let (same, _) = run(Base::Gpt2, fields(json!(0.1)));
+    let (none, config) = run(Base::Gpt2, fields(json!(0.0)));
+    assert_eq!(of_config, same, "its config says 0.1 everywhere");
+    assert_ne!(of_config, none);
+    let ModelConfig::Gpt2(config) = config else { unreachable!() };
+    assert_eq!([config.attn_pdrop, config.embd_pdrop, config.resid_pdrop], [0.0; 3]);
+    let (of_config, _) = run(Base::Llama(1), fields(Value::Null));
+    assert_eq!(of_config, run(Base::Llama(1), fields(json!(0.0))).0, "its config says 0");
+    assert_ne!(of_config, run(Base::Llama(1), fields(json!(0.3))).0);
+}
+
+#[test]
+fn what_is_dropped_is_the_same_after_an_interruption_and_on_more_threads() {
+    let fields = json!({
+        "task": "token-classification", "dropout": 0.2, "epochs": 3, "seeds": [1],
+        "micro_batch_size": 5,
+    });
+    for base in [Base::TaggingBert, Base::TaggingGpt2] {
+        let [whole, killed, threaded] = [0; 3].map(|_| Lab::tagging(base));
+        whole.run(fields.clone()).unwrap();
+        killed.interrupt(fields.clone(), Fate::Killed(7));
+        killed.run(fields.clone()).unwrap();
+        assert_eq!(killed.digests(), whole.digests());
+        let mut again = fields.clone();
+        again["recompute"] = json!(true);
+        threaded.run_with_threads(again, 3);
+        assert_eq!(threaded.digests(), whole.digests());
+    }
 }
 
 #[test]

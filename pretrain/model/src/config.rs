@@ -232,6 +232,44 @@ impl ModelConfig {
         }
     }
 
+    /// The same with one probability for numbers to be dropped in training, wherever some are.
+    #[must_use]
+    pub fn with_dropout(mut self, rate: f64) -> Self {
+        match &mut self {
+            Self::Llama(config) => {
+                (config.attention_dropout, config.classifier_dropout) = (rate, Some(rate));
+            }
+            Self::Bert(config) => {
+                config.hidden_dropout_prob = rate;
+                config.attention_probs_dropout_prob = rate;
+                config.classifier_dropout = None;
+            }
+            Self::Gpt2(config) => {
+                (config.embd_pdrop, config.resid_pdrop, config.attn_pdrop) = (rate, rate, rate);
+                config.classifier_dropout = Some(rate);
+            }
+        }
+        self
+    }
+
+    /// The share of what the head reads that is dropped in training. As in `transformers`, a language model's reads all, and
+    /// so do those that classify sequences by their last token.
+    pub(crate) fn head_dropout(&self) -> f64 {
+        match (self, self.head()) {
+            (_, Head::Body | Head::CausalLm | Head::MaskedLm) => 0.0,
+            (Self::Bert(config), _) => {
+                config.classifier_dropout.unwrap_or(config.hidden_dropout_prob)
+            }
+            (Self::Llama(_) | Self::Gpt2(_), Head::SequenceClassification { .. }) => 0.0,
+            (Self::Llama(config), Head::TokenClassification { .. }) => {
+                config.classifier_dropout.unwrap_or(0.0)
+            }
+            (Self::Gpt2(config), Head::TokenClassification { .. }) => {
+                config.classifier_dropout.unwrap_or(0.0)
+            }
+        }
+    }
+
     /// Checks sequences against vocabulary, context and token types.
     pub(crate) fn check(&self, sequences: &Sequences) -> Result<()> {
         sequences.check(self.vocab_size(), self.max_position_embeddings())?;

@@ -8,6 +8,7 @@ mod attention;
 mod bias;
 mod columns;
 mod cross_entropy;
+mod dropout;
 mod embedding;
 mod gelu;
 mod gelu_tanh;
@@ -27,6 +28,7 @@ pub(crate) use tensor::add;
 use rayon::prelude::*;
 
 use crate::{
+    dropout::Mask,
     error::Result,
     ops::{Heads, Linear, Ops, Write},
     profile::NumericProfile,
@@ -162,10 +164,11 @@ impl Ops for Cpu {
         qkv: [&Tensor; 3],
         offsets: &[usize],
         heads: Heads,
+        mask: Option<Mask>,
         out: &mut Tensor,
         log_sums: &mut Tensor,
     ) {
-        attention::forward(self.kernels, qkv, offsets, heads, out, log_sums);
+        attention::forward(self.kernels, qkv, offsets, heads, mask, [out, log_sums]);
     }
 
     fn attention_of_last(
@@ -175,7 +178,7 @@ impl Ops for Cpu {
         out: &mut Tensor,
         log_sums: &mut Tensor,
     ) {
-        attention::forward_of_last(self.kernels, qkv, heads, out, log_sums);
+        attention::forward_of_last(self.kernels, qkv, heads, [out, log_sums]);
     }
 
     fn attention_backward(
@@ -183,12 +186,14 @@ impl Ops for Cpu {
         qkv: [&Tensor; 3],
         offsets: &[usize],
         heads: Heads,
+        mask: Option<Mask>,
         out: &Tensor,
         log_sums: &Tensor,
         dout: &Tensor,
         dqkv: [&mut Tensor; 3],
     ) {
-        attention::backward(self.kernels, qkv, offsets, heads, [out, log_sums, dout], dqkv);
+        let of_out = [out, log_sums, dout];
+        attention::backward(self.kernels, qkv, offsets, heads, mask, of_out, dqkv);
     }
 
     fn swiglu(&mut self, gate: &Tensor, up: &Tensor, out: &mut Tensor) {
@@ -231,6 +236,10 @@ impl Ops for Cpu {
         for (dx, out) in dx.values_mut().iter_mut().zip(out.values()) {
             *dx *= 1.0 - out * out;
         }
+    }
+
+    fn dropout(&mut self, x: &mut Tensor, mask: Mask) {
+        dropout::apply(x, &mask);
     }
 
     fn add(&mut self, x: &mut Tensor, branch: &Tensor) {

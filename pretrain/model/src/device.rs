@@ -25,6 +25,8 @@ pub use candle_core::Tensor;
 use candle_core::{DType, Result};
 
 use crate::{
+    cpu::simd::narrow,
+    dropout::Mask,
     error::ModelError,
     ops::{Heads, Linear, Ops, Write},
 };
@@ -218,6 +220,7 @@ impl Ops for Device {
         qkv: [&Tensor; 3],
         offsets: &[usize],
         heads: Heads,
+        mask: Option<Mask>,
         out: &mut Tensor,
         log_sums: &mut Tensor,
     ) {
@@ -225,7 +228,7 @@ impl Ops for Device {
         [*out, *log_sums] = if is_empty(q) {
             [empty(cols(q)), empty(heads.query)]
         } else {
-            made(attention::forward(qkv, offsets, heads, &mut self.masks))
+            made(attention::forward(qkv, offsets, heads, mask, &mut self.masks))
         };
     }
 
@@ -234,6 +237,7 @@ impl Ops for Device {
         qkv: [&Tensor; 3],
         offsets: &[usize],
         heads: Heads,
+        mask: Option<Mask>,
         out: &Tensor,
         log_sums: &Tensor,
         dout: &Tensor,
@@ -244,7 +248,7 @@ impl Ops for Device {
             qkv.map(|x| empty(cols(x)))
         } else {
             let results = [out, log_sums, dout];
-            made(attention::backward(qkv, offsets, heads, results, &mut self.masks))
+            made(attention::backward(qkv, offsets, heads, results, (mask, &mut self.masks)))
         };
         dqkv.into_iter().zip(gradients).for_each(|(into, gradient)| *into = gradient);
     }
@@ -257,6 +261,13 @@ impl Ops for Device {
         log_sums: &mut Tensor,
     ) {
         [*out, *log_sums] = made(attention::forward_of_last(qkv, heads, &mut self.masks));
+    }
+
+    fn dropout(&mut self, x: &mut Tensor, mask: Mask) {
+        let (rows, cols) = (rows(x), cols(x));
+        let factors = (0..rows).flat_map(|row| mask.factors(0, row).take(cols)).map(narrow);
+        let factors: Vec<f32> = factors.collect();
+        *x = of_each(x, || &*x * Tensor::from_vec(factors, (rows, cols), x.device())?);
     }
 
     fn swiglu(&mut self, gate: &Tensor, up: &Tensor, out: &mut Tensor) {

@@ -72,7 +72,7 @@ pub enum ModelError {
     Diverged { step: u64, found: f64 },
     #[error(
         "training a model of {parameters} parameters with {tokens} tokens at once takes at least {found} bytes of memory \
-         (weights, gradients, what the optimizer keeps, hidden states), expected at most the {expected} that the task may take"
+         (weights, gradients, what the optimizer keeps, activations), expected at most the {expected} that the task may take"
     )]
     Memory { parameters: u128, tokens: u64, found: u128, expected: u64 },
     #[error("{file}: found {found}, expected a training state")]

@@ -4,12 +4,14 @@
 
 mod bert;
 mod gpt2;
+mod kept;
 mod llama;
 
 use std::fmt;
 
 use crate::{
     config::ModelConfig,
+    dropout::{Mask, Masks},
     init::Init,
     kv_cache::KvCache,
     ops::{Linear, Ops},
@@ -32,6 +34,15 @@ pub(crate) fn specification(config: &ModelConfig) -> Parameters<Init> {
         ModelConfig::Llama(config) => llama::specification(config),
         ModelConfig::Bert(config) => bert::specification(config),
         ModelConfig::Gpt2(config) => gpt2::specification(config),
+    }
+}
+
+/// Numbers that each block of a model of this config keeps of a token for the backward pass.
+pub(crate) fn activations_per_token(config: &ModelConfig) -> u128 {
+    match config {
+        ModelConfig::Llama(config) => llama::activations_per_token(config),
+        ModelConfig::Bert(config) => bert::activations_per_token(config),
+        ModelConfig::Gpt2(config) => gpt2::activations_per_token(config),
     }
 }
 
@@ -64,43 +75,46 @@ pub(crate) fn settle(config: ModelConfig, has: impl Fn(&str) -> bool) -> ModelCo
 }
 
 /// Whether a backward pass follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pass {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pass<'a> {
     /// It does not, so what it would need is not kept.
     Forward,
-    /// It does, down to this part; what stands below it keeps nothing.
-    ForwardAndBackward { lowest: Part },
+    /// It does.
+    Training(Training<'a>),
 }
 
-impl Pass {
-    /// Where each of `num_layers` blocks keeps its activations.
-    pub(crate) fn slots(self, num_layers: usize) -> Slots {
-        let last = num_layers.saturating_sub(1);
-        let first = match self {
-            Self::ForwardAndBackward { lowest: Part::Embeddings } => 0,
-            Self::ForwardAndBackward { lowest: Part::Layer(layer) } => layer,
-            Self::Forward | Self::ForwardAndBackward { .. } => last,
-        };
-        Slots { first, last }
+impl<'a> Pass<'a> {
+    /// What is dropped.
+    fn masks(self) -> Masks<'a> {
+        match self {
+            Self::Forward => Masks::default(),
+            Self::Training(training) => training.masks,
+        }
     }
 }
 
-/// Places for the activations of blocks: one for each from `first` on. Those below share the first, before that block needs it.
+/// A forward pass and the backward pass that follows.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Slots {
-    first: usize,
-    last: usize,
+pub(crate) struct Training<'a> {
+    /// How far down the backward pass goes; what stands below this part keeps nothing.
+    pub(crate) lowest: Part,
+    /// Whether a block keeps its input alone, and makes its activations again in the backward pass.
+    pub(crate) recompute: bool,
+    /// What is dropped, of rows that are the tokens.
+    pub(crate) masks: Masks<'a>,
 }
 
-impl Slots {
-    pub(crate) fn len(self) -> usize {
-        self.last - self.first + 1
-    }
-
-    /// The place of a block.
-    pub(crate) fn of(self, layer: usize) -> usize {
-        layer.saturating_sub(self.first)
-    }
+/// `x`, of which numbers are dropped in `buffer` if there is a mask.
+fn dropped<'b, O: Ops>(
+    ops: &mut O,
+    x: &'b O::Tensor,
+    mask: Option<Mask>,
+    buffer: &'b mut O::Tensor,
+) -> &'b O::Tensor {
+    let Some(mask) = mask else { return x };
+    ops.copy(x, buffer);
+    ops.dropout(buffer, mask);
+    buffer
 }
 
 /// A family whose tokens see those before them alone, so that what was read of a text need not be read again.
@@ -138,13 +152,14 @@ pub(crate) trait Family<O: Ops>: fmt::Debug + Send + Sync {
     /// Where its gradient is to be put before [`Family::backward`].
     fn dhidden(&mut self) -> &mut O::Tensor;
 
-    /// Takes the gradient back through the body, down to the part `lowest`, and adds up those of its weights that are wanted.
+    /// Takes the gradient back through the body, after a forward pass of the same `training`, and adds up those of its weights
+    /// that are wanted. [`Family::hidden`] is used up.
     fn backward(
         &mut self,
         ops: &mut O,
         weights: &Parameters<O::Tensor>,
         sequences: &Sequences,
-        lowest: Part,
+        training: Training,
         gradients: &mut Gradients<O::Tensor>,
     );
 

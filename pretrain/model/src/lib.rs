@@ -20,6 +20,8 @@
 //!     rope_theta: 10_000.0,
 //!     rms_norm_eps: 1e-5,
 //!     initializer_range: 0.02,
+//!     attention_dropout: 0.0,
+//!     classifier_dropout: None,
 //!     tie_word_embeddings: true,
 //!     bos_token_id: None,
 //!     eos_token_id: vec![0],
@@ -51,6 +53,7 @@ pub mod checkpoint;
 mod config;
 pub mod cpu;
 pub mod device;
+pub mod dropout;
 mod error;
 mod family;
 mod form;
@@ -71,6 +74,7 @@ mod state;
 pub use assertion::assert_gradients;
 pub use checkpoint::Checkpoint;
 pub use config::{Activation, BertConfig, CONFIG_FILE, Gpt2Config, Head, LlamaConfig, ModelConfig};
+pub use dropout::Dropout;
 pub use error::{ModelError, Result};
 pub use form::{Sequence, SequenceForm, SpecialIds};
 pub use kv_cache::KvCache;

@@ -3,7 +3,7 @@
 use crate::{
     config::ModelConfig,
     error::{ModelError, Result},
-    family::specification,
+    family::{activations_per_token, specification},
     optim::{Freeze, OptimizerConfig},
     param::Part,
 };
@@ -22,12 +22,15 @@ pub struct Footprint<'a> {
     pub micro_batches: u64,
     /// Tokens of a micro-batch.
     pub tokens: u64,
+    /// Whether activations are made again in the backward pass, as [`Model::recompute`](crate::Model::recompute) says.
+    pub recompute: bool,
 }
 
 /// Checks that a model of this shape can be trained so in `memory` bytes.
 ///
-/// Counted are weights, gradients, what the optimizer keeps, and of the activations one hidden state for each token and layer
-/// that is trained. A step takes more than that, so this refuses what cannot be, and promises nothing.
+/// Counted are weights, gradients, what the optimizer keeps, and the activations that layers keep for the backward pass: all of
+/// those of each trained layer or, where they are made again, the input of each and the activations of one. A step takes more
+/// than that, so this refuses what cannot be, and promises nothing.
 ///
 /// # Errors
 /// [`ModelError::Memory`] with what is needed and what there is.
@@ -45,11 +48,7 @@ pub fn require_memory(
         let trained = of_part.saturating_mul(trained).saturating_mul(kept);
         numbers = numbers.saturating_add(trained);
     }
-    let kept_layers = if training.freeze.embeddings { training.freeze.layers } else { 0 };
-    let layers = config.num_hidden_layers().saturating_sub(kept_layers) as u128;
-    let hidden = (config.hidden_size() as u128).saturating_mul(layers);
-    let activations = hidden.saturating_mul(u128::from(training.tokens));
-    let numbers = numbers.saturating_add(parameters).saturating_add(activations);
+    let numbers = numbers.saturating_add(parameters).saturating_add(activations(config, training));
     let found = numbers.saturating_mul(BYTES_PER_NUMBER);
     match memory {
         Some(expected) if found > u128::from(expected) => {
@@ -58,6 +57,20 @@ pub fn require_memory(
         }
         _ => Ok(()),
     }
+}
+
+/// Numbers that layers keep for the backward pass.
+fn activations(config: &ModelConfig, training: &Footprint) -> u128 {
+    let passed_over = if training.freeze.embeddings { training.freeze.layers } else { 0 };
+    // A layer at work has activations even where none is trained.
+    let layers = config.num_hidden_layers().saturating_sub(passed_over).max(1) as u128;
+    let of_one = activations_per_token(config);
+    let per_token = if training.recompute {
+        (config.hidden_size() as u128).saturating_mul(layers - 1).saturating_add(of_one)
+    } else {
+        of_one.saturating_mul(layers)
+    };
+    per_token.saturating_mul(u128::from(training.tokens))
 }
 
 /// Parameters of each part, of the layers those of one: listing the tensors of all, which may be very many, is not needed.
@@ -105,6 +118,8 @@ mod tests {
             rope_theta: 1e4,
             rms_norm_eps: 1e-5,
             initializer_range: 0.02,
+            attention_dropout: 0.0,
+            classifier_dropout: None,
             tie_word_embeddings: true,
             bos_token_id: None,
             eos_token_id: vec![0],
@@ -115,7 +130,7 @@ mod tests {
     }
 
     fn training<'a>(optimizer: &'a OptimizerConfig, freeze: &'a Freeze) -> Footprint<'a> {
-        Footprint { optimizer, freeze, micro_batches: 1, tokens: 3 }
+        Footprint { optimizer, freeze, micro_batches: 1, tokens: 3, recompute: false }
     }
 
     /// Checks that so many numbers are needed, and no fewer.
@@ -131,28 +146,50 @@ mod tests {
         assert!(error.contains(&words), "{error}");
     }
 
+    /// Numbers of a token in a block of a hidden size of 8: two inputs and two norms, queries and what they attended to, keys
+    /// and values, sums of two heads, and three times the width inside the feed-forward part.
+    const BLOCK: usize = 4 * 8 + 2 * 8 + 2 * 4 + 2 + 3 * 24;
+
     #[test]
     fn parameters_are_counted_without_listing_all_layers() {
         let config = config(8, 5);
         let listed = specification(&config).num_values();
         let (optimizer, freeze) = (OptimizerConfig::default(), Freeze::default());
         let adamw = training(&optimizer, &freeze);
-        check(&config, &adamw, 4 * listed + 3 * 8 * 5);
-        check(&config, &Footprint { micro_batches: 5, ..adamw }, 6 * listed + 3 * 8 * 5);
+        check(&config, &adamw, 4 * listed + 3 * BLOCK * 5);
+        check(&config, &Footprint { micro_batches: 5, ..adamw }, 6 * listed + 3 * BLOCK * 5);
         let sgd = SgdConfig::default().into();
-        check(&config, &training(&sgd, &freeze), 3 * listed + 3 * 8 * 5);
+        check(&config, &training(&sgd, &freeze), 3 * listed + 3 * BLOCK * 5);
+    }
+
+    #[test]
+    fn activations_that_are_made_again_are_those_of_one_layer_and_inputs_of_the_others() {
+        let config = config(8, 5);
+        let listed = specification(&config).num_values();
+        let (optimizer, freeze) = (OptimizerConfig::default(), Freeze::default());
+        let again = Footprint { recompute: true, ..training(&optimizer, &freeze) };
+        check(&config, &again, 4 * listed + 3 * (BLOCK + 4 * 8));
+        let freeze = Freeze { embeddings: true, layers: 5 };
+        let trained = specification(&config).num_values() - listed_of(&config, &freeze);
+        let again = Footprint { freeze: &freeze, ..again };
+        check(&config, &again, listed + 3 * trained + 3 * BLOCK);
+    }
+
+    /// Parameters that are frozen.
+    fn listed_of(config: &ModelConfig, freeze: &Freeze) -> usize {
+        let whole = specification(config);
+        let frozen = whole.iter().filter(|entry| freeze.holds(entry.part));
+        frozen.map(|entry| entry.shape.iter().product::<usize>()).sum()
     }
 
     #[test]
     fn what_is_frozen_needs_nothing_but_itself() {
         let config = config(8, 5);
-        let whole = specification(&config);
+        let listed = specification(&config).num_values();
         let freeze = Freeze { embeddings: true, layers: 3 };
-        let is_trained = |part: Part| !freeze.holds(part);
-        let trained = whole.iter().filter(|entry| is_trained(entry.part));
-        let trained: usize = trained.map(|entry| entry.shape.iter().product::<usize>()).sum();
+        let trained = listed - listed_of(&config, &freeze);
         let optimizer = OptimizerConfig::default();
-        let numbers = whole.num_values() + 3 * trained + 3 * 8 * 2;
+        let numbers = listed + 3 * trained + 3 * BLOCK * 2;
         check(&config, &training(&optimizer, &freeze), numbers);
     }
 

@@ -12,6 +12,8 @@
 
 use std::fmt::Debug;
 
+use crate::dropout::Mask;
+
 /// What happens to the numbers that stand in an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
@@ -161,16 +163,20 @@ pub trait Ops: 'static {
     ///
     /// `q`, `out`: `[tokens, query * dim]`, `k`, `v`: `[tokens, key_value * dim]`; `log_sums`: `[tokens, query]`, the
     /// logarithm of each softmax's denominator, is kept for the backward pass instead of the probabilities.
+    ///
+    /// With a mask, probabilities are dropped before they meet `v`: it has a place for each token, and of it the head is the
+    /// part, the query's token the row, and the position of the key the number in that row.
     fn attention(
         &mut self,
         qkv: [&Self::Tensor; 3],
         offsets: &[usize],
         heads: Heads,
+        mask: Option<Mask>,
         out: &mut Self::Tensor,
         log_sums: &mut Self::Tensor,
     );
 
-    /// Gradients of `q`, `k` and `v`; `out` and `log_sums` are those of the forward pass.
+    /// Gradients of `q`, `k` and `v`; `out` and `log_sums` are those of the forward pass, under the same mask.
     #[expect(
         clippy::too_many_arguments,
         reason = "three inputs, two results of the forward pass, three gradients"
@@ -180,6 +186,7 @@ pub trait Ops: 'static {
         qkv: [&Self::Tensor; 3],
         offsets: &[usize],
         heads: Heads,
+        mask: Option<Mask>,
         out: &Self::Tensor,
         log_sums: &Self::Tensor,
         dout: &Self::Tensor,
@@ -233,6 +240,12 @@ pub trait Ops: 'static {
 
     /// `dx *= 1 - out^2`, in place: `dx` comes as the gradient of `out`, which is what the forward pass gave.
     fn tanh_backward(&mut self, out: &Self::Tensor, dx: &mut Self::Tensor);
+
+    /// Drops numbers of `x`, in place: each is multiplied with the mask's factor, 0 or `1 / (1 - rate)`. All of `x` is part 0
+    /// of the mask. The same on a gradient is the backward pass.
+    ///
+    /// Source: Srivastava et al. 2014, JMLR 15, section 4; what is kept is scaled in training, as in torch.
+    fn dropout(&mut self, x: &mut Self::Tensor, mask: Mask);
 
     /// `x += branch`. The backward pass is the identity: both inputs have the gradient of the sum.
     fn add(&mut self, x: &mut Self::Tensor, branch: &Self::Tensor);

@@ -2,7 +2,10 @@
 
 use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 
-use crate::ops::{Heads, Linear, Ops, Reach, Write};
+use crate::{
+    dropout::Mask,
+    ops::{Heads, Linear, Ops, Reach, Write},
+};
 
 /// Plain `f64` on ndarray, one loop for each formula.
 #[derive(Clone, Copy, Debug, Default)]
@@ -159,6 +162,7 @@ impl Ops for Oracle {
         [q, k, v]: [&Array2<f64>; 3],
         offsets: &[usize],
         heads: Heads,
+        mask: Option<Mask>,
         out: &mut Array2<f64>,
         log_sums: &mut Array2<f64>,
     ) {
@@ -170,7 +174,8 @@ impl Ops for Oracle {
                 key_value.of(k, rows),
                 key_value.of(v, rows),
             );
-            let (p, sums) = probabilities(&q.dot(&k.t()), heads);
+            let (mut p, sums) = probabilities(&q.dot(&k.t()), heads);
+            drop_out(&mut p, mask, (rows.0, head));
             out.slice_mut(s![rows.0..rows.1, query.0..query.1]).assign(&p.dot(&v));
             log_sums.slice_mut(s![rows.0..rows.1, head]).assign(&sums);
         });
@@ -198,6 +203,7 @@ impl Ops for Oracle {
         [q, k, v]: [&Array2<f64>; 3],
         offsets: &[usize],
         heads: Heads,
+        mask: Option<Mask>,
         _out: &Array2<f64>,
         _log_sums: &Array2<f64>,
         dout: &Array2<f64>,
@@ -207,18 +213,20 @@ impl Ops for Oracle {
         *dk = Array2::zeros(k.dim());
         *dv = Array2::zeros(v.dim());
         let scale = 1.0 / (heads.dim as f64).sqrt();
-        for_each_head(offsets, heads, |rows, query, key_value, _| {
+        for_each_head(offsets, heads, |rows, query, key_value, head| {
             let of_query = s![rows.0..rows.1, query.0..query.1];
             let of_key_value = s![rows.0..rows.1, key_value.0..key_value.1];
             let (q, dout) = (q.slice(of_query), dout.slice(of_query));
             let (k, v) = (k.slice(of_key_value), v.slice(of_key_value));
             let (p, _) = probabilities(&q.dot(&k.t()), heads);
-            let dp = dout.dot(&v.t());
+            let (mut kept, mut dp) = (p.clone(), dout.dot(&v.t()));
+            drop_out(&mut kept, mask, (rows.0, head));
+            drop_out(&mut dp, mask, (rows.0, head));
             let mean = (&p * &dp).sum_axis(Axis(1)).insert_axis(Axis(1));
             let ds = &p * &(dp - mean) * scale;
             dq.slice_mut(of_query).assign(&ds.dot(&k));
             dk.slice_mut(of_key_value).scaled_add(1.0, &ds.t().dot(&q));
-            dv.slice_mut(of_key_value).scaled_add(1.0, &p.t().dot(&dout));
+            dv.slice_mut(of_key_value).scaled_add(1.0, &kept.t().dot(&dout));
         });
     }
 
@@ -267,6 +275,11 @@ impl Ops for Oracle {
 
     fn tanh_backward(&mut self, out: &Array2<f64>, dx: &mut Array2<f64>) {
         *dx *= &out.mapv(|out| 1.0 - out * out);
+    }
+
+    fn dropout(&mut self, x: &mut Array2<f64>, mask: Mask) {
+        assert_eq!(x.nrows(), mask.places().len(), "a mask has a place for each row");
+        drop_out(x, Some(mask), (0, 0));
     }
 
     fn add(&mut self, x: &mut Array2<f64>, branch: &Array2<f64>) {
@@ -366,6 +379,15 @@ fn put(result: Array2<f64>, out: &mut Array2<f64>, write: Write) {
     match write {
         Write::Replace => *out = result,
         Write::Add => *out += &result,
+    }
+}
+
+/// Multiplies numbers with the factors of a part of the mask, whose row for the first is `first`.
+fn drop_out(x: &mut Array2<f64>, mask: Option<Mask>, (first, part): (usize, usize)) {
+    let Some(mask) = mask else { return };
+    let part = u32::try_from(part).expect("configs hold counts below 2^31");
+    for (row, mut values) in (first..).zip(x.rows_mut()) {
+        values.iter_mut().zip(mask.factors(part, row)).for_each(|(value, factor)| *value *= factor);
     }
 }
 

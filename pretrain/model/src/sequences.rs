@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::{
+    dropout::Place,
     error::{ModelError, Result},
     form::Sequence,
 };
@@ -14,13 +15,14 @@ pub struct Sequences {
     tokens: Vec<u32>,
     /// The type of each token: 1 in the second of two texts, else 0.
     types: Vec<u32>,
+    places: Vec<Place>,
     offsets: Vec<usize>,
 }
 
 impl Sequences {
     /// No sequences.
     pub fn new() -> Self {
-        Self { tokens: Vec::new(), types: Vec::new(), offsets: vec![0] }
+        Self { tokens: Vec::new(), types: Vec::new(), places: Vec::new(), offsets: vec![0] }
     }
 
     /// Adds one sequence at the end.
@@ -34,13 +36,34 @@ impl Sequences {
             self.tokens.extend_from_slice(tokens);
             self.types.resize(self.tokens.len(), kind);
         }
+        let sequence = self.len() as u64;
+        let tokens = (0..).take(first.len() + second.len());
+        self.places.extend(tokens.map(|position| Place { sequence, position }));
         self.offsets.push(self.tokens.len());
+    }
+
+    /// Gives each sequence a number of its own, by which dropout knows it: a sequence of the same number has the same masks
+    /// in any batch of a step. Those without one are numbered from zero as they were added.
+    ///
+    /// # Errors
+    /// [`ModelError::WrongCount`] when there are more or fewer numbers than sequences.
+    pub fn number(&mut self, numbers: &[u64]) -> Result<()> {
+        let (found, expected) = (numbers.len(), self.len());
+        if found != expected {
+            let (what, each) = ("numbers", "sequence");
+            return Err(ModelError::WrongCount { what, each, found, expected });
+        }
+        for (bounds, number) in self.offsets.windows(2).zip(numbers) {
+            self.places[bounds[0]..bounds[1]].iter_mut().for_each(|at| at.sequence = *number);
+        }
+        Ok(())
     }
 
     /// Forgets the sequences and keeps the memory.
     pub fn clear(&mut self) {
         self.tokens.clear();
         self.types.clear();
+        self.places.clear();
         self.offsets.truncate(1);
     }
 
@@ -57,6 +80,7 @@ impl Sequences {
         let shift = |end: &usize| end - tokens.start + self.tokens.len();
         self.offsets.extend(others.offsets[run.start + 1..=run.end].iter().map(shift));
         self.types.extend_from_slice(&others.types[tokens.clone()]);
+        self.places.extend_from_slice(&others.places[tokens.clone()]);
         self.tokens.extend_from_slice(&others.tokens[tokens]);
     }
 
@@ -70,9 +94,14 @@ impl Sequences {
         &self.types
     }
 
+    /// Where each token stands.
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
     /// The place of each token in its sequence, counted from zero.
     pub(crate) fn positions(&self) -> impl Iterator<Item = u32> {
-        self.offsets.windows(2).flat_map(|bounds| (0..).take(bounds[1] - bounds[0]))
+        self.places.iter().map(|place| place.position)
     }
 
     /// Where each sequence begins, and the number of tokens at the end: one longer than the number of sequences.
@@ -205,6 +234,14 @@ impl TokenBatch {
             self.sequences.push(inputs);
             self.targets.extend(window[1..].iter().copied().map(Some));
         }
+    }
+
+    /// Gives each sequence a number of its own, as [`Sequences::number`] does.
+    ///
+    /// # Errors
+    /// [`ModelError::WrongCount`] when there are more or fewer numbers than sequences.
+    pub fn number(&mut self, numbers: &[u64]) -> Result<()> {
+        self.sequences.number(numbers)
     }
 
     /// Forgets the sequences and keeps the memory.

@@ -25,6 +25,7 @@ fn config(head: Head) -> BertConfig {
         initializer_range: 0.05,
         hidden_dropout_prob: 0.0,
         attention_probs_dropout_prob: 0.0,
+        classifier_dropout: None,
         pad_token_id: Some(0),
         pooler: true,
         head,

@@ -43,6 +43,8 @@ fn config() -> LlamaConfig {
         rope_theta: 10_000.0,
         rms_norm_eps: 1e-5,
         initializer_range: 0.02,
+        attention_dropout: 0.0,
+        classifier_dropout: None,
         tie_word_embeddings: true,
         bos_token_id: None,
         eos_token_id: vec![0],

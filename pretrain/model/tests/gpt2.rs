@@ -28,6 +28,7 @@ fn config(head: Head) -> Gpt2Config {
         resid_pdrop: 0.1,
         embd_pdrop: 0.1,
         attn_pdrop: 0.1,
+        classifier_dropout: None,
         tie_word_embeddings: true,
         bos_token_id: Some(1),
         eos_token_id: vec![2],

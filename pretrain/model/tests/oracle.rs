@@ -5,14 +5,16 @@
 use std::io::Write as _;
 
 use model::{
-    Activation, BertConfig, Checkpoint, Freeze, Gpt2Config, Gradients, Head, LlamaConfig, Model,
-    NumericProfile, Sequences, TokenBatch,
+    Activation, BertConfig, Checkpoint, Dropout, Freeze, Gpt2Config, Gradients, Head, LlamaConfig,
+    Model, NumericProfile, Sequences, TokenBatch,
     cpu::Cpu,
     device::Device,
+    dropout::{Mask, Place},
     ops::{Heads, Linear, Ops, Reach, Write},
     oracle::Oracle,
 };
 use ndarray::Array2;
+use pipelines::seed::Seed;
 
 /// One pair of passes, with what it takes besides tensors.
 enum Pair {
@@ -22,11 +24,14 @@ enum Pair {
     RmsNorm,
     LayerNorm,
     Rotary(Vec<usize>, usize),
-    Attention(Vec<usize>, Heads),
+    /// With this share of the probabilities dropped.
+    Attention(Vec<usize>, Heads, f64),
     Swiglu,
     Gelu,
     GeluTanh,
     Tanh,
+    /// Of sequences that begin and end there, with this rate.
+    Dropout(Vec<usize>, f64),
     /// Three parts of this many columns.
     Split(usize),
     Join,
@@ -93,13 +98,23 @@ impl Pair {
                 grads[0] = like(ops, &out, ops.values(&out).len() / offsets[offsets.len() - 1]);
                 ops.rotary_backward(&mut grads[0], offsets, *dim, 100.0);
             }
-            Self::Attention(offsets, heads) => {
+            Self::Attention(offsets, heads, rate) => {
                 let mut sums = ops.zeros(0, 0);
-                let qkv = [&inputs[0], &inputs[1], &inputs[2]];
-                ops.attention(qkv, offsets, *heads, &mut out, &mut sums);
+                let (qkv, places) = ([&inputs[0], &inputs[1], &inputs[2]], places(offsets));
+                let mask = (*rate > 0.0).then(|| Mask::new(dropout(), 3, *rate, &places));
+                ops.attention(qkv, offsets, *heads, mask, &mut out, &mut sums);
                 let dout = like(ops, &out, heads.query * heads.dim);
                 let [dq, dk, dv] = grads.as_mut_slice() else { unreachable!() };
-                ops.attention_backward(qkv, offsets, *heads, &out, &sums, &dout, [dq, dk, dv]);
+                let dqkv = [dq, dk, dv];
+                ops.attention_backward(qkv, offsets, *heads, mask, &out, &sums, &dout, dqkv);
+            }
+            Self::Dropout(offsets, rate) => {
+                let places = places(offsets);
+                let mask = Mask::new(dropout(), 3, *rate, &places);
+                out = inputs[0].clone();
+                ops.dropout(&mut out, mask);
+                grads[0] = like(ops, &out, ops.values(&out).len() / places.len());
+                ops.dropout(&mut grads[0], mask);
             }
             Self::Swiglu => {
                 ops.swiglu(&inputs[0], &inputs[1], &mut out);
@@ -177,9 +192,23 @@ impl Pair {
     }
 }
 
+fn dropout() -> Dropout {
+    Dropout { seed: Seed::new(3, "test"), step: 5 }
+}
+
+/// Of sequences that are numbered from 40 backwards.
+fn places(offsets: &[usize]) -> Vec<Place> {
+    let sequences = offsets.windows(2).zip(0..);
+    let places = sequences.flat_map(|(bounds, at)| {
+        let positions = (0..).take(bounds[1] - bounds[0]);
+        positions.map(move |position| Place { sequence: 40 - at, position })
+    });
+    places.collect()
+}
+
 /// Numbers in `[-1, 1)` that an f32 holds exactly.
 fn noise(len: usize, salt: u64) -> Vec<f32> {
-    let seed = pipelines::seed::Seed::new(salt, "test");
+    let seed = Seed::new(salt, "test");
     let whole = |at| i16::try_from(seed.below(4096, 0, at)).unwrap() - 2048;
     (0..len as u64).map(|at| f32::from(whole(at)) / 2048.0).collect()
 }
@@ -353,8 +382,20 @@ fn attentions() {
         let widths = [heads.query, heads.key_value, heads.key_value];
         let shapes = widths.map(|width| (tokens, width * heads.dim));
         for reach in [Reach::Causal, Reach::Bidirectional] {
-            check(&Pair::Attention(offsets.clone(), Heads { reach, ..heads }), &shapes);
+            for rate in [0.0, 0.4] {
+                let heads = Heads { reach, ..heads };
+                check(&Pair::Attention(offsets.clone(), heads, rate), &shapes);
+            }
         }
+    }
+}
+
+#[test]
+fn dropouts() {
+    for rate in [0.0, 0.1, 0.75] {
+        check(&Pair::Dropout(vec![0, 1], rate), &[(1, 1)]);
+        check(&Pair::Dropout(vec![0, 1, 4, 9], rate), &[(9, 5)]);
+        check(&Pair::Dropout(vec![0, 70, 71, 301], rate), &[(301, 130)]);
     }
 }
 
@@ -423,6 +464,8 @@ fn llama(head: Head, tie_word_embeddings: bool) -> Checkpoint {
         rope_theta: 50.0,
         rms_norm_eps: 1e-4,
         initializer_range: 0.5,
+        attention_dropout: 0.0,
+        classifier_dropout: None,
         tie_word_embeddings,
         bos_token_id: None,
         eos_token_id: vec![],
@@ -445,6 +488,7 @@ fn bert(head: Head) -> Checkpoint {
         initializer_range: 0.5,
         hidden_dropout_prob: 0.0,
         attention_probs_dropout_prob: 0.0,
+        classifier_dropout: None,
         pad_token_id: None,
         pooler: true,
         head,
@@ -466,6 +510,7 @@ fn gpt2(head: Head, tie_word_embeddings: bool, activation_function: Activation) 
         resid_pdrop: 0.0,
         embd_pdrop: 0.0,
         attn_pdrop: 0.0,
+        classifier_dropout: None,
         tie_word_embeddings,
         bos_token_id: None,
         eos_token_id: vec![],
@@ -553,10 +598,28 @@ impl Objective for Classes {
 }
 
 fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
+    check_dropped(checkpoint, objective, 0.0);
+}
+
+/// Checks a model of which numbers are dropped at this rate: the masks are constants of its loss.
+fn check_dropped(checkpoint: &Checkpoint, objective: &impl Objective, rate: f64) {
+    let config = checkpoint.config.clone().with_dropout(rate);
+    let checkpoint = &Checkpoint { config, weights: checkpoint.weights.clone() };
     let mut model = Model::new(checkpoint.clone(), Oracle).unwrap();
+    model.drop_out(Some(dropout()));
     let mut gradients = model.gradients();
     let nats = objective.accumulate(&mut model, &mut gradients);
-    assert!((nats - objective.loss(&mut model)).abs() < 1e-9);
+    let is_same = (nats - objective.loss(&mut model)).abs() < 1e-9;
+    assert_eq!(is_same, rate == 0.0);
+    let all = Freeze { embeddings: true, layers: model.config().num_hidden_layers() };
+    let loss = |model: &mut Model<Oracle>| {
+        if rate == 0.0 {
+            return objective.loss(model);
+        }
+        model.drop_out(Some(dropout()));
+        let mut least = model.gradients_except(&all).unwrap();
+        objective.accumulate(model, &mut least)
+    };
     for (idx, entry) in gradients.iter().enumerate() {
         let gradient = entry.value.as_ref().unwrap();
         let largest = gradient.iter().fold(0.0f64, |most, value| most.max(value.abs()));
@@ -566,7 +629,7 @@ fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
                 let mut moved = Model::new(checkpoint.clone(), Oracle).unwrap();
                 moved.weights_mut().iter_mut().nth(idx).unwrap().value.as_slice_mut().unwrap()
                     [at] += step;
-                objective.loss(&mut moved)
+                loss(&mut moved)
             });
             let found = gradient.as_slice().unwrap()[at];
             // Third derivatives of a whole model cost a few digits.
@@ -582,7 +645,9 @@ fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
     // Gradients of queries and keys are differences of much larger ones.
     let least = |noise: f64| LEAST.max(noise * norm(all.iter().copied()));
     for profile in profiles_here() {
-        let limits = [1e-5, OF_A_MODEL].map(|of_f32| tolerance(profile, of_f32));
+        // What is kept is scaled, and its rounding with it, forwards and backwards.
+        let limits =
+            [1e-5, OF_A_MODEL].map(|of_f32| tolerance(profile, of_f32) / (1.0 - rate).powi(2));
         let least = least(tolerance(profile, 0.0));
         let cpu = Model::new(checkpoint.clone(), Cpu::new(profile).unwrap()).unwrap();
         let name = profile.to_string();
@@ -590,7 +655,8 @@ fn check_model(checkpoint: &Checkpoint, objective: &impl Objective) {
     }
     for (name, device) in devices_here() {
         let model = Model::new(checkpoint.clone(), device).unwrap();
-        let limits = ([1e-5, OF_A_MODEL], least(0.0));
+        let limits = [1e-5, OF_A_MODEL].map(|of_f32| of_f32 / (1.0 - rate).powi(2));
+        let limits = (limits, least(0.0));
         check_model_over(model, name, objective, (nats, &gradients), limits);
     }
 }
@@ -603,6 +669,7 @@ fn check_model_over<O: Ops>(
     (nats, gradients): (f64, &Gradients<Array2<f64>>),
     ([of_loss, of_gradient], least): ([f64; 2], f64),
 ) {
+    model.drop_out(Some(dropout()));
     let mut found_gradients = model.gradients();
     let found_nats = objective.accumulate(&mut model, &mut found_gradients);
     assert!((found_nats - nats).abs() < of_loss * nats, "{name}: {found_nats} {nats}");
@@ -720,4 +787,14 @@ fn check_nothing<O: Ops>(checkpoint: &Checkpoint, ops: O, batch: &TokenBatch) {
         let gradient = model.ops().values(entry.value.as_ref().unwrap());
         assert!(gradient.iter().all(|&value| value == 0.0), "{}", entry.name);
     }
+}
+
+#[test]
+fn whole_models_with_dropout() {
+    let classes = || Head::SequenceClassification { labels: labels() };
+    let tags = || Head::TokenClassification { labels: labels() };
+    check_dropped(&llama(tags(), true), &Tokens(3), 0.3);
+    check_dropped(&bert(Head::MaskedLm), &Tokens(11), 0.3);
+    check_dropped(&bert(classes()), &Classes, 0.3);
+    check_dropped(&gpt2(Head::CausalLm, true, Activation::GeluNew), &Tokens(11), 0.3);
 }

@@ -1,14 +1,15 @@
-//! Logits, gradients and training against PyTorch; fixtures by `tests/reference/llama.py`, `bert.py` and
-//! `gpt2.py`.
+//! Logits, gradients and training against PyTorch; fixtures by `tests/reference/llama.py`, `bert.py`, `gpt2.py` and
+//! `dropout.py`.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use model::{
-    Checkpoint, Gradients, Head, LossSum, Model, NumericProfile, Optimizer, OptimizerConfig,
-    Sequences, TokenBatch, TreeSum, cpu::Cpu, device::Device, ops::Ops,
+    Checkpoint, Dropout, Gradients, Head, LossSum, Model, NumericProfile, Optimizer,
+    OptimizerConfig, Sequences, TokenBatch, TreeSum, cpu::Cpu, device::Device, ops::Ops,
 };
+use pipelines::seed::Seed;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -189,6 +190,61 @@ fn check_gradients<O: Ops>(name: &str, mut fixture: Fixture<O>) {
         let noise = if entry.name.ends_with("key.bias") { 1e-6 } else { 0.0 };
         let most = 1e-4 * size.sqrt() + noise;
         assert!(difference.sqrt() <= most, "{name}: {}", entry.name);
+    }
+}
+
+/// What `dropout.py` measured with masks of ours in place of torch's.
+#[derive(Deserialize)]
+struct Dropped {
+    /// The key of [`Seed`] 3 at the site `reference`, as Rust writes it.
+    seed: String,
+    step: u64,
+    rate: f64,
+    fixtures: BTreeMap<String, DroppedFixture>,
+}
+
+#[derive(Deserialize)]
+struct DroppedFixture {
+    /// In nats, over all targets.
+    loss: f64,
+    /// Of each parameter the norm of the gradient, and the sum of its numbers times `cos(0)`, `cos(1)`, …
+    gradients: BTreeMap<String, [f64; 2]>,
+}
+
+#[test]
+fn everything_that_transformers_drops_is_dropped() {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
+    let expected: Dropped =
+        serde_json::from_slice(&fs::read(dir.join("dropout.json")).unwrap()).unwrap();
+    let seed = Seed::new(3, "reference");
+    assert_eq!(format!("{seed:?}"), expected.seed);
+    for (name, expected_of) in &expected.fixtures {
+        let mut fixture = fixture(name);
+        let mut checkpoint = fixture.model.to_checkpoint();
+        checkpoint.config = checkpoint.config.with_dropout(expected.rate);
+        fixture.model = CpuModel::from_checkpoint(checkpoint).unwrap();
+        fixture.model.drop_out(Some(Dropout { seed, step: expected.step }));
+        let mut gradients = fixture.model.gradients();
+        let loss = fixture.accumulate(&mut gradients);
+        assert!((loss.nats / expected_of.loss - 1.0).abs() < 1e-5, "{name}: {loss:?}");
+        assert_eq!(gradients.iter().len(), expected_of.gradients.len(), "{name}");
+        for entry in gradients.iter() {
+            let [norm, sum] = expected_of.gradients[&entry.name];
+            let values: Vec<f64> =
+                entry.value.as_ref().unwrap().values().iter().map(|&it| f64::from(it)).collect();
+            let found_norm = values.iter().map(|value| value * value).sum::<f64>().sqrt();
+            let found_sum: f64 =
+                values.iter().enumerate().map(|(at, value)| value * (at as f64).cos()).sum();
+            // A number added to all keys changes no softmax, so their bias has no gradient but noise.
+            let noise = if entry.name.ends_with("key.bias") { 1e-3 } else { 0.0 };
+            let most = 1e-4 * norm + noise;
+            assert!(
+                (found_norm - norm).abs() <= most,
+                "{name}: {}: {found_norm} {norm}",
+                entry.name
+            );
+            assert!((found_sum - sum).abs() <= most, "{name}: {}: {found_sum} {sum}", entry.name);
+        }
     }
 }
 

@@ -24,6 +24,8 @@ fn config() -> LlamaConfig {
         rope_theta: 10_000.0,
         rms_norm_eps: 1e-5,
         initializer_range: 0.05,
+        attention_dropout: 0.0,
+        classifier_dropout: None,
         tie_word_embeddings: true,
         bos_token_id: Some(1),
         eos_token_id: vec![2],

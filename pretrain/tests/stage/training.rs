@@ -151,6 +151,48 @@ fn how_often_states_are_saved_makes_no_difference() {
     assert_eq!(lab.digests(), before);
 }
 
+#[test]
+fn activations_that_are_made_again_make_no_difference() {
+    let again = format!("recompute = true\n{}", fields(8, 2));
+    let lab = finished(&again);
+    assert_eq!(lab.digests(), finished(&fields(8, 2)).digests());
+    assert_eq!(lab.run(&fields(8, 2)).unwrap(), [0; 0]);
+}
+
+#[test]
+fn what_is_dropped_is_the_same_after_an_interruption_and_on_more_threads() {
+    for family in ["llama", "gpt2"] {
+        let learns = |more: &str| {
+            let shape =
+                fields(14, 5).replace("num_key_value_heads = 1", &format!("family = \"{family}\""));
+            format!("{more}\n{shape}")
+        };
+        let config = learns("dropout = 0.2");
+        let lab = finished(&config);
+        let expected = lab.digests();
+        assert_ne!(expected, finished(&learns("")).digests());
+        for at in [1, 7, 11] {
+            let lab = Lab::new();
+            lab.interrupt(&config, Fate::Killed(at));
+            lab.run(&config).unwrap();
+            assert_eq!(lab.digests(), expected, "{family} killed at {at}");
+        }
+        let threaded = Lab::new();
+        threaded.run_with_threads(&learns("dropout = 0.2\nrecompute = true"), 3);
+        assert_eq!(threaded.digests(), expected, "{family}");
+        let losses: Vec<f64> =
+            lab.metrics().iter().filter_map(|line| line["validation_loss"].as_f64()).collect();
+        // A fresh model guesses among 265 tokens: ln 265 = 5.6 nats a token.
+        assert!(losses[0] > 5.0 && *losses.last().unwrap() < 4.0, "{losses:?}");
+        let is_said = match Checkpoint::read(&lab.dir()).unwrap().config {
+            ModelConfig::Llama(config) => config.attention_dropout == 0.2,
+            ModelConfig::Gpt2(config) => [config.attn_pdrop, config.embd_pdrop] == [0.2, 0.2],
+            ModelConfig::Bert(_) => unreachable!(),
+        };
+        assert!(is_said, "{family}");
+    }
+}
+
 #[track_caller]
 fn check_error(shards: Shards, fields: &str, expected: &str) {
     let error = Lab::with(shards).run(fields).unwrap_err();

@@ -3,8 +3,8 @@
     python src/tests/reference/finetune_tagger.py MODEL OUT/STEP/examples --epochs 3 --seed 0
 
 The recipe is that of `finetune` with `task = "token-classification"`: the first token of a word learns its tag, AdamW with decay
-of matrices, warm-up over a tenth of the steps, then a line to zero, gradients clipped to norm 1. Other than ours it has the model's
-dropout. Needs torch, transformers, pyarrow and seqeval. Prints a line of JSON.
+of matrices, warm-up over a tenth of the steps, then a line to zero, gradients clipped to norm 1, dropout as the model's config
+says, but for 0.1 before the head of a Llama or a GPT-2 whose config does not say. Needs torch, transformers, pyarrow and seqeval. Prints a line of JSON.
 """
 
 import argparse

@@ -47,10 +47,13 @@ pub struct BertConfig {
     pub layer_norm_eps: f64,
     /// Standard deviation of fresh matrices.
     pub initializer_range: f64,
-    /// Share of hidden states that other programs drop in training, from 0, below 1. We drop none.
+    /// Share of hidden states that is dropped in training, from 0, below 1: of the embedded tokens, and of what attention and
+    /// the feed-forward part add.
     pub hidden_dropout_prob: f64,
-    /// Share of attention that other programs drop in training, from 0, below 1. We drop none.
+    /// Share of attention that is dropped in training, from 0, below 1.
     pub attention_probs_dropout_prob: f64,
+    /// Share of what a classifier reads that is dropped in training, from 0, below 1. `None` is `hidden_dropout_prob`.
+    pub classifier_dropout: Option<f64>,
     /// Fills batches in other programs; we never pad.
     pub pad_token_id: Option<u32>,
     /// Whether a body alone ([`Head::Body`]) ends in a pooler. `config.json` does not say: the weights do.
@@ -85,6 +88,7 @@ impl BertConfig {
             attention_probs_dropout_prob: keys
                 .number("attention_probs_dropout_prob")?
                 .unwrap_or(0.1),
+            classifier_dropout: keys.number("classifier_dropout")?,
             pad_token_id: keys.token_ids("pad_token_id")?.first().copied(),
             pooler: true,
             head: keys.head(FAMILY, &HEADS, Head::Body)?,
@@ -116,7 +120,7 @@ impl BertConfig {
             "type_vocab_size": self.type_vocab_size,
             "vocab_size": self.vocab_size,
         });
-        write(constant, &self.head)
+        write(constant, self.classifier_dropout, &self.head)
     }
 
     /// Checks what the types cannot say.
@@ -155,8 +159,9 @@ impl BertConfig {
         for (key, share) in [
             ("hidden_dropout_prob", self.hidden_dropout_prob),
             ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
+            ("classifier_dropout", self.classifier_dropout.unwrap_or(0.0)),
         ] {
-            check.that(key, (0.0..1.0).contains(&share), share, "0 or more and below 1")?;
+            check.rate(key, share)?;
         }
         check.ids("pad_token_id", self.pad_token_id.as_slice(), self.vocab_size)?;
         check.head(&self.head, FAMILY, &HEADS)
@@ -210,6 +215,7 @@ mod tests {
             Head::TokenClassification { labels },
         ] {
             config.head = head;
+            config.classifier_dropout = config.head.labels().map(|_| 0.2);
             assert_eq!(read(&config.to_json()).unwrap(), config);
         }
     }

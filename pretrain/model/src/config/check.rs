@@ -53,6 +53,11 @@ impl Check<'_> {
         self.that(key, value >= 0.0 && value.is_finite(), value, "0 or more")
     }
 
+    /// The probability of a number to be dropped.
+    pub(super) fn rate(&self, key: &str, rate: f64) -> Result<()> {
+        self.that(key, (0.0..1.0).contains(&rate), rate, "0 or more and below 1")
+    }
+
     pub(super) fn ids(&self, key: &str, ids: &[u32], vocab_size: usize) -> Result<()> {
         let expected = format!("an id below vocab_size, {vocab_size}");
         ids.iter().try_for_each(|&id| self.that(key, (id as usize) < vocab_size, id, &expected))

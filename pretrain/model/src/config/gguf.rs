@@ -54,6 +54,8 @@ impl LlamaConfig {
             rope_theta: keys.number("llama.rope.freq_base")?.unwrap_or(10_000.0),
             rms_norm_eps: required_number(&keys, "llama.attention.layer_norm_rms_epsilon")?,
             initializer_range: 0.02,
+            attention_dropout: 0.0,
+            classifier_dropout: None,
             tie_word_embeddings: tied,
             bos_token_id: keys.token_ids("tokenizer.ggml.bos_token_id")?.first().copied(),
             eos_token_id: ends(&keys)?,

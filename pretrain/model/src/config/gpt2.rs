@@ -41,13 +41,15 @@ pub struct Gpt2Config {
     pub layer_norm_epsilon: f64,
     /// Standard deviation of fresh matrices. Those that write to the residual stream have it over `√(2 n_layer)`.
     pub initializer_range: f64,
-    /// Share of what a branch adds to the residual stream that other programs drop in training, from 0, below 1. We drop
-    /// none.
+    /// Share of what a branch adds to the residual stream that is dropped in training, from 0, below 1.
     pub resid_pdrop: f64,
-    /// Share of the embedded tokens that other programs drop in training, from 0, below 1. We drop none.
+    /// Share of the embedded tokens that is dropped in training, from 0, below 1.
     pub embd_pdrop: f64,
-    /// Share of attention that other programs drop in training, from 0, below 1. We drop none.
+    /// Share of attention that is dropped in training, from 0, below 1.
     pub attn_pdrop: f64,
+    /// Share of what a classifier reads that is dropped in training, from 0, below 1. `None` is 0, where `transformers` drops 0.1 before a classifier of
+    /// tokens.
+    pub classifier_dropout: Option<f64>,
     /// The output projection is the embedding of tokens itself, stored once.
     pub tie_word_embeddings: bool,
     /// Begins a sequence; `None` where the vocabulary has no such token.
@@ -119,6 +121,7 @@ impl Gpt2Config {
             resid_pdrop: share("resid_pdrop")?,
             embd_pdrop: share("embd_pdrop")?,
             attn_pdrop: share("attn_pdrop")?,
+            classifier_dropout: keys.number("classifier_dropout")?,
             tie_word_embeddings: keys.flag("tie_word_embeddings")?.unwrap_or(true),
             bos_token_id: keys.token_ids("bos_token_id")?.first().copied(),
             eos_token_id: keys.token_ids("eos_token_id")?,
@@ -156,7 +159,7 @@ impl Gpt2Config {
             "torch_dtype": "float32",
             "vocab_size": self.vocab_size,
         });
-        write(constant, &self.head)
+        write(constant, self.classifier_dropout, &self.head)
     }
 
     /// Checks what the types cannot say.
@@ -213,8 +216,9 @@ impl Gpt2Config {
             ("resid_pdrop", self.resid_pdrop),
             ("embd_pdrop", self.embd_pdrop),
             ("attn_pdrop", self.attn_pdrop),
+            ("classifier_dropout", self.classifier_dropout.unwrap_or(0.0)),
         ] {
-            check.that(key, (0.0..1.0).contains(&share), share, "0 or more and below 1")?;
+            check.rate(key, share)?;
         }
         check.ids("bos_token_id", self.bos_token_id.as_slice(), self.vocab_size)?;
         check.ids("eos_token_id", &self.eos_token_id, self.vocab_size)?;
@@ -291,6 +295,7 @@ mod tests {
             Head::TokenClassification { labels },
         ] {
             config.head = head;
+            config.classifier_dropout = config.head.labels().map(|_| 0.2);
             assert_eq!(read(&config.to_json()).unwrap(), config);
         }
         config.activation_function = Activation::Gelu;

@@ -19,11 +19,14 @@ pub(super) fn object(bytes: &[u8], file: &Path) -> Result<Map<String, Value>> {
         .map_err(|source| ModelError::Json { file: file.to_owned(), source })
 }
 
-/// The bytes of a file: `constant`, and the labels of the head. Keys are in alphabetical order.
-pub(super) fn write(constant: Value, head: &Head) -> String {
+/// The bytes of a file: `constant`, what is dropped before a classifier, if that is said, and the labels of the head. Keys are in alphabetical order.
+pub(super) fn write(constant: Value, classifier_dropout: Option<f64>, head: &Head) -> String {
     // Sorted maps all the way, so that the bytes do not depend on the features serde_json is built with.
     let mut keys: BTreeMap<String, Value> =
         constant.as_object().cloned().into_iter().flatten().collect();
+    if let Some(rate) = classifier_dropout {
+        keys.insert("classifier_dropout".to_owned(), json!(rate));
+    }
     if let Some(labels) = head.labels() {
         let named = || labels.iter().enumerate();
         let id2label: BTreeMap<_, _> = named().map(|(id, label)| (id.to_string(), label)).collect();

@@ -44,6 +44,11 @@ pub struct LlamaConfig {
     pub rms_norm_eps: f64,
     /// Standard deviation of fresh weights.
     pub initializer_range: f64,
+    /// Share of attention that is dropped in training, from 0, below 1.
+    pub attention_dropout: f64,
+    /// Share of what a classifier reads that is dropped in training, from 0, below 1. `None` is 0, where `transformers` drops 0.1 before a classifier of
+    /// tokens.
+    pub classifier_dropout: Option<f64>,
     /// The output projection is the embedding itself, stored once.
     pub tie_word_embeddings: bool,
     /// Begins a sequence; `None` where the vocabulary has no such token.
@@ -63,7 +68,7 @@ impl LlamaConfig {
     ///
     /// # Errors
     /// When it is not JSON, when a key is missing or of another type, and when it asks for something that is not
-    /// implemented: bias, scaled rotary, another activation, dropout.
+    /// implemented: bias, scaled rotary, another activation.
     pub fn from_json(bytes: &[u8], file: &Path) -> Result<Self> {
         let object = object(bytes, file)?;
         let keys = Keys { file, object: &object };
@@ -84,6 +89,8 @@ impl LlamaConfig {
             rope_theta: rope_theta(&keys)?,
             rms_norm_eps: keys.number("rms_norm_eps")?.unwrap_or(1e-6),
             initializer_range: keys.number("initializer_range")?.unwrap_or(0.02),
+            attention_dropout: keys.number("attention_dropout")?.unwrap_or(0.0),
+            classifier_dropout: keys.number("classifier_dropout")?,
             tie_word_embeddings: keys.flag("tie_word_embeddings")?.unwrap_or(false),
             bos_token_id: keys.token_ids("bos_token_id")?.first().copied(),
             eos_token_id: keys.token_ids("eos_token_id")?,
@@ -99,7 +106,7 @@ impl LlamaConfig {
         let constant = json!({
             "architectures": [self.head.architecture(FAMILY)],
             "attention_bias": false,
-            "attention_dropout": 0.0,
+            "attention_dropout": self.attention_dropout,
             "bos_token_id": self.bos_token_id,
             "dtype": "float32",
             "eos_token_id": one_or_many(&self.eos_token_id),
@@ -122,7 +129,7 @@ impl LlamaConfig {
             "torch_dtype": "float32",
             "vocab_size": self.vocab_size,
         });
-        write(constant, &self.head)
+        write(constant, self.classifier_dropout, &self.head)
     }
 
     /// Checks what the types cannot say.
@@ -186,6 +193,8 @@ impl LlamaConfig {
         check.positive("rope_theta", self.rope_theta)?;
         check.positive("rms_norm_eps", self.rms_norm_eps)?;
         check.not_negative("initializer_range", self.initializer_range)?;
+        check.rate("attention_dropout", self.attention_dropout)?;
+        check.rate("classifier_dropout", self.classifier_dropout.unwrap_or(0.0))?;
         check.ids("bos_token_id", self.bos_token_id.as_slice(), self.vocab_size)?;
         check.ids("eos_token_id", &self.eos_token_id, self.vocab_size)?;
         check.ids("pad_token_id", self.pad_token_id.as_slice(), self.vocab_size)?;
@@ -200,9 +209,6 @@ fn reject_unimplemented(keys: &Keys) -> Result<()> {
         if keys.flag(key)? == Some(true) {
             return keys.refuse(key, &Value::Bool(true), "false");
         }
-    }
-    if let Some(dropout) = keys.number("attention_dropout")?.filter(|&dropout| dropout != 0.0) {
-        return keys.refuse("attention_dropout", &json!(dropout), "0");
     }
     for key in ["rope_scaling", "rope_parameters"] {
         let Some(scaling) = keys.get(key) else { continue };
@@ -263,6 +269,7 @@ mod tests {
         config.head = Head::SequenceClassification { labels: vec!["no".into(), "yes".into()] };
         config.eos_token_id = vec![2, 3];
         config.pad_token_id = Some(0);
+        (config.attention_dropout, config.classifier_dropout) = (0.25, Some(0.5));
         assert_eq!(read(&config.to_json()).unwrap(), config);
     }
 
@@ -285,8 +292,8 @@ mod tests {
         );
         refused(
             "\"use_cache\": true",
-            "\"attention_dropout\": 0.1",
-            "m/config.json: `attention_dropout` is 0.1; expected 0",
+            "\"attention_dropout\": 1.0",
+            "m/config.json: `attention_dropout` is 1; expected 0 or more and below 1",
         );
         refused(
             "LlamaForCausalLM",

@@ -1,7 +1,7 @@
 //! Attention over sequences laid end to end, a block of queries of one head at a time.
 //!
 //! Only `[BLOCK, keys]` scores of a head exist at once on a thread; the backward pass makes them again from the
-//! logarithms of their sums.
+//! logarithms of their sums, and what is dropped of them from its place.
 //!
 //! Source: Dao et al. 2022, arXiv:2205.14135, algorithms 1 and 4, with whole rows of keys.
 
@@ -11,11 +11,15 @@ use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
 use rayon::prelude::*;
 
 use super::{
+    dropout::{self, Drops, drop_row},
     gemm::Kernels,
     simd::{dot, exp_sum, narrow, row_max, scale, simd},
     tensor::Tensor,
 };
-use crate::ops::{Heads, Reach, Write};
+use crate::{
+    dropout::{Mask, Place},
+    ops::{Heads, Reach, Write},
+};
 
 /// Queries whose scores exist at once.
 const BLOCK: usize = 64;
@@ -25,10 +29,11 @@ pub(super) fn forward(
     qkv: [&Tensor; 3],
     offsets: &[usize],
     heads: Heads,
-    out: &mut Tensor,
-    log_sums: &mut Tensor,
+    mask: Option<Mask>,
+    out_and_log_sums: [&mut Tensor; 2],
 ) {
-    forward_blocks(kernels, qkv, (&query_blocks(offsets, heads.reach), 0), heads, out, log_sums);
+    let blocks = query_blocks(offsets, heads.reach);
+    forward_blocks(kernels, qkv, (&blocks, 0), heads, mask, out_and_log_sums);
 }
 
 /// Attention of the last tokens of one text, whose queries alone stand in `q`.
@@ -36,12 +41,11 @@ pub(super) fn forward_of_last(
     kernels: Kernels,
     [q, k, v]: [&Tensor; 3],
     heads: Heads,
-    out: &mut Tensor,
-    log_sums: &mut Tensor,
+    out_and_log_sums: [&mut Tensor; 2],
 ) {
     let (keys, read) = (k.rows(), k.rows() - q.rows());
     let blocks: Vec<_> = sequence_blocks(0..keys, read..keys, heads.reach).collect();
-    forward_blocks(kernels, [q, k, v], (&blocks, read), heads, out, log_sums);
+    forward_blocks(kernels, [q, k, v], (&blocks, read), heads, None, out_and_log_sums);
 }
 
 /// The first row of `q` is the query of token `first`, in the order of the keys.
@@ -50,8 +54,8 @@ fn forward_blocks(
     [q, k, v]: [&Tensor; 3],
     (blocks, first): (&[Block], usize),
     heads: Heads,
-    out: &mut Tensor,
-    log_sums: &mut Tensor,
+    mask: Option<Mask>,
+    [out, log_sums]: [&mut Tensor; 2],
 ) {
     out.resize(q.rows(), q.cols());
     log_sums.resize(q.rows(), heads.query);
@@ -69,7 +73,8 @@ fn forward_blocks(
         let rows = block.queries.start - first..block.queries.end - first;
         let q = part(&q, &rows, head, heads.dim);
         let [k, v] = [&k, &v].map(|x| part(x, &block.keys(), shared, heads.dim));
-        forward_block(kernels, block, [q, k, v], out, sums, scratch);
+        let drops = mask.map(|mask| DroppedRows::new(&mask, rows, head));
+        forward_block(kernels, block, [q, k, v], drops, [out, sums], scratch);
     });
 }
 
@@ -79,6 +84,7 @@ pub(super) fn backward(
     [q, k, v]: [&Tensor; 3],
     offsets: &[usize],
     heads: Heads,
+    mask: Option<Mask>,
     [out, log_sums, dout]: [&Tensor; 3],
     dqkv: [&mut Tensor; 3],
 ) {
@@ -103,7 +109,7 @@ pub(super) fn backward(
         .collect();
     let views = [q, k, v, out, log_sums, dout].map(Tensor::view);
     tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (sequence, shared, dqkv)| {
-        backward_group(kernels, sequence, shared, heads, &views, dqkv, scratch);
+        backward_group(kernels, sequence, shared, (heads, mask), &views, dqkv, scratch);
     });
 }
 
@@ -132,6 +138,19 @@ impl Block {
     }
 }
 
+/// What is dropped of the probabilities of a head, of some queries.
+#[derive(Clone, Copy)]
+struct DroppedRows<'a> {
+    drops: Drops,
+    places: &'a [Place],
+}
+
+impl<'a> DroppedRows<'a> {
+    fn new(mask: &Mask<'a>, queries: Range<usize>, head: usize) -> Self {
+        Self { drops: Drops::new(mask, head), places: &mask.places()[queries] }
+    }
+}
+
 /// Every query of every sequence, in order.
 fn query_blocks(offsets: &[usize], reach: Reach) -> Vec<Block> {
     let all = |bounds: &[usize]| bounds[0]..bounds[1];
@@ -156,8 +175,8 @@ fn forward_block(
     kernels: Kernels,
     block: &Block,
     [q, k, v]: [ArrayView2<f32>; 3],
-    mut out: ArrayViewMut2<f32>,
-    mut log_sums: ArrayViewMut2<f32>,
+    drops: Option<DroppedRows>,
+    [mut out, mut log_sums]: [ArrayViewMut2<f32>; 2],
     scratch: &mut Vec<f32>,
 ) {
     let factor = narrow(1.0 / (q.ncols() as f64).sqrt());
@@ -169,6 +188,9 @@ fn forward_block(
         let max = row_max(seen);
         let sum = exp_sum(seen, max, factor);
         scale(seen, 1.0 / sum);
+        if let Some(DroppedRows { drops, places }) = drops {
+            drop_row(seen, drops, places[row]);
+        }
         unseen.fill(0.0);
         log_sums[[row, 0]] = narrow(f64::from(max * factor) + libm::log(f64::from(sum)));
     }
@@ -187,7 +209,7 @@ fn backward_group(
     kernels: Kernels,
     sequence: &Range<usize>,
     shared: usize,
-    heads: Heads,
+    (heads, mask): (Heads, Option<Mask>),
     [q, k, v, out, log_sums, dout]: &[ArrayView2<f32>; 6],
     [mut dq, mut dk, mut dv]: [ArrayViewMut2<f32>; 3],
     scratch: &mut Scratch,
@@ -210,17 +232,21 @@ fn backward_group(
                 dk.slice_mut(s![..keys_to, ..]),
                 dv.slice_mut(s![..keys_to, ..]),
             ];
-            backward_block(kernels, &block, queries, keys, log_sums.iter().copied(), dqkv, scratch);
+            let drops = mask.map(|mask| DroppedRows::new(&mask, block.queries.clone(), head));
+            let log_sums = log_sums.iter().copied();
+            backward_block(kernels, &block, queries, keys, log_sums, drops, dqkv, scratch);
         }
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "one block of a pass that has many inputs")]
 fn backward_block(
     kernels: Kernels,
     block: &Block,
     [q, out, dout]: [ArrayView2<f32>; 3],
     [k, v]: [ArrayView2<f32>; 2],
     log_sums: impl Iterator<Item = f32>,
+    drops: Option<DroppedRows>,
     [dq, dk, dv]: [ArrayViewMut2<f32>; 3],
     scratch: &mut Scratch,
 ) {
@@ -235,7 +261,13 @@ fn backward_block(
         let mean = row_dot(contiguous(&out, row), contiguous(&dout, row));
         let seen = block.seen(row);
         exp_scores(&mut p[..seen], factor, log_sum);
-        score_gradients(&p[..seen], &mut ds[..seen], mean, factor);
+        let (of_p, of_ds) = (&mut p[..seen], &mut ds[..seen]);
+        match drops {
+            None => score_gradients(of_p, of_ds, mean, factor),
+            Some(DroppedRows { drops, places }) => {
+                dropout::score_gradients(of_p, of_ds, mean, factor, drops, places[row]);
+            }
+        }
         p[seen..].fill(0.0);
         ds[seen..].fill(0.0);
     }

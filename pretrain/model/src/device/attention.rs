@@ -15,19 +15,20 @@ pub(super) use masks::Masks;
 use run::{Run, runs};
 
 use super::rows;
-use crate::ops::Heads;
+use crate::{dropout::Mask, ops::Heads};
 
 /// `out` and `log_sums`.
 pub(super) fn forward(
     qkv: [&Tensor; 3],
     offsets: &[usize],
     heads: Heads,
+    dropped: Option<Mask>,
     masks: &mut Masks,
 ) -> Result<[Tensor; 2]> {
     joined(runs(offsets, heads).map(|run| {
         let [q, k, v] = qkv;
         let qkv = [run.queries(q)?, run.keys(k)?, run.keys(v)?];
-        forward_run(&run, qkv, 0, masks)
+        forward_run(&run, qkv, 0, (dropped, masks))
     }))
 }
 
@@ -40,7 +41,7 @@ pub(super) fn forward_of_last(
     let all = Run { first: 0, num_sequences: 1, len: rows(k), heads };
     let last = Run { len: rows(q), ..all };
     let qkv = [last.queries(q)?, all.keys(k)?, all.keys(v)?];
-    forward_run(&last, qkv, rows(k) - rows(q), masks)
+    forward_run(&last, qkv, rows(k) - rows(q), (None, masks))
 }
 
 /// `dq`, `dk` and `dv`; `results` are what the forward pass gave, and the gradient of `out`.
@@ -49,13 +50,13 @@ pub(super) fn backward(
     offsets: &[usize],
     heads: Heads,
     results: [&Tensor; 3],
-    masks: &mut Masks,
+    (dropped, masks): (Option<Mask>, &mut Masks),
 ) -> Result<[Tensor; 3]> {
     joined(runs(offsets, heads).map(|run| {
         let qkv = [run.queries(q)?, run.keys(k)?, run.keys(v)?];
         let [out, log_sums, dout] = results;
         let results = [run.queries(out)?, run.queries(log_sums)?, run.queries(dout)?];
-        backward_run(&run, qkv, results, masks)
+        backward_run(&run, qkv, results, (dropped, &mut *masks))
     }))
 }
 
@@ -77,7 +78,7 @@ fn forward_run(
     run: &Run,
     [q, k, v]: [Tensor; 3],
     before: usize,
-    masks: &mut Masks,
+    (dropped, masks): (Option<Mask>, &mut Masks),
 ) -> Result<[Tensor; 2]> {
     let (q, mut outs, mut log_sums) = ((q * run.factor())?, Vec::new(), Vec::new());
     for block in run.blocks(before) {
@@ -86,6 +87,10 @@ fn forward_run(
         let max = scores.max_keepdim(2)?;
         let weights = scores.broadcast_sub(&max)?.exp()?;
         let sums = weights.sum_keepdim(2)?;
+        let weights = match dropped {
+            Some(mask) => (&weights * block.factors(run, mask, weights.device())?)?,
+            None => weights,
+        };
         let out = weights.matmul(&block.seen(&v)?)?.broadcast_div(&sums)?;
         outs.push(block.split(&out)?);
         log_sums.push(block.split(&(max + sums.log()?)?)?);
@@ -97,7 +102,7 @@ fn backward_run(
     run: &Run,
     [q, k, v]: [Tensor; 3],
     [out, log_sums, dout]: [Tensor; 3],
-    masks: &mut Masks,
+    (dropped, masks): (Option<Mask>, &mut Masks),
 ) -> Result<[Tensor; 3]> {
     let q = (q * run.factor())?;
     let means = (&out * &dout)?.sum_keepdim(3)?;
@@ -108,11 +113,16 @@ fn backward_run(
         let (k, v) = (block.seen(&k)?, block.seen(&v)?);
         let scores = block.masked(q.matmul(&k.t()?)?, masks)?;
         let p = scores.broadcast_sub(&log_sums)?.exp()?;
-        let ds = (&p * dout.matmul(&v.t()?)?.broadcast_sub(&means)?)?;
+        let (mut dp, mut kept) = (dout.matmul(&v.t()?)?, p.clone());
+        if let Some(mask) = dropped {
+            let factors = block.factors(run, mask, p.device())?;
+            (dp, kept) = ((dp * &factors)?, (kept * factors)?);
+        }
+        let ds = (&p * dp.broadcast_sub(&means)?)?;
         dqs.push(block.split(&(ds.matmul(&k)? * run.factor())?)?);
         // `q` carries the factor.
         dk = block.added(&dk, &ds.t()?.matmul(&q)?)?;
-        dv = block.added(&dv, &p.t()?.matmul(&dout)?)?;
+        dv = block.added(&dv, &kept.t()?.matmul(&dout)?)?;
     }
     Ok([
         run.back(&Tensor::cat(&dqs, 2)?)?,

@@ -1,20 +1,21 @@
 //! BERT: learned positions and token types, attention in both directions, norms after each sum, exact GELU, biases.
 //!
-//! Source: Devlin et al. 2019, arXiv:1810.04805; names and arithmetic as in `transformers`' `BertModel`. Without dropout:
-//! nothing is dropped in training either.
+//! Source: Devlin et al. 2019, arXiv:1810.04805; names and arithmetic as in `transformers`' `BertModel`.
 
 mod block;
 mod layout;
 
+pub(super) use self::block::activations_per_token;
 use self::{
     block::{Activations, Work},
     layout::{Layout, Neck},
 };
 pub(super) use layout::{name_of, settle, specification};
 
-use super::{Family, Pass};
+use super::{Family, Pass, Training, kept::Kept};
 use crate::{
     config::BertConfig,
+    dropout::Site,
     ops::{Linear, Ops, Write},
     param::{Gradients, Parameters, Part},
     sequences::Sequences,
@@ -32,8 +33,7 @@ pub(super) struct Bert<T> {
     embedding: T,
     /// The hidden states, after the last block.
     x: T,
-    /// Of each block when its gradients will be wanted, else of the block at work.
-    blocks: Vec<Activations<T>>,
+    blocks: Kept<T, Activations<T>>,
     /// The dense layer of the neck, before and after its activation.
     dense: T,
     activated: T,
@@ -54,7 +54,7 @@ impl<T> Bert<T> {
             embedded: empty(),
             embedding: empty(),
             x: empty(),
-            blocks: Vec::new(),
+            blocks: Kept::new(),
             dense: empty(),
             activated: empty(),
             dx: empty(),
@@ -69,7 +69,7 @@ impl<T> Bert<T> {
         &mut self,
         ops: &mut O,
         weights: &Parameters<T>,
-        sequences: &Sequences,
+        (sequences, pass): (&Sequences, Pass),
     ) {
         let Self { layout, positions, embedded, embedding, .. } = self;
         positions.clear();
@@ -83,16 +83,22 @@ impl<T> Bert<T> {
         }
         let norm = layout.norm.map(|at| weights.value(at));
         ops.layer_norm(embedded, norm, self.config.layer_norm_eps, &mut self.x);
+        if let Some(mask) = pass.masks().at(Site::Embeddings, self.config.hidden_dropout_prob) {
+            ops.dropout(&mut self.x, mask);
+        }
     }
 
     fn embed_backward<O: Ops<Tensor = T>>(
         &mut self,
         ops: &mut O,
         weights: &Parameters<T>,
-        sequences: &Sequences,
+        (sequences, training): (&Sequences, Training),
         gradients: &mut Gradients<T>,
     ) {
         let Self { config, layout, embedded, dx, dembedded, .. } = self;
+        if let Some(mask) = training.masks.at(Site::Embeddings, config.hidden_dropout_prob) {
+            ops.dropout(dx, mask);
+        }
         ops.layer_norm_backward(
             embedded,
             weights.value(layout.norm[0]),
@@ -121,15 +127,14 @@ impl<O: Ops> Family<O> for Bert<O::Tensor> {
         sequences: &Sequences,
         pass: Pass,
     ) {
-        self.embed(ops, weights, sequences);
+        self.embed(ops, weights, (sequences, pass));
         let Self { config, layout, x, blocks, .. } = self;
-        let slots = pass.slots(layout.blocks.len());
-        while blocks.len() < slots.len() {
-            blocks.push(Activations::new(ops));
-        }
+        blocks.begin(ops, (layout.blocks.len(), pass), Activations::new);
+        let (offsets, masks) = (sequences.offsets(), pass.masks());
         for (layer, block) in layout.blocks.iter().enumerate() {
-            let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.forward(ops, x, &mut blocks[slots.of(layer)]);
+            let model = block::Model { config, weights, block, layer, offsets, masks };
+            let kept = blocks.forward(ops, layer, x);
+            model.forward(ops, x, kept);
         }
     }
 
@@ -146,21 +151,26 @@ impl<O: Ops> Family<O> for Bert<O::Tensor> {
         ops: &mut O,
         weights: &Parameters<O::Tensor>,
         sequences: &Sequences,
-        lowest: Part,
+        training: Training,
         gradients: &mut Gradients<O::Tensor>,
     ) {
-        let Self { config, layout, blocks, dx, work, .. } = self;
-        let slots = Pass::ForwardAndBackward { lowest }.slots(layout.blocks.len());
+        let Self { config, layout, x, blocks, dx, work, .. } = self;
+        let Training { lowest, masks, .. } = training;
+        let offsets = sequences.offsets();
         for (layer, block) in layout.blocks.iter().enumerate().rev() {
             let below = lowest < Part::Layer(layer);
             if lowest > Part::Layer(layer) {
                 return;
             }
-            let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.backward(ops, &blocks[slots.of(layer)], (&mut *dx, below), work, gradients);
+            let model = block::Model { config, weights, block, layer, offsets, masks };
+            let (kept, is_gone) = blocks.backward(ops, layer, x);
+            if is_gone {
+                model.forward(ops, x, kept);
+            }
+            model.backward(ops, kept, (&mut *dx, below), work, gradients);
         }
         if lowest == Part::Embeddings {
-            self.embed_backward(ops, weights, sequences, gradients);
+            self.embed_backward(ops, weights, (sequences, training), gradients);
         }
     }
 

@@ -1,20 +1,22 @@
 //! GPT-2: learned positions, norms before each part, one matrix for queries, keys and values, GELU, biases.
 //!
 //! Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.3; names and arithmetic as
-//! in `transformers`' `GPT2Model`. Without dropout: nothing is dropped in training either.
+//! in `transformers`' `GPT2Model`.
 
 mod block;
 mod layout;
 
+pub(super) use self::block::activations_per_token;
 use self::{
     block::{Activations, Work},
     layout::Layout,
 };
 pub(super) use layout::{is_transposed, name_of, specification};
 
-use super::{Causal, Family, Pass};
+use super::{Causal, Family, Pass, Training, kept::Kept};
 use crate::{
     config::Gpt2Config,
+    dropout::{Masks, Site},
     kv_cache::KvCache,
     ops::{Linear, Ops},
     param::{Gradients, Parameters, Part},
@@ -31,8 +33,7 @@ pub(super) struct Gpt2<T> {
     embedding: T,
     /// The residual stream, after the last block.
     x: T,
-    /// Of each block when its gradients will be wanted, else of the block at work.
-    blocks: Vec<Activations<T>>,
+    blocks: Kept<T, Activations<T>>,
     work: Work<T>,
     dx: T,
 }
@@ -45,30 +46,31 @@ impl<T> Gpt2<T> {
             positions: Vec::new(),
             embedding: ops.zeros(0, 0),
             x: ops.zeros(0, 0),
-            blocks: Vec::new(),
+            blocks: Kept::new(),
             work: Work::new(ops),
             dx: ops.zeros(0, 0),
         }
     }
 
-    /// Makes room for the activations of so many blocks, and embeds tokens at their positions.
+    /// Makes room for the activations of a pass, and embeds tokens at their positions.
     fn begin<O: Ops<Tensor = T>>(
         &mut self,
         ops: &mut O,
         weights: &Parameters<T>,
         tokens: &[u32],
         positions: impl Iterator<Item = u32>,
-        slots: usize,
+        pass: Pass,
     ) {
-        while self.blocks.len() < slots {
-            self.blocks.push(Activations::new(ops));
-        }
+        self.blocks.begin(ops, (self.layout.blocks.len(), pass), Activations::new);
         self.positions.clear();
         self.positions.extend(positions);
         ops.embedding(tokens, weights.value(self.layout.tokens), &mut self.x);
         let table = weights.value(self.layout.positions);
         ops.embedding(&self.positions, table, &mut self.embedding);
         ops.add(&mut self.x, &self.embedding);
+        if let Some(mask) = pass.masks().at(Site::Embeddings, self.config.embd_pdrop) {
+            ops.dropout(&mut self.x, mask);
+        }
     }
 
     /// The last norm.
@@ -87,11 +89,13 @@ impl<O: Ops> Causal<O> for Gpt2<O::Tensor> {
         cache: &mut KvCache<O::Tensor>,
     ) {
         let read = u32::try_from(cache.num_tokens).expect("no context holds more tokens");
-        self.begin(ops, weights, tokens, (read..).take(tokens.len()), 1);
+        self.begin(ops, weights, tokens, (read..).take(tokens.len()), Pass::Forward);
         let Self { config, layout, x, blocks, work, .. } = self;
-        for (block, layer) in layout.blocks.iter().zip(&mut cache.layers) {
-            let model = block::Model { config, weights, block, offsets: &[0, tokens.len()] };
-            model.forward(ops, x, &mut blocks[0], work, Some(layer));
+        for (layer, (block, read)) in layout.blocks.iter().zip(&mut cache.layers).enumerate() {
+            let (offsets, masks) = (&[0, tokens.len()], Masks::default());
+            let model = block::Model { config, weights, block, layer, offsets, masks };
+            let kept = blocks.forward(ops, layer, x);
+            model.forward(ops, x, kept, work, Some(read));
         }
         cache.num_tokens += tokens.len();
     }
@@ -105,12 +109,13 @@ impl<O: Ops> Family<O> for Gpt2<O::Tensor> {
         sequences: &Sequences,
         pass: Pass,
     ) {
-        let slots = pass.slots(self.layout.blocks.len());
-        self.begin(ops, weights, sequences.tokens(), sequences.positions(), slots.len());
+        self.begin(ops, weights, sequences.tokens(), sequences.positions(), pass);
         let Self { config, layout, x, blocks, work, .. } = self;
+        let (offsets, masks) = (sequences.offsets(), pass.masks());
         for (layer, block) in layout.blocks.iter().enumerate() {
-            let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.forward(ops, x, &mut blocks[slots.of(layer)], work, None);
+            let model = block::Model { config, weights, block, layer, offsets, masks };
+            let kept = blocks.forward(ops, layer, x);
+            model.forward(ops, x, kept, work, None);
         }
     }
 
@@ -131,18 +136,26 @@ impl<O: Ops> Family<O> for Gpt2<O::Tensor> {
         ops: &mut O,
         weights: &Parameters<O::Tensor>,
         sequences: &Sequences,
-        lowest: Part,
+        training: Training,
         gradients: &mut Gradients<O::Tensor>,
     ) {
-        let Self { config, layout, blocks, dx, work, .. } = self;
-        let slots = Pass::ForwardAndBackward { lowest }.slots(layout.blocks.len());
+        let Self { config, layout, x, blocks, dx, work, .. } = self;
+        let Training { lowest, masks, .. } = training;
+        let offsets = sequences.offsets();
         for (layer, block) in layout.blocks.iter().enumerate().rev() {
             let below = lowest < Part::Layer(layer);
             if lowest > Part::Layer(layer) {
                 return;
             }
-            let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.backward(ops, &blocks[slots.of(layer)], (&mut *dx, below), work, gradients);
+            let model = block::Model { config, weights, block, layer, offsets, masks };
+            let (kept, is_gone) = blocks.backward(ops, layer, x);
+            if is_gone {
+                model.forward(ops, x, kept, work, None);
+            }
+            model.backward(ops, kept, (&mut *dx, below), work, gradients);
+        }
+        if let Some(mask) = masks.at(Site::Embeddings, config.embd_pdrop) {
+            ops.dropout(dx, mask);
         }
         for (ids, table) in
             [(sequences.tokens(), layout.tokens), (&self.positions, layout.positions)]

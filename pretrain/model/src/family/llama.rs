@@ -5,15 +5,17 @@
 mod block;
 mod layout;
 
+pub(super) use self::block::activations_per_token;
 use self::{
     block::{Activations, Work},
     layout::Layout,
 };
 pub(super) use layout::specification;
 
-use super::{Causal, Family, Pass};
+use super::{Causal, Family, Pass, Training, kept::Kept};
 use crate::{
     config::LlamaConfig,
+    dropout::Masks,
     kv_cache::KvCache,
     ops::{Linear, Ops},
     param::{Gradients, Parameters, Part},
@@ -27,8 +29,7 @@ pub(super) struct Llama<T> {
     layout: Layout,
     /// The residual stream, after the last block.
     x: T,
-    /// Of each block when its gradients will be wanted, else of the block at work.
-    blocks: Vec<Activations<T>>,
+    blocks: Kept<T, Activations<T>>,
     dx: T,
     work: Work<T>,
 }
@@ -39,7 +40,7 @@ impl<T> Llama<T> {
             layout: Layout::new(&config),
             config,
             x: ops.zeros(0, 0),
-            blocks: Vec::new(),
+            blocks: Kept::new(),
             dx: ops.zeros(0, 0),
             work: Work::new(ops),
         }
@@ -55,13 +56,13 @@ impl<O: Ops> Causal<O> for Llama<O::Tensor> {
         cache: &mut KvCache<O::Tensor>,
     ) {
         let Self { config, layout, x, blocks, .. } = self;
-        if blocks.is_empty() {
-            blocks.push(Activations::new(ops));
-        }
+        blocks.begin(ops, (layout.blocks.len(), Pass::Forward), Activations::new);
         ops.embedding(tokens, weights.value(layout.embedding), x);
-        for (block, layer) in layout.blocks.iter().zip(&mut cache.layers) {
-            let model = block::Model { config, weights, block, offsets: &[0, tokens.len()] };
-            model.forward(ops, x, &mut blocks[0], Some((layer, cache.num_tokens)));
+        for (layer, (block, read)) in layout.blocks.iter().zip(&mut cache.layers).enumerate() {
+            let (offsets, masks) = (&[0, tokens.len()], Masks::default());
+            let model = block::Model { config, weights, block, layer, offsets, masks };
+            let kept = blocks.forward(ops, layer, x);
+            model.forward(ops, x, kept, Some((read, cache.num_tokens)));
         }
         cache.num_tokens += tokens.len();
     }
@@ -76,14 +77,13 @@ impl<O: Ops> Family<O> for Llama<O::Tensor> {
         pass: Pass,
     ) {
         let Self { config, layout, x, blocks, .. } = self;
-        let slots = pass.slots(layout.blocks.len());
-        while blocks.len() < slots.len() {
-            blocks.push(Activations::new(ops));
-        }
+        blocks.begin(ops, (layout.blocks.len(), pass), Activations::new);
+        let (offsets, masks) = (sequences.offsets(), pass.masks());
         ops.embedding(sequences.tokens(), weights.value(layout.embedding), x);
         for (layer, block) in layout.blocks.iter().enumerate() {
-            let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.forward(ops, x, &mut blocks[slots.of(layer)], None);
+            let model = block::Model { config, weights, block, layer, offsets, masks };
+            let kept = blocks.forward(ops, layer, x);
+            model.forward(ops, x, kept, None);
         }
     }
 
@@ -104,18 +104,23 @@ impl<O: Ops> Family<O> for Llama<O::Tensor> {
         ops: &mut O,
         weights: &Parameters<O::Tensor>,
         sequences: &Sequences,
-        lowest: Part,
+        training: Training,
         gradients: &mut Gradients<O::Tensor>,
     ) {
-        let Self { config, layout, blocks, dx, work, .. } = self;
-        let slots = Pass::ForwardAndBackward { lowest }.slots(layout.blocks.len());
+        let Self { config, layout, x, blocks, dx, work, .. } = self;
+        let Training { lowest, masks, .. } = training;
+        let offsets = sequences.offsets();
         for (layer, block) in layout.blocks.iter().enumerate().rev() {
             let below = lowest < Part::Layer(layer);
             if lowest > Part::Layer(layer) {
                 return;
             }
-            let model = block::Model { config, weights, block, offsets: sequences.offsets() };
-            model.backward(ops, &blocks[slots.of(layer)], (&mut *dx, below), work, gradients);
+            let model = block::Model { config, weights, block, layer, offsets, masks };
+            let (kept, is_gone) = blocks.backward(ops, layer, x);
+            if is_gone {
+                model.forward(ops, x, kept, None);
+            }
+            model.backward(ops, kept, (&mut *dx, below), work, gradients);
         }
         if let Some(dembedding) = gradients.wanted(layout.embedding) {
             ops.embedding_backward(sequences.tokens(), dx, dembedding);

@@ -5,7 +5,7 @@ Run from this folder: `python bert.py`. Made with transformers 5.24.0 and torch 
 Each folder holds a model directory as transformers saves it (`config.json`, `model.safetensors`) and `expected.safetensors`:
 `logits` (of all tokens, or of the classes), every gradient of the mean loss as `gradient.NAME`, and the losses before each of
 20 AdamW steps. `inputs.json` holds the sequences, their token types, what is predicted, and the constants of the optimizer.
-Dropout is off, as in our training.
+Dropout is off: `dropout.py` measures it.
 """
 
 import json

@@ -5,7 +5,7 @@ Run from this folder: `python gpt2.py`. Made with transformers 5.24.0 and torch 
 Each folder holds a model directory as transformers saves it (`config.json`, `model.safetensors`) and `expected.safetensors`:
 `logits` (of all tokens, or of the classes), every gradient of the mean loss as `gradient.NAME`, and the losses before each of
 20 AdamW steps. Gradients of `Conv1D`, whose matrix is `[in, out]`, are turned to `[out, in]`, as we hold them. `inputs.json`
-holds the sequences, what is predicted, and the constants of the optimizer. Dropout is off, as in our training.
+holds the sequences, what is predicted, and the constants of the optimizer. Dropout is off: `dropout.py` measures it.
 
 `gpt2-sharded` is the model of `gpt2-tied` in several files, as `save_pretrained` cuts it.
 """

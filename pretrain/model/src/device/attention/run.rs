@@ -4,7 +4,9 @@ use candle_core::{Result, Tensor};
 
 use super::Masks;
 use crate::{
+    cpu::simd::narrow,
     device::cols,
+    dropout::Mask,
     ops::{Heads, Reach},
 };
 
@@ -127,6 +129,28 @@ impl Block {
     pub(super) fn added(&self, sum: &Tensor, gradient: &Tensor) -> Result<Tensor> {
         let (_, len, _) = sum.dims3()?;
         sum + gradient.pad_with_zeros(1, 0, len - self.keys)?
+    }
+
+    /// What the probabilities of this block of a run are multiplied with, where some are dropped: `[sequences * key heads,
+    /// group * queries, keys]`, made by the processor.
+    pub(super) fn factors(
+        &self,
+        run: &Run,
+        mask: Mask,
+        device: &candle_core::Device,
+    ) -> Result<Tensor> {
+        let num_heads = u32::try_from(run.heads.query).expect("configs hold counts below 2^31");
+        let mut factors = Vec::new();
+        for sequence in 0..run.num_sequences {
+            let first = run.first + sequence * run.len + self.first;
+            for (head, row) in (0..num_heads)
+                .flat_map(|head| (first..first + self.queries).map(move |row| (head, row)))
+            {
+                factors.extend(mask.factors(head, row).take(self.keys).map(narrow));
+            }
+        }
+        let shape = (run.num_sequences * run.heads.key_value, self.group * self.queries, self.keys);
+        Tensor::from_vec(factors, shape, device)
     }
 
     /// Scores, with minus infinity where a query does not see a key.

@@ -3,6 +3,8 @@
 use super::layout::{Block, Norm};
 use crate::{
     config::BertConfig,
+    dropout::{Mask, Masks, Site},
+    family::dropped,
     ops::{Heads, Linear, Ops, Reach, Write},
     param::{Gradients, Parameters},
 };
@@ -28,6 +30,8 @@ pub(super) struct Activations<T> {
 #[derive(Debug)]
 pub(super) struct Work<T> {
     sum: T,
+    /// What goes of a sum into its branch, where numbers of that are dropped.
+    branch: T,
     q: T,
     k: T,
     v: T,
@@ -41,7 +45,9 @@ pub(super) struct Model<'a, T> {
     pub(super) config: &'a BertConfig,
     pub(super) weights: &'a Parameters<T>,
     pub(super) block: &'a Block,
+    pub(super) layer: usize,
     pub(super) offsets: &'a [usize],
+    pub(super) masks: Masks<'a>,
 }
 
 impl<T> Model<'_, T> {
@@ -58,16 +64,17 @@ impl<T> Model<'_, T> {
         self.linear(ops, x, block.key, &mut kept.k);
         self.linear(ops, x, block.value, &mut kept.v);
         let qkv = [&kept.q, &kept.k, &kept.v];
-        let heads = self.heads();
-        ops.attention(qkv, self.offsets, heads, &mut kept.attended, &mut kept.log_sums);
+        let (heads, mask) = (self.heads(), self.attention_mask());
+        ops.attention(qkv, self.offsets, heads, mask, &mut kept.attended, &mut kept.log_sums);
         let [after_attention, after_feed_forward] = &mut kept.sums;
-        self.linear(ops, &kept.attended, block.output, after_attention);
+        self.branch(ops, &kept.attended, block.output, self.output_mask(), after_attention);
         ops.add(after_attention, x);
         let norm = self.norm(block.attention_norm);
         ops.layer_norm(after_attention, norm, eps, &mut kept.normed);
         self.linear(ops, &kept.normed, block.inner, &mut kept.inner);
         ops.gelu(&kept.inner, &mut kept.activated);
-        self.linear(ops, &kept.activated, block.outer, after_feed_forward);
+        let mask = self.feed_forward_mask();
+        self.branch(ops, &kept.activated, block.outer, mask, after_feed_forward);
         ops.add(after_feed_forward, &kept.normed);
         ops.layer_norm(after_feed_forward, self.norm(block.feed_forward_norm), eps, x);
     }
@@ -83,21 +90,24 @@ impl<T> Model<'_, T> {
         gradients: &mut Gradients<T>,
     ) {
         let block = self.block;
-        let Work { sum, q, k, v, attended, inner, activated } = work;
+        let Work { sum, branch, q, k, v, attended, inner, activated } = work;
         // The gradient of a sum is that of both its sides: one goes on as it is, the other through the branch.
         self.norm_backward(ops, (&kept.sums[1], dx), block.feed_forward_norm, sum, gradients);
-        let (outer, out) = ((&kept.activated, &*sum), (&mut *activated, Write::Replace));
+        let dout = dropped(ops, sum, self.feed_forward_mask(), branch);
+        let (outer, out) = ((&kept.activated, dout), (&mut *activated, Write::Replace));
         self.linear_backward(ops, outer, block.outer, Some(out), gradients);
         ops.gelu_backward(&kept.inner, activated, inner);
         let (input, out) = ((&kept.normed, &*inner), (&mut *sum, Write::Add));
         self.linear_backward(ops, input, block.inner, Some(out), gradients);
         self.norm_backward(ops, (&kept.sums[0], sum), block.attention_norm, dx, gradients);
-        let (output, out) = ((&kept.attended, &*dx), (&mut *attended, Write::Replace));
+        let dout = dropped(ops, dx, self.output_mask(), branch);
+        let (output, out) = ((&kept.attended, dout), (&mut *attended, Write::Replace));
         self.linear_backward(ops, output, block.output, Some(out), gradients);
         ops.attention_backward(
             [&kept.q, &kept.k, &kept.v],
             self.offsets,
             self.heads(),
+            self.attention_mask(),
             &kept.attended,
             &kept.log_sums,
             attended,
@@ -107,6 +117,33 @@ impl<T> Model<'_, T> {
             let dx = below.then_some((&mut *dx, Write::Add));
             self.linear_backward(ops, (&kept.input, dout), layer, dx, gradients);
         }
+    }
+
+    /// A linear layer at the end of a branch, of which numbers are dropped before the sum.
+    fn branch<O: Ops<Tensor = T>>(
+        &self,
+        ops: &mut O,
+        x: &T,
+        layer: Linear<usize>,
+        mask: Option<Mask>,
+        out: &mut T,
+    ) {
+        self.linear(ops, x, layer, out);
+        if let Some(mask) = mask {
+            ops.dropout(out, mask);
+        }
+    }
+
+    fn attention_mask(&self) -> Option<Mask<'_>> {
+        self.masks.at(Site::Attention(self.layer), self.config.attention_probs_dropout_prob)
+    }
+
+    fn output_mask(&self) -> Option<Mask<'_>> {
+        self.masks.at(Site::AttentionOutput(self.layer), self.config.hidden_dropout_prob)
+    }
+
+    fn feed_forward_mask(&self) -> Option<Mask<'_>> {
+        self.masks.at(Site::FeedForward(self.layer), self.config.hidden_dropout_prob)
     }
 
     fn linear<O: Ops<Tensor = T>>(&self, ops: &mut O, x: &T, layer: Linear<usize>, out: &mut T) {
@@ -152,6 +189,14 @@ impl<T> Model<'_, T> {
     }
 }
 
+/// Numbers that [`Activations`] hold of each token.
+pub(in super::super) fn activations_per_token(config: &BertConfig) -> u128 {
+    let [hidden, heads, inner] =
+        [config.hidden_size, config.num_attention_heads, config.intermediate_size]
+            .map(|size| size as u128);
+    8 * hidden + heads + 2 * inner
+}
+
 impl<T> Activations<T> {
     pub(super) fn new<O: Ops<Tensor = T>>(ops: &O) -> Self {
         let empty = || ops.zeros(0, 0);
@@ -175,6 +220,7 @@ impl<T> Work<T> {
         let empty = || ops.zeros(0, 0);
         Self {
             sum: empty(),
+            branch: empty(),
             q: empty(),
             k: empty(),
             v: empty(),

@@ -5,6 +5,8 @@
 use super::layout::{Block, Norm};
 use crate::{
     config::{Activation, Gpt2Config},
+    dropout::{Mask, Masks, Site},
+    family::dropped,
     kv_cache::LayerCache,
     ops::{Heads, Linear, Ops, Reach, Write},
     param::{Gradients, Parameters},
@@ -30,6 +32,8 @@ pub(super) struct Work<T> {
     /// Queries, keys and values beside each other, or their gradients.
     fused: T,
     activated: T,
+    /// What a part adds to the residual stream, or its gradient, where numbers of that are dropped.
+    added: T,
     /// The gradient of what a part reads of the residual stream.
     branch: T,
     /// Gradients.
@@ -47,7 +51,9 @@ pub(super) struct Model<'a, T> {
     pub(super) config: &'a Gpt2Config,
     pub(super) weights: &'a Parameters<T>,
     pub(super) block: &'a Block,
+    pub(super) layer: usize,
     pub(super) offsets: &'a [usize],
+    pub(super) masks: Masks<'a>,
 }
 
 impl<T> Model<'_, T> {
@@ -67,7 +73,8 @@ impl<T> Model<'_, T> {
         self.norm(ops, x, self.block.feed_forward_norm, &mut work.normed);
         self.linear(ops, &work.normed, self.block.inner, (&mut kept.inner, Write::Replace));
         self.activate(ops, &kept.inner, &mut work.activated);
-        self.linear(ops, &work.activated, self.block.outer, (x, Write::Add));
+        let Work { activated, added, .. } = work;
+        self.add(ops, (activated, self.block.outer), self.feed_forward_mask(), x, added);
     }
 
     /// Takes the gradient of the residual stream, `dx`, back through the block, and adds up those of its weights that are
@@ -102,7 +109,10 @@ impl<T> Model<'_, T> {
         self.linear(ops, &work.normed, block.query_key_value, (&mut work.fused, Write::Replace));
         ops.split(&work.fused, [&mut *q, &mut *k, &mut *v]);
         match cache {
-            None => ops.attention([q, k, v], self.offsets, heads, attended, log_sums),
+            None => {
+                let mask = self.attention_mask();
+                ops.attention([q, k, v], self.offsets, heads, mask, attended, log_sums);
+            }
             Some(cache) => {
                 ops.append(k, &mut cache.keys);
                 ops.append(v, &mut cache.values);
@@ -110,7 +120,24 @@ impl<T> Model<'_, T> {
                 ops.attention_of_last(qkv, heads, attended, log_sums);
             }
         }
-        self.linear(ops, attended, block.output, (x, Write::Add));
+        self.add(ops, (attended, block.output), self.output_mask(), x, &mut work.added);
+    }
+
+    /// Adds what a linear layer makes of `input` to the residual stream, but for the numbers that are dropped.
+    fn add<O: Ops<Tensor = T>>(
+        &self,
+        ops: &mut O,
+        (input, layer): (&T, Linear<usize>),
+        mask: Option<Mask>,
+        x: &mut T,
+        added: &mut T,
+    ) {
+        let Some(mask) = mask else {
+            return self.linear(ops, input, layer, (x, Write::Add));
+        };
+        self.linear(ops, input, layer, (&mut *added, Write::Replace));
+        ops.dropout(added, mask);
+        ops.add(x, added);
     }
 
     /// The gradient of what is read of the residual stream comes into `work.branch`.
@@ -123,9 +150,10 @@ impl<T> Model<'_, T> {
         gradients: &mut Gradients<T>,
     ) {
         let Block { feed_forward_norm, inner, outer, .. } = *self.block;
-        let Work { normed, activated, branch, dnormed, dinner, dactivated, .. } = work;
+        let Work { normed, activated, added, branch, dnormed, dinner, dactivated, .. } = work;
         self.activate(ops, &kept.inner, activated);
-        self.linear_backward(ops, (activated, dx), outer, dactivated, gradients);
+        let dout = dropped(ops, dx, self.feed_forward_mask(), added);
+        self.linear_backward(ops, (activated, dout), outer, dactivated, gradients);
         match self.config.activation_function {
             Activation::GeluNew => ops.gelu_tanh_backward(&kept.inner, dactivated, dinner),
             Activation::Gelu => ops.gelu_backward(&kept.inner, dactivated, dinner),
@@ -146,12 +174,14 @@ impl<T> Model<'_, T> {
         gradients: &mut Gradients<T>,
     ) {
         let Block { attention_norm, query_key_value, output, .. } = *self.block;
-        let Work { normed, fused, branch, dnormed, dq, dk, dv, dattended, .. } = work;
-        self.linear_backward(ops, (&kept.attended, dx), output, dattended, gradients);
+        let Work { normed, fused, added, branch, dnormed, dq, dk, dv, dattended, .. } = work;
+        let dout = dropped(ops, dx, self.output_mask(), added);
+        self.linear_backward(ops, (&kept.attended, dout), output, dattended, gradients);
         ops.attention_backward(
             [&kept.q, &kept.k, &kept.v],
             self.offsets,
             self.heads(),
+            self.attention_mask(),
             &kept.attended,
             &kept.log_sums,
             dattended,
@@ -162,6 +192,18 @@ impl<T> Model<'_, T> {
         self.linear_backward(ops, (normed, fused), query_key_value, dnormed, gradients);
         let input = (&kept.inputs[0], &*dnormed);
         self.norm_backward(ops, input, attention_norm, branch, gradients);
+    }
+
+    fn attention_mask(&self) -> Option<Mask<'_>> {
+        self.masks.at(Site::Attention(self.layer), self.config.attn_pdrop)
+    }
+
+    fn output_mask(&self) -> Option<Mask<'_>> {
+        self.masks.at(Site::AttentionOutput(self.layer), self.config.resid_pdrop)
+    }
+
+    fn feed_forward_mask(&self) -> Option<Mask<'_>> {
+        self.masks.at(Site::FeedForward(self.layer), self.config.resid_pdrop)
     }
 
     fn activate<O: Ops<Tensor = T>>(&self, ops: &mut O, x: &T, out: &mut T) {
@@ -219,6 +261,13 @@ impl<T> Model<'_, T> {
     }
 }
 
+/// Numbers that [`Activations`] hold of each token.
+pub(in super::super) fn activations_per_token(config: &Gpt2Config) -> u128 {
+    let [hidden, heads, inner] =
+        [config.n_embd, config.n_head, config.inner_size()].map(|size| size as u128);
+    6 * hidden + heads + inner
+}
+
 impl<T> Activations<T> {
     pub(super) fn new<O: Ops<Tensor = T>>(ops: &O) -> Self {
         let empty = || ops.zeros(0, 0);
@@ -241,6 +290,7 @@ impl<T> Work<T> {
             normed: empty(),
             fused: empty(),
             activated: empty(),
+            added: empty(),
             branch: empty(),
             dnormed: empty(),
             dq: empty(),

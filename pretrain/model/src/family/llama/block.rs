@@ -3,6 +3,7 @@
 use super::layout::Block;
 use crate::{
     config::LlamaConfig,
+    dropout::{Mask, Masks, Site},
     kv_cache::LayerCache,
     ops::{Heads, Linear, Ops, Reach, Write},
     param::{Gradients, Parameters},
@@ -42,7 +43,9 @@ pub(super) struct Model<'a, T> {
     pub(super) config: &'a LlamaConfig,
     pub(super) weights: &'a Parameters<T>,
     pub(super) block: &'a Block,
+    pub(super) layer: usize,
     pub(super) offsets: &'a [usize],
+    pub(super) masks: Masks<'a>,
 }
 
 impl<T> Model<'_, T> {
@@ -98,7 +101,8 @@ impl<T> Model<'_, T> {
             None => {
                 ops.rotary(&mut kept.q, self.offsets, heads.dim, theta);
                 ops.rotary(&mut kept.k, self.offsets, heads.dim, theta);
-                ops.attention([&kept.q, &kept.k, &kept.v], self.offsets, heads, out.0, out.1);
+                let (qkv, mask) = ([&kept.q, &kept.k, &kept.v], self.mask());
+                ops.attention(qkv, self.offsets, heads, mask, out.0, out.1);
             }
             Some((cache, first)) => {
                 ops.rotary_from(&mut kept.q, first, heads.dim, theta);
@@ -172,6 +176,7 @@ impl<T> Model<'_, T> {
             [&kept.q, &kept.k, &kept.v],
             self.offsets,
             heads,
+            self.mask(),
             &kept.attended,
             &kept.log_sums,
             &work.attended,
@@ -214,6 +219,11 @@ impl<T> Model<'_, T> {
         ops.linear_backward(x, w, dout, Some(dx), gradients.wanted_linear(layer));
     }
 
+    /// What is dropped of the probabilities of attention.
+    fn mask(&self) -> Option<Mask<'_>> {
+        self.masks.at(Site::Attention(self.layer), self.config.attention_dropout)
+    }
+
     fn heads(&self) -> Heads {
         Heads {
             query: self.config.num_attention_heads,
@@ -222,6 +232,19 @@ impl<T> Model<'_, T> {
             reach: Reach::Causal,
         }
     }
+}
+
+/// Numbers that [`Activations`] hold of each token.
+pub(in super::super) fn activations_per_token(config: &LlamaConfig) -> u128 {
+    let [hidden, heads, query, key_value, inner] = [
+        config.hidden_size,
+        config.num_attention_heads,
+        config.query_size(),
+        config.key_value_size(),
+        config.intermediate_size,
+    ]
+    .map(|size| size as u128);
+    4 * hidden + 2 * (query + key_value) + heads + 3 * inner
 }
 
 impl<T> Activations<T> {
