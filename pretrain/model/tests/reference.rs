@@ -222,7 +222,7 @@ fn everything_that_transformers_drops_is_dropped() {
         let mut fixture = fixture(name);
         let mut checkpoint = fixture.model.to_checkpoint();
         checkpoint.config = checkpoint.config.with_dropout(expected.rate);
-        fixture.model = CpuModel::from_checkpoint(checkpoint).unwrap();
+        fixture.model = Model::from_checkpoint(checkpoint).unwrap();
         fixture.model.drop_out(Some(Dropout { seed, step: expected.step }));
         let mut gradients = fixture.model.gradients();
         let loss = fixture.accumulate(&mut gradients);
