@@ -576,6 +576,8 @@ mod tests {
             rope_theta: 1e4,
             rms_norm_eps: 1e-5,
             initializer_range: 0.2,
+            attention_dropout: 0.0,
+            classifier_dropout: None,
             tie_word_embeddings: true,
             bos_token_id: None,
             eos_token_id: vec![0],
