@@ -66,7 +66,7 @@ impl Site {
 ///
 /// Number `c` of a row of place `p` is kept if its 32 random bits, as a number, are not below `rate * 2^32`. They come from
 /// Philox with a key that is drawn for seed, step, site and part; the counter is `p` and which draw of the row it is. Of
-/// 64 numbers in a row, the first [`LANES`] have the first words of as many draws, the next their second words, and so on.
+/// 64 numbers in a row, the first 16 have the first words of as many draws, the next their second words, and so on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mask<'a> {
     dropout: Dropout,
