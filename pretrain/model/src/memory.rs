@@ -4,6 +4,7 @@ use crate::{
     config::ModelConfig,
     error::{ModelError, Result},
     family::{activations_per_token, specification},
+    model::max_tokens,
     optim::{Freeze, OptimizerConfig},
     param::Part,
 };
@@ -29,8 +30,8 @@ pub struct Footprint<'a> {
 /// Checks that a model of this shape can be trained so in `memory` bytes.
 ///
 /// Counted are weights, gradients, what the optimizer keeps, and the activations that layers keep for the backward pass: all of
-/// those of each trained layer or, where they are made again, the input of each and the activations of one. A step takes more
-/// than that, so this refuses what cannot be, and promises nothing.
+/// those of each trained layer or, where they are made again, the input of each and the activations of one, for the tokens that
+/// go through the model at once. A step takes more than that, so this refuses what cannot be, and promises nothing.
 ///
 /// # Errors
 /// [`ModelError::Memory`] with what is needed and what there is.
@@ -59,7 +60,7 @@ pub fn require_memory(
     }
 }
 
-/// Numbers that layers keep for the backward pass.
+/// Numbers that layers keep for the backward pass, and the ids of all tokens.
 fn activations(config: &ModelConfig, training: &Footprint) -> u128 {
     let passed_over = if training.freeze.embeddings { training.freeze.layers } else { 0 };
     // A layer at work has activations even where none is trained.
@@ -70,7 +71,11 @@ fn activations(config: &ModelConfig, training: &Footprint) -> u128 {
     } else {
         of_one.saturating_mul(layers)
     };
-    per_token.saturating_mul(u128::from(training.tokens))
+    // A micro-batch goes through in slices. Unless one sequence is longer, some slice has half of what fits, or more: a
+    // shorter one would have taken in the next sequence.
+    let tokens = u128::from(training.tokens);
+    let at_once = tokens.min(max_tokens(config) as u128 / 2);
+    per_token.saturating_mul(at_once).saturating_add(tokens)
 }
 
 /// Parameters of each part, of the layers those of one: listing the tensors of all, which may be very many, is not needed.
@@ -133,10 +138,10 @@ mod tests {
         Footprint { optimizer, freeze, micro_batches: 1, tokens: 3, recompute: false }
     }
 
-    /// Checks that so many numbers are needed, and no fewer.
+    /// Checks that so many numbers are needed beside the ids of tokens, and no fewer.
     #[track_caller]
     fn check(config: &ModelConfig, training: &Footprint, numbers: usize) {
-        let bytes = 4 * numbers as u64;
+        let bytes = 4 * (numbers as u64 + training.tokens);
         require_memory(config, training, Some(bytes)).unwrap();
         require_memory(config, training, None).unwrap();
         let error = require_memory(config, training, Some(bytes - 1)).unwrap_err().to_string();
@@ -191,6 +196,17 @@ mod tests {
         let optimizer = OptimizerConfig::default();
         let numbers = listed + 3 * trained + 3 * BLOCK * 2;
         check(&config, &training(&optimizer, &freeze), numbers);
+    }
+
+    #[test]
+    fn a_micro_batch_needs_the_activations_of_a_slice() {
+        let config = config(8, 5);
+        let (optimizer, freeze) = (OptimizerConfig::default(), Freeze::default());
+        let most = max_tokens(&config) as u64;
+        let of =
+            |tokens| activations(&config, &Footprint { tokens, ..training(&optimizer, &freeze) });
+        assert_eq!(of(most / 2), u128::from(most / 2) * (5 * BLOCK as u128 + 1));
+        assert_eq!(of(4 * most) - of(most / 2), u128::from(4 * most - most / 2));
     }
 
     #[test]

@@ -46,8 +46,9 @@ const MAX_KEPT: usize = 1 << 27;
 const KEPT_STATES: usize = 12;
 
 /// Tokens of a slice, unless it is a single sequence.
-fn max_tokens(config: &ModelConfig) -> usize {
-    MAX_KEPT / (config.num_hidden_layers() * config.hidden_size() * KEPT_STATES)
+pub(crate) fn max_tokens(config: &ModelConfig) -> usize {
+    let states = config.num_hidden_layers().saturating_mul(config.hidden_size());
+    MAX_KEPT / states.saturating_mul(KEPT_STATES)
 }
 
 /// Some sequences of a batch, and the tokens among them that the head reads.
