@@ -14,6 +14,7 @@ mod gelu;
 mod gelu_tanh;
 mod gemm;
 mod layer_norm;
+mod linear;
 mod rms_norm;
 pub(crate) mod rotary;
 mod share;
@@ -88,11 +89,16 @@ impl Ops for Cpu {
     }
 
     fn linear(&mut self, x: &Tensor, layer: Linear<&Tensor>, out: &mut Tensor, write: Write) {
-        self.kernels.product(x.view(), layer.weight.view().reversed_axes(), out, write);
-        if let Some(bias) = layer.bias {
-            assert_eq!(out.cols(), bias.cols(), "a bias has a number for each channel");
-            bias::forward(out.values_mut(), bias);
-        }
+        linear::forward(self.kernels, x, [layer], [out], write);
+    }
+
+    fn linears<const N: usize>(
+        &mut self,
+        x: &Tensor,
+        layers: [Linear<&Tensor>; N],
+        outs: [&mut Tensor; N],
+    ) {
+        linear::forward(self.kernels, x, layers, outs, Write::Replace);
     }
 
     fn linear_backward(
@@ -101,17 +107,19 @@ impl Ops for Cpu {
         w: &Tensor,
         dout: &Tensor,
         dx: Option<(&mut Tensor, Write)>,
-        [dw, db]: [Option<&mut Tensor>; 2],
+        dlayer: [Option<&mut Tensor>; 2],
     ) {
-        if let Some((dx, write)) = dx {
-            self.kernels.product(dout.view(), w.view(), dx, write);
-        }
-        if let Some(dw) = dw {
-            self.kernels.product(dout.view().reversed_axes(), x.view(), dw, Write::Add);
-        }
-        if let Some(db) = db {
-            bias::backward(dout.view(), db);
-        }
+        linear::backward(self.kernels, x, [[w, dout]], dx, [dlayer]);
+    }
+
+    fn linears_backward<const N: usize>(
+        &mut self,
+        x: &Tensor,
+        layers: [[&Tensor; 2]; N],
+        dx: Option<(&mut Tensor, Write)>,
+        dlayers: [[Option<&mut Tensor>; 2]; N],
+    ) {
+        linear::backward(self.kernels, x, layers, dx, dlayers);
     }
 
     fn rms_norm(&mut self, x: &Tensor, w: &Tensor, eps: f64, out: &mut Tensor) {
