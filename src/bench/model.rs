@@ -9,14 +9,14 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use model::{
     Checkpoint, Dropout, Head, LlamaConfig, Local, ModelConfig, NumericProfile, OptimizerConfig,
-    TokenBatch,
+    TokenBatch, peak,
 };
 use pipelines::error::TaskError;
 use pipelines::seed::Seed;
 use pretrain::learner::{Learner, Measured};
 use serde_json::json;
 
-use super::peak;
+use super::memory::{self, Resident};
 use crate::cli::{Threads, Voice};
 use crate::show;
 
@@ -112,7 +112,7 @@ impl Command {
     }
 
     fn measure(&self, shape: Shape, profile: NumericProfile) -> anyhow::Result<Bench> {
-        let before = peak::memory();
+        let before = memory::resident();
         let checkpoint = Checkpoint::fresh(shape.config.clone(), 0)?;
         let parameters = checkpoint.weights.num_values();
         let optimizer = OptimizerConfig::default();
@@ -131,7 +131,7 @@ impl Command {
             losses.push(loss);
         }
         let step_s = median(seconds.split_off(WARM_UP));
-        let memory = peak::memory();
+        let memory = memory::resident();
         // Only now, so that its factors are not among the memory of the steps.
         let gemm_peak_gflops = peak::gemm_gflops(profile)?;
         Ok(Bench { shape, parameters, losses, step_s, before, memory, gemm_peak_gflops })
@@ -196,8 +196,8 @@ struct Bench {
     losses: Vec<f64>,
     /// Median of the timed steps.
     step_s: f64,
-    before: Option<peak::Memory>,
-    memory: Option<peak::Memory>,
+    before: Option<Resident>,
+    memory: Option<Resident>,
     gemm_peak_gflops: f64,
 }
 
