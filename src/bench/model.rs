@@ -9,14 +9,14 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use model::{
     Checkpoint, Dropout, Footprint, Freeze, Head, LlamaConfig, Local, ModelConfig, NumericProfile,
-    OptimizerConfig, TokenBatch,
+    OptimizerConfig, TokenBatch, peak,
 };
 use pipelines::error::TaskError;
 use pipelines::seed::Seed;
 use pretrain::learner::{Learner, Measured};
 use serde_json::json;
 
-use super::peak;
+use super::memory::{self, Resident};
 use crate::cli::{Threads, Voice};
 use crate::run::available_memory;
 use crate::show;
@@ -113,7 +113,7 @@ impl Command {
     }
 
     fn measure(&self, shape: Shape, profile: NumericProfile) -> anyhow::Result<Bench> {
-        let before = peak::memory();
+        let before = memory::resident();
         let optimizer = OptimizerConfig::default();
         let footprint = Footprint {
             optimizer: &optimizer,
@@ -140,7 +140,7 @@ impl Command {
             losses.push(loss);
         }
         let step_s = median(seconds.split_off(WARM_UP));
-        let memory = peak::memory();
+        let memory = memory::resident();
         // Only now, so that its factors are not among the memory of the steps.
         let gemm_peak_gflops = peak::gemm_gflops(profile)?;
         Ok(Bench { shape, parameters, losses, step_s, before, memory, gemm_peak_gflops })
@@ -207,8 +207,8 @@ struct Bench {
     losses: Vec<f64>,
     /// Median of the timed steps.
     step_s: f64,
-    before: Option<peak::Memory>,
-    memory: Option<peak::Memory>,
+    before: Option<Resident>,
+    memory: Option<Resident>,
     gemm_peak_gflops: f64,
 }
 

@@ -42,6 +42,7 @@ pub struct Cpu {
     rotary: rotary::Table,
     logits: Vec<f32>,
     partials: Vec<f32>,
+    blocks: Vec<attention::Block>,
 }
 
 impl Cpu {
@@ -57,6 +58,7 @@ impl Cpu {
             rotary: rotary::Table::default(),
             logits: Vec::new(),
             partials: Vec::new(),
+            blocks: Vec::new(),
         })
     }
 }
@@ -176,7 +178,8 @@ impl Ops for Cpu {
         out: &mut Tensor,
         log_sums: &mut Tensor,
     ) {
-        attention::forward(self.kernels, qkv, offsets, heads, mask, [out, log_sums]);
+        let sequences = (offsets, &mut self.blocks);
+        attention::forward(self.kernels, qkv, sequences, heads, mask, [out, log_sums]);
     }
 
     fn attention_of_last(
@@ -186,7 +189,8 @@ impl Ops for Cpu {
         out: &mut Tensor,
         log_sums: &mut Tensor,
     ) {
-        attention::forward_of_last(self.kernels, qkv, heads, [out, log_sums]);
+        let blocks = &mut self.blocks;
+        attention::forward_of_last(self.kernels, qkv, blocks, heads, [out, log_sums]);
     }
 
     fn attention_backward(
@@ -200,8 +204,8 @@ impl Ops for Cpu {
         dout: &Tensor,
         dqkv: [&mut Tensor; 3],
     ) {
-        let of_out = [out, log_sums, dout];
-        attention::backward(self.kernels, qkv, offsets, heads, mask, of_out, dqkv);
+        let (sequences, of_out) = ((offsets, &mut self.blocks), [out, log_sums, dout]);
+        attention::backward(self.kernels, qkv, sequences, heads, mask, of_out, dqkv);
     }
 
     fn swiglu(&mut self, gate: &Tensor, up: &Tensor, out: &mut Tensor) {
