@@ -74,7 +74,7 @@ impl Phase for Train {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn config(&self) -> serde_json::Value {

@@ -22,7 +22,7 @@ use crate::{
     sequences::{LossSum, Sequences, TokenBatch},
 };
 
-pub(crate) use self::slice::max_tokens;
+pub(crate) use self::slice::MaxTokens;
 
 /// A model on the CPU.
 pub type CpuModel = Model<Cpu>;
@@ -30,18 +30,18 @@ pub type CpuModel = Model<Cpu>;
 /// A model over one implementation of the passes, with its weights and the memory of a step.
 ///
 /// Heads are of two kinds. Those of tokens (the next token, masked tokens, classes of tokens) are trained on a
-/// [`TokenBatch`], that of sequences on a label for each. Memory of a call grows with its tokens: callers cut their data
-/// into micro-batches. Results of a sequence do not depend on which others are beside it.
+/// [`TokenBatch`], that of sequences on a label for each. What needs more than half a gigabyte of activations goes through in
+/// slices. Results of a sequence do not depend on which others are beside it.
 #[derive(Debug)]
 pub struct Model<O: Ops> {
     config: ModelConfig,
     passes: Passes<O>,
-    /// Tokens of a slice, unless it is a single sequence.
-    max_tokens: usize,
+    max_tokens: MaxTokens,
     slice: Slice,
     /// Of the present batch.
     targeted: Targeted,
-    /// The loss of each token of a batch.
+    /// The loss of each of them, and of each token of the batch.
+    nats: Vec<f64>,
     token_nats: Vec<f64>,
 }
 
@@ -87,11 +87,12 @@ impl<O: Ops> Model<O> {
         let family = family(&config, &ops);
         let passes = Passes::new(weights, ops, family, config.head_dropout());
         Ok(Self {
-            max_tokens: max_tokens(&config),
+            max_tokens: MaxTokens::new(&config),
             config,
             passes,
             slice: Slice::default(),
             targeted: Targeted::default(),
+            nats: Vec::new(),
             token_nats: Vec::new(),
         })
     }
@@ -186,10 +187,10 @@ impl<O: Ops> Model<O> {
     /// As [`Self::token_loss`].
     pub fn token_nats(&mut self, batch: &TokenBatch) -> Result<&[f64]> {
         self.token_loss(batch)?;
-        let Self { targeted, token_nats, passes, .. } = self;
+        let Self { targeted, token_nats, nats, .. } = self;
         token_nats.clear();
         token_nats.resize(batch.targets().len(), 0.0);
-        for (row, nats) in targeted.rows.iter().zip(&passes.nats) {
+        for (row, nats) in targeted.rows.iter().zip(nats) {
             token_nats[*row] = *nats;
         }
         Ok(token_nats)
@@ -218,8 +219,8 @@ impl<O: Ops> Model<O> {
     pub fn logits(&mut self, sequences: &Sequences) -> Result<Vec<f32>> {
         let projection = self.require(Kind::Tokens)?;
         self.config.check(sequences)?;
-        let all: Vec<usize> = (0..sequences.tokens().len()).collect();
-        Ok(self.passes.project(projection, (sequences, &all)))
+        self.targeted.read((0..sequences.tokens().len()).map(|row| (row, None)));
+        Ok(self.project(projection, sequences))
     }
 
     /// The cache of a text of which nothing was read, for [`Self::next_logits`].
@@ -292,8 +293,8 @@ impl<O: Ops> Model<O> {
     pub fn class_logits(&mut self, sequences: &Sequences) -> Result<Vec<Vec<f32>>> {
         let projection = self.require(Kind::Sequences)?;
         self.config.check(sequences)?;
-        let rows: Vec<usize> = self.passes.pooled(sequences).collect();
-        let logits = self.passes.project(projection, (sequences, &rows));
+        self.targeted.read(self.passes.pooled(sequences).map(|row| (row, None)));
+        let logits = self.project(projection, sequences);
         Ok(logits.chunks_exact(self.num_outputs()).map(<[f32]>::to_vec).collect())
     }
 
@@ -324,10 +325,24 @@ impl<O: Ops> Model<O> {
         self.targeted.read(rows.zip(labels.iter().copied().map(Some)));
     }
 
+    /// Logits of the targeted tokens.
+    fn project(&mut self, projection: Linear<usize>, sequences: &Sequences) -> Vec<f32> {
+        let Self { passes, slice, targeted, max_tokens, .. } = self;
+        let mut logits = Vec::new();
+        slice.each((sequences, targeted), max_tokens.forward, |slice| {
+            logits.extend(passes.project(projection, slice));
+        });
+        logits
+    }
+
     /// Loss of the targeted tokens.
     fn loss(&mut self, projection: Linear<usize>, sequences: &Sequences) -> LossSum {
-        let Targeted { rows, targets } = &self.targeted;
-        self.passes.loss(projection, (sequences, rows), targets)
+        let Self { passes, slice, targeted, max_tokens, nats, .. } = self;
+        nats.clear();
+        slice.each((sequences, targeted), max_tokens.forward, |slice| {
+            nats.extend(passes.losses(projection, slice));
+        });
+        LossSum { nats: nats.iter().sum(), counted: nats.len() }
     }
 
     /// Adds up gradients and losses of the targeted tokens.
@@ -340,7 +355,7 @@ impl<O: Ops> Model<O> {
         let Self { passes, slice, targeted, max_tokens, .. } = self;
         passes.weights.check_same(gradients)?;
         let mut total = LossSum::default();
-        slice.each((sequences, targeted), *max_tokens, |slice| {
+        slice.each((sequences, targeted), max_tokens.training, |slice| {
             total += passes.accumulate(projection, slice, gradients);
         });
         Ok(total)

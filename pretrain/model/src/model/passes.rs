@@ -27,7 +27,7 @@ pub(super) struct Passes<O: Ops> {
     dpicked: O::Tensor,
     dread: O::Tensor,
     /// Of each of them.
-    pub(super) nats: Vec<f64>,
+    nats: Vec<f64>,
 }
 
 impl<O: Ops> Passes<O> {
@@ -67,13 +67,9 @@ impl<O: Ops> Passes<O> {
         family.neck(ops, weights, picked, read);
     }
 
-    /// The logits of some tokens.
-    pub(super) fn project(
-        &mut self,
-        projection: Linear<usize>,
-        tokens: (&Sequences, &[usize]),
-    ) -> Vec<f32> {
-        self.read(tokens, Pass::Forward);
+    /// The logits of the targeted tokens of a slice.
+    pub(super) fn project(&mut self, projection: Linear<usize>, slice: &Slice) -> Vec<f32> {
+        self.read((&slice.sequences, &slice.targeted.rows), Pass::Forward);
         self.project_read(projection)
     }
 
@@ -107,17 +103,12 @@ impl<O: Ops> Passes<O> {
         ops.values(read).into_iter().map(narrow).collect()
     }
 
-    /// The sum of the losses of some tokens; that of each is in `nats`.
-    pub(super) fn loss(
-        &mut self,
-        projection: Linear<usize>,
-        tokens: (&Sequences, &[usize]),
-        targets: &[Option<u32>],
-    ) -> LossSum {
-        self.read(tokens, Pass::Forward);
+    /// The loss of each targeted token of a slice.
+    pub(super) fn losses(&mut self, projection: Linear<usize>, slice: &Slice) -> &[f64] {
+        self.read((&slice.sequences, &slice.targeted.rows), Pass::Forward);
         let Self { weights, ops, read, nats, .. } = self;
-        ops.cross_entropy(read, weights.linear(projection), targets, nats);
-        LossSum { nats: nats.iter().sum(), counted: targets.len() }
+        ops.cross_entropy(read, weights.linear(projection), &slice.targeted.targets, nats);
+        nats
     }
 
     /// Adds the gradients of the sum of the losses of a slice to `gradients`; returns that sum.

@@ -5,20 +5,32 @@ use std::ops::Range;
 use crate::{
     config::ModelConfig,
     dropout::Place,
+    family::activations_per_token,
     sequences::{Sequences, TokenBatch},
 };
 
-/// Numbers of activations that a backward pass may need at once, about 512 MiB. Where a batch would need more, its sequences
-/// go through the model in slices, which changes how sums over tokens are added up, and so is part of the arithmetic.
-const MAX_KEPT: usize = 1 << 27;
+/// Numbers of activations that blocks may keep at once, 512 MiB. Where a batch would need more, its sequences go through the
+/// model in slices, which changes how sums over tokens are added up, and so is part of the arithmetic.
+const MAX_KEPT: u128 = 1 << 27;
 
-/// What a block keeps of a token for its backward pass, about, in hidden states.
-const KEPT_STATES: usize = 12;
+/// Most tokens of a slice, unless it is a single sequence.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MaxTokens {
+    /// Where every block keeps its activations for a backward pass.
+    pub(crate) training: usize,
+    /// Where one block after another uses the same memory.
+    pub(crate) forward: usize,
+}
 
-/// Tokens of a slice, unless it is a single sequence.
-pub(crate) fn max_tokens(config: &ModelConfig) -> usize {
-    let states = config.num_hidden_layers().saturating_mul(config.hidden_size());
-    MAX_KEPT / states.saturating_mul(KEPT_STATES)
+impl MaxTokens {
+    pub(crate) fn new(config: &ModelConfig) -> Self {
+        let of_block = activations_per_token(config);
+        let fitting = |blocks: usize| {
+            let of_token = of_block.saturating_mul(blocks as u128).max(1);
+            usize::try_from(MAX_KEPT / of_token).expect("a share of 2^27 is a usize")
+        };
+        Self { training: fitting(config.num_hidden_layers()), forward: fitting(1) }
+    }
 }
 
 /// The tokens of some sequences that the head reads, in order, and what it is to say of each.
@@ -56,16 +68,26 @@ pub(super) struct Slice {
 }
 
 impl Slice {
-    /// Becomes one slice of a batch after another, of at most `max_tokens` or of one sequence, and calls `each` with it.
+    /// Becomes one slice of a batch after another, of at most `max_tokens` or of one sequence, as few as there can be and about
+    /// of one length, and calls `each` with it.
     pub(super) fn each(
         &mut self,
         (batch, targeted): (&Sequences, &Targeted),
         max_tokens: usize,
         mut each: impl FnMut(&Self),
     ) {
+        let tokens = batch.tokens().len();
+        let even = tokens.div_ceil(tokens.div_ceil(max_tokens.max(1)).max(1));
         let (mut next_sequence, mut next_row) = (0, 0);
         while next_sequence < batch.len() {
-            let run = batch.run(next_sequence, max_tokens);
+            let mut run = batch.run(next_sequence, max_tokens);
+            let first = batch.offsets()[run.start];
+            run.end -= run
+                .clone()
+                .skip(1)
+                .rev()
+                .take_while(|at| batch.offsets()[*at] - first >= even)
+                .count();
             let end = batch.offsets()[run.end];
             let fitting = targeted.rows[next_row..].partition_point(|row| *row < end);
             let rows = next_row..next_row + fitting;
@@ -97,7 +119,7 @@ mod tests {
     use super::*;
     use crate::{
         checkpoint::Checkpoint,
-        config::{Head, LlamaConfig},
+        config::{BertConfig, Head, LlamaConfig},
         model::Model,
         oracle::Oracle,
     };
@@ -132,27 +154,72 @@ mod tests {
         for window in [&[1, 2, 3, 4, 5][..], &[6, 7], &[8, 9, 10, 1]] {
             batch.push_window(window);
         }
-        let of = |max_tokens: usize| {
+        let of = |training: usize| {
+            let max_tokens = MaxTokens { training, forward: training };
             let mut model = Model { max_tokens, ..model() };
+            let losses = model.sequence_losses(&batch).unwrap();
+            let logits = model.logits(batch.sequences()).unwrap();
             let mut gradients = model.gradients();
             let loss = model.accumulate_tokens(&batch, &mut gradients).unwrap();
             let all: Vec<f64> =
                 gradients.iter().filter_map(|it| it.value.as_ref()).flatten().copied().collect();
-            (loss, all)
+            (loss, all, losses, logits)
         };
-        let (whole, gradients) = of(100);
-        for max_tokens in [1, 4, 5] {
-            let (loss, sliced) = of(max_tokens);
+        let (whole, gradients, losses, logits) = of(100);
+        for training in [1, 4, 5] {
+            let (loss, sliced, losses_sliced, logits_sliced) = of(training);
+            assert_eq!((&losses_sliced, &logits_sliced), (&losses, &logits));
             assert_eq!(loss.counted, whole.counted);
             assert!((loss.nats - whole.nats).abs() < 1e-12);
             let close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-12;
-            assert!(sliced.iter().zip(&gradients).all(close), "{max_tokens}");
+            assert!(sliced.iter().zip(&gradients).all(close), "{training}");
         }
     }
 
     #[test]
-    fn slices_are_as_long_as_activations_allow() {
-        let model = model();
-        assert_eq!(model.max_tokens, MAX_KEPT / (2 * 8 * KEPT_STATES));
+    fn slices_are_few_and_even() {
+        let lengths = |max_tokens: usize| {
+            let sequences: Sequences =
+                [5, 5, 5, 2, 2, 2].map(|length| vec![1; length]).iter().collect();
+            let mut lengths = Vec::new();
+            let none = Targeted::default();
+            let each = |slice: &Slice| lengths.push(slice.sequences.tokens().len());
+            Slice::default().each((&sequences, &none), max_tokens, each);
+            lengths
+        };
+        assert_eq!(lengths(1), [5, 5, 5, 2, 2, 2]);
+        assert_eq!(lengths(10), [10, 7, 4]);
+        assert_eq!(lengths(20), [15, 6]);
+        assert_eq!(lengths(21), [21]);
+    }
+
+    #[test]
+    fn slices_keep_no_more_than_they_may() {
+        let llama = model().config().clone();
+        let bert = BertConfig {
+            vocab_size: 11,
+            hidden_size: 384,
+            intermediate_size: 1536,
+            num_hidden_layers: 6,
+            num_attention_heads: 12,
+            max_position_embeddings: 512,
+            type_vocab_size: 2,
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.02,
+            hidden_dropout_prob: 0.0,
+            attention_probs_dropout_prob: 0.0,
+            classifier_dropout: None,
+            pad_token_id: None,
+            pooler: false,
+            head: Head::MaskedLm,
+        };
+        for config in [llama, bert.into()] {
+            let MaxTokens { training, forward } = MaxTokens::new(&config);
+            let (layers, of_block) =
+                (config.num_hidden_layers() as u128, activations_per_token(&config));
+            let kept = |tokens: usize, blocks: u128| tokens as u128 * blocks * of_block;
+            assert!(kept(training, layers) <= MAX_KEPT && kept(training + 1, layers) > MAX_KEPT);
+            assert!(kept(forward, 1) <= MAX_KEPT && kept(forward + 1, 1) > MAX_KEPT);
+        }
     }
 }
