@@ -1,7 +1,7 @@
 //! `seedbed bench`: what a machine can do, before anything is spent on it.
 
+mod memory;
 mod model;
-mod peak;
 
 use clap::{Args, Subcommand};
 

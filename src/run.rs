@@ -61,7 +61,7 @@ fn memory(text: &str) -> Result<ByteSize, String> {
 
 /// Nine tenths of the memory that is available on this machine and to this control group, in bytes; four gigabytes where the
 /// system does not say.
-fn available_memory() -> u64 {
+pub fn available_memory() -> u64 {
     let read = |path| std::fs::read_to_string(path).ok();
     let machine = read("/proc/meminfo").and_then(|text| {
         let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?.trim();

@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use metrics::{Decoding, Scheme};
+use model::NumericProfile;
 use pipelines::table::examples::{ExampleTask, Split};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,10 @@ pub struct Config {
     /// The step or artifact whose validation split the language models are measured on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shards: Option<String>,
+    /// Arithmetic that models are computed with; a machine that has another refuses. `None` takes that of the machine that
+    /// plans.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numeric_profile: Option<NumericProfile>,
     /// How intervals are found.
     pub bootstrap: Resampling,
     /// Seed of resamples and of swaps. `None` takes the manifest's.
@@ -133,6 +138,7 @@ impl Default for Config {
             compare: None,
             language_models: Vec::new(),
             shards: None,
+            numeric_profile: None,
             bootstrap: Resampling::default(),
             seed: None,
         }
@@ -140,6 +146,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The arithmetic that models are computed with.
+    pub fn profile(&self) -> NumericProfile {
+        self.numeric_profile.unwrap_or_else(NumericProfile::resolve)
+    }
+
     /// Says what is wrong, naming field and value.
     ///
     /// # Errors

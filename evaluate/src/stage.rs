@@ -1,6 +1,5 @@
 //! Evaluation as a stage: its inputs, phases and artifact.
 
-use model::NumericProfile;
 use pipelines::{
     error::TaskError,
     kind::Kind,
@@ -56,7 +55,7 @@ impl Stage for Config {
     }
 
     fn phases(&self, seed: u64) -> Vec<Box<dyn Phase>> {
-        let numeric_profile = NumericProfile::resolve();
+        let numeric_profile = self.profile();
         let mut phases: Vec<Box<dyn Phase>> = Vec::new();
         let Self { too_long, entity_mode, decoding, .. } = self.resolved();
         let (split, max_length) = (self.split, self.max_length);
@@ -101,6 +100,6 @@ impl Stage for Config {
 
     fn numeric_profile(&self) -> Option<String> {
         let has_tensors = !self.models.is_empty() || !self.language_models.is_empty();
-        has_tensors.then(|| NumericProfile::resolve().to_string())
+        has_tensors.then(|| self.profile().to_string())
     }
 }

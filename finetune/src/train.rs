@@ -74,7 +74,7 @@ impl Phase for Train {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn config(&self) -> serde_json::Value {
@@ -104,7 +104,6 @@ impl Phase for Train {
         self.numeric_profile.require()?;
         let seed = seed(inputs)?;
         let shape = data::shape(inputs)?;
-        self.require_memory(&shape, ctx)?;
         let (codec, form) = data::codec(inputs, &shape)?;
         let context = shape.max_position_embeddings();
         let max_length = self.max_length.map_or(context, NonZeroUsize::get);
@@ -118,6 +117,7 @@ impl Phase for Train {
                 tagged::read(inputs, &encoder, self.labelled_tokens.unwrap_or_default())?
             }
         };
+        self.require_memory(&shape, dataset.train.num_rows(), ctx)?;
         let classifier = data::classifier(inputs, self, &dataset.labels, seed)?;
         let (classifier, metrics) =
             Trainer::new(self, &dataset, seed, classifier, Box::new(Local))?.run(ctx)?;
@@ -153,14 +153,20 @@ impl Train {
         self.freeze.clone().unwrap_or_default()
     }
 
-    /// Refuses what cannot fit, with a token for each sequence, before anything is read.
-    fn require_memory(&self, shape: &ModelConfig, ctx: &Context) -> Result<(), TaskError> {
-        let micro_batch_size = self.micro_batch_size();
+    /// Refuses what cannot fit, with a token for each sequence, before weights are read.
+    fn require_memory(
+        &self,
+        shape: &ModelConfig,
+        rows: u64,
+        ctx: &Context,
+    ) -> Result<(), TaskError> {
+        let [batch_size, micro_batch_size] =
+            [self.batch_size.get(), self.micro_batch_size()].map(|size| rows.min(size as u64));
         let footprint = Footprint {
             optimizer: &self.constants,
             freeze: &self.freeze(),
-            micro_batches: self.batch_size.get().div_ceil(micro_batch_size) as u64,
-            tokens: micro_batch_size as u64,
+            micro_batches: batch_size.div_ceil(micro_batch_size.max(1)),
+            tokens: micro_batch_size,
             recompute: self.recompute,
         };
         Ok(model::require_memory(shape, &footprint, ctx.memory())?)

@@ -54,7 +54,7 @@ impl Phase for Finish {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn config(&self) -> serde_json::Value {

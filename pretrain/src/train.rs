@@ -42,7 +42,7 @@ impl Phase for Train {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn config(&self) -> serde_json::Value {

@@ -8,16 +8,17 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use model::{
-    Checkpoint, Dropout, Head, LlamaConfig, Local, ModelConfig, NumericProfile, OptimizerConfig,
-    TokenBatch,
+    Checkpoint, Dropout, Footprint, Freeze, Head, LlamaConfig, Local, ModelConfig, NumericProfile,
+    OptimizerConfig, TokenBatch, peak,
 };
 use pipelines::error::TaskError;
 use pipelines::seed::Seed;
 use pretrain::learner::{Learner, Measured};
 use serde_json::json;
 
-use super::peak;
+use super::memory::{self, Resident};
 use crate::cli::{Threads, Voice};
+use crate::run::available_memory;
 use crate::show;
 
 /// Learning rate of the steps.
@@ -112,10 +113,18 @@ impl Command {
     }
 
     fn measure(&self, shape: Shape, profile: NumericProfile) -> anyhow::Result<Bench> {
-        let before = peak::memory();
+        let before = memory::resident();
+        let optimizer = OptimizerConfig::default();
+        let footprint = Footprint {
+            optimizer: &optimizer,
+            freeze: &Freeze::default(),
+            micro_batches: 1,
+            tokens: shape.tokens() as u64,
+            recompute: false,
+        };
+        model::require_memory(&shape.config, &footprint, Some(available_memory()))?;
         let checkpoint = Checkpoint::fresh(shape.config.clone(), 0)?;
         let parameters = checkpoint.weights.num_values();
-        let optimizer = OptimizerConfig::default();
         let mut learner = Learner::new(checkpoint, optimizer, profile, Box::new(Local))?;
         let mut losses = Vec::new();
         let mut seconds = Vec::new();
@@ -131,7 +140,7 @@ impl Command {
             losses.push(loss);
         }
         let step_s = median(seconds.split_off(WARM_UP));
-        let memory = peak::memory();
+        let memory = memory::resident();
         // Only now, so that its factors are not among the memory of the steps.
         let gemm_peak_gflops = peak::gemm_gflops(profile)?;
         Ok(Bench { shape, parameters, losses, step_s, before, memory, gemm_peak_gflops })
@@ -183,7 +192,9 @@ impl Shape {
             Head::MaskedLm => (tokens / MASKED_EVERY as f64, self.seq_len as f64),
             _ => (tokens, self.seq_len as f64 / 2.0),
         };
-        let matrices = parameters as f64 - config.embedding_rows() as f64 * hidden;
+        let looked_up = config.embedding_rows() as f64 * hidden;
+        let projected = if config.ties_word_embeddings() { 0.0 } else { projection };
+        let matrices = parameters as f64 - looked_up - projected;
         let attention = 12.0 * config.num_hidden_layers() as f64 * hidden * seen;
         (6.0 * matrices + attention) * tokens + 6.0 * projection * targets
     }
@@ -196,8 +207,8 @@ struct Bench {
     losses: Vec<f64>,
     /// Median of the timed steps.
     step_s: f64,
-    before: Option<peak::Memory>,
-    memory: Option<peak::Memory>,
+    before: Option<Resident>,
+    memory: Option<Resident>,
     gemm_peak_gflops: f64,
 }
 
@@ -293,5 +304,14 @@ mod tests {
         let attention = 12.0 * 6.0 * 384.0 * 128.0;
         let expected = (6.0 * 13_767_552.0 + attention) * 4096.0;
         assert_eq!(shape.flops(13_767_552), expected);
+    }
+
+    #[test]
+    fn an_output_projection_of_its_own_changes_no_operations() {
+        let flops = |tie_word_embeddings, parameters| {
+            let config = LlamaConfig { tie_word_embeddings, ..llama() }.into();
+            Shape { config, sequences: 2, seq_len: 8 }.flops(parameters)
+        };
+        assert_eq!(flops(true, 13_767_552), flops(false, 13_767_552 + 8192 * 384));
     }
 }

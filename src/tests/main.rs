@@ -5,6 +5,7 @@
 mod alone;
 mod answers;
 mod bad_input;
+mod bench;
 mod changes;
 mod chaos;
 mod convert;

@@ -1,6 +1,6 @@
 //! Speed of training steps and of evaluation, in tokens per second.
 //!
-//! `cargo bench -p model -- [threads]`
+//! `cargo bench -p model --bench step -- [threads]`
 
 use std::time::Instant;
 

@@ -123,6 +123,7 @@ impl Checkpoint {
     fn of(config: ModelConfig, tensors: Tensors) -> Result<Self> {
         let config = settle(config, |name| tensors.has(name));
         let tensors = tensors.renamed(|stored| name_of(&config, stored));
+        tensors.require_layers(config.num_hidden_layers())?;
         let mut stored = specification(&config);
         let is_ours = |name: &str| stored.get(name).is_some();
         tensors.refuse_others(is_ours, &config.architecture())?;

@@ -213,6 +213,15 @@ impl ModelConfig {
         }
     }
 
+    /// Whether the output projection of a language model is the embedding of its tokens.
+    pub fn ties_word_embeddings(&self) -> bool {
+        match self {
+            Self::Llama(config) => config.tie_word_embeddings,
+            Self::Bert(_) => true,
+            Self::Gpt2(config) => config.tie_word_embeddings,
+        }
+    }
+
     /// The same with so many layers.
     pub(crate) fn with_layers(mut self, layers: usize) -> Self {
         match &mut self {

@@ -14,6 +14,7 @@ mod gelu;
 mod gelu_tanh;
 mod gemm;
 mod layer_norm;
+mod linear;
 mod rms_norm;
 pub(crate) mod rotary;
 mod share;
@@ -41,6 +42,7 @@ pub struct Cpu {
     rotary: rotary::Table,
     logits: Vec<f32>,
     partials: Vec<f32>,
+    blocks: Vec<attention::Block>,
 }
 
 impl Cpu {
@@ -56,6 +58,7 @@ impl Cpu {
             rotary: rotary::Table::default(),
             logits: Vec::new(),
             partials: Vec::new(),
+            blocks: Vec::new(),
         })
     }
 }
@@ -88,11 +91,16 @@ impl Ops for Cpu {
     }
 
     fn linear(&mut self, x: &Tensor, layer: Linear<&Tensor>, out: &mut Tensor, write: Write) {
-        self.kernels.product(x.view(), layer.weight.view().reversed_axes(), out, write);
-        if let Some(bias) = layer.bias {
-            assert_eq!(out.cols(), bias.cols(), "a bias has a number for each channel");
-            bias::forward(out.values_mut(), bias);
-        }
+        linear::forward(self.kernels, x, [layer], [out], write);
+    }
+
+    fn linears<const N: usize>(
+        &mut self,
+        x: &Tensor,
+        layers: [Linear<&Tensor>; N],
+        outs: [&mut Tensor; N],
+    ) {
+        linear::forward(self.kernels, x, layers, outs, Write::Replace);
     }
 
     fn linear_backward(
@@ -101,17 +109,19 @@ impl Ops for Cpu {
         w: &Tensor,
         dout: &Tensor,
         dx: Option<(&mut Tensor, Write)>,
-        [dw, db]: [Option<&mut Tensor>; 2],
+        dlayer: [Option<&mut Tensor>; 2],
     ) {
-        if let Some((dx, write)) = dx {
-            self.kernels.product(dout.view(), w.view(), dx, write);
-        }
-        if let Some(dw) = dw {
-            self.kernels.product(dout.view().reversed_axes(), x.view(), dw, Write::Add);
-        }
-        if let Some(db) = db {
-            bias::backward(dout.view(), db);
-        }
+        linear::backward(self.kernels, x, [[w, dout]], dx, [dlayer]);
+    }
+
+    fn linears_backward<const N: usize>(
+        &mut self,
+        x: &Tensor,
+        layers: [[&Tensor; 2]; N],
+        dx: Option<(&mut Tensor, Write)>,
+        dlayers: [[Option<&mut Tensor>; 2]; N],
+    ) {
+        linear::backward(self.kernels, x, layers, dx, dlayers);
     }
 
     fn rms_norm(&mut self, x: &Tensor, w: &Tensor, eps: f64, out: &mut Tensor) {
@@ -168,7 +178,8 @@ impl Ops for Cpu {
         out: &mut Tensor,
         log_sums: &mut Tensor,
     ) {
-        attention::forward(self.kernels, qkv, offsets, heads, mask, [out, log_sums]);
+        let sequences = (offsets, &mut self.blocks);
+        attention::forward(self.kernels, qkv, sequences, heads, mask, [out, log_sums]);
     }
 
     fn attention_of_last(
@@ -178,7 +189,8 @@ impl Ops for Cpu {
         out: &mut Tensor,
         log_sums: &mut Tensor,
     ) {
-        attention::forward_of_last(self.kernels, qkv, heads, [out, log_sums]);
+        let blocks = &mut self.blocks;
+        attention::forward_of_last(self.kernels, qkv, blocks, heads, [out, log_sums]);
     }
 
     fn attention_backward(
@@ -192,8 +204,8 @@ impl Ops for Cpu {
         dout: &Tensor,
         dqkv: [&mut Tensor; 3],
     ) {
-        let of_out = [out, log_sums, dout];
-        attention::backward(self.kernels, qkv, offsets, heads, mask, of_out, dqkv);
+        let (sequences, of_out) = ((offsets, &mut self.blocks), [out, log_sums, dout]);
+        attention::backward(self.kernels, qkv, sequences, heads, mask, of_out, dqkv);
     }
 
     fn swiglu(&mut self, gate: &Tensor, up: &Tensor, out: &mut Tensor) {

@@ -33,6 +33,10 @@ pub enum ModelError {
     NotInShard { index: PathBuf, tensor: String, shard: PathBuf },
     #[error("{file}: tensor `{tensor}` cannot be converted to f32")]
     Convert { file: PathBuf, tensor: String, source: Box<candle_core::Error> },
+    #[error(
+        "{file}: found {tensors} tensors, expected some for each of the {found} layers that its config has"
+    )]
+    TooManyLayers { file: PathBuf, found: usize, tensors: usize },
     #[error("{file}: tensor `{tensor}` is missing; expected it with shape {expected:?}")]
     MissingTensor { file: PathBuf, tensor: String, expected: Vec<usize> },
     #[error("{file}: tensor `{tensor}` was not expected in a {whose}")]
@@ -41,8 +45,6 @@ pub enum ModelError {
     WrongShape { file: PathBuf, tensor: String, found: Vec<usize>, expected: Vec<usize> },
     #[error("{file}: tensor `{tensor}` holds {found}; expected {expected}")]
     WrongType { file: PathBuf, tensor: String, found: String, expected: &'static str },
-    #[error("{file}: holds a {found}; expected a {expected}")]
-    WrongArchitecture { file: PathBuf, found: &'static str, expected: &'static str },
     #[error("the model is a {found}; this needs a {expected}")]
     WrongHead { found: String, expected: String },
     #[error("sequence {sequence} is empty; expected at least one token")]

@@ -52,6 +52,8 @@ pub(crate) fn name_of(config: &ModelConfig, stored: &str) -> Option<String> {
     match config {
         // Old checkpoints hold the rotary tables.
         ModelConfig::Llama(_) if stored.ends_with("rotary_emb.inv_freq") => None,
+        // So do some exporters with the output projection that is the embedding.
+        ModelConfig::Llama(config) if stored == "lm_head.weight" && llama::is_tied(config) => None,
         ModelConfig::Llama(_) => Some(stored.to_owned()),
         ModelConfig::Bert(config) => bert::name_of(config, stored),
         ModelConfig::Gpt2(config) => gpt2::name_of(config, stored),

@@ -65,6 +65,7 @@ pub mod ops;
 pub mod optim;
 pub mod oracle;
 mod param;
+pub mod peak;
 mod profile;
 pub mod reduce;
 mod sampling;

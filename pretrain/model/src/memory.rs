@@ -4,7 +4,7 @@ use crate::{
     config::ModelConfig,
     error::{ModelError, Result},
     family::{activations_per_token, specification},
-    model::max_tokens,
+    model::MaxTokens,
     optim::{Freeze, OptimizerConfig},
     param::Part,
 };
@@ -74,7 +74,7 @@ fn activations(config: &ModelConfig, training: &Footprint) -> u128 {
     // A micro-batch goes through in slices. Unless one sequence is longer, some slice has half of what fits, or more: a
     // shorter one would have taken in the next sequence.
     let tokens = u128::from(training.tokens);
-    let at_once = tokens.min(max_tokens(config) as u128 / 2);
+    let at_once = tokens.min(MaxTokens::new(config).training as u128 / 2);
     per_token.saturating_mul(at_once).saturating_add(tokens)
 }
 
@@ -202,7 +202,7 @@ mod tests {
     fn a_micro_batch_needs_the_activations_of_a_slice() {
         let config = config(8, 5);
         let (optimizer, freeze) = (OptimizerConfig::default(), Freeze::default());
-        let most = max_tokens(&config) as u64;
+        let most = MaxTokens::new(&config).training as u64;
         let of =
             |tokens| activations(&config, &Footprint { tokens, ..training(&optimizer, &freeze) });
         assert_eq!(of(most / 2), u128::from(most / 2) * (5 * BLOCK as u128 + 1));

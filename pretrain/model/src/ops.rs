@@ -108,6 +108,34 @@ pub trait Ops: 'static {
         dlayer: [Option<&mut Self::Tensor>; 2],
     );
 
+    /// Several layers that read the same input, each as [`Ops::linear`] that replaces.
+    fn linears<const N: usize>(
+        &mut self,
+        x: &Self::Tensor,
+        layers: [Linear<&Self::Tensor>; N],
+        outs: [&mut Self::Tensor; N],
+    ) {
+        for (layer, out) in layers.into_iter().zip(outs) {
+            self.linear(x, layer, out, Write::Replace);
+        }
+    }
+
+    /// Their backward passes, each as [`Ops::linear_backward`]: the gradients of the input that they share are added up in
+    /// order. `layers` are pairs of `w` and `dout`.
+    fn linears_backward<const N: usize>(
+        &mut self,
+        x: &Self::Tensor,
+        layers: [[&Self::Tensor; 2]; N],
+        mut dx: Option<(&mut Self::Tensor, Write)>,
+        dlayers: [[Option<&mut Self::Tensor>; 2]; N],
+    ) {
+        for ([w, dout], dlayer) in layers.into_iter().zip(dlayers) {
+            let into = dx.as_mut().map(|(dx, write)| (&mut **dx, *write));
+            self.linear_backward(x, w, dout, into, dlayer);
+            dx = dx.map(|(dx, _)| (dx, Write::Add));
+        }
+    }
+
     /// `out[t, c] = w[c] * x[t, c] / sqrt(mean(x[t, ..]^2) + eps)`, with `w`: `[1, channels]`.
     ///
     /// Source: Zhang and Sennrich 2019, arXiv:1910.07467, equation 4; `eps` as in Llama.

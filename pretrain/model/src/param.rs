@@ -129,6 +129,26 @@ impl<T> Gradients<T> {
         entries.expect("two places of one layout").map(|entry| entry.value.as_mut())
     }
 
+    /// Those of several linear layers' weights and biases.
+    pub(crate) fn wanted_linears<const N: usize>(
+        &mut self,
+        layers: [Linear<usize>; N],
+    ) -> [[Option<&mut T>; 2]; N] {
+        let mut wanted = std::array::from_fn(|_| [None, None]);
+        for (at, entry) in self.entries.iter_mut().enumerate() {
+            let of = |layer: &Linear<usize>| [Some(layer.weight), layer.bias];
+            let mut places = layers.iter().map(of).zip(&mut wanted);
+            let place = places.find_map(|(places, wanted)| {
+                let place = places.iter().position(|place| *place == Some(at))?;
+                Some(&mut wanted[place])
+            });
+            if let Some(place) = place {
+                *place = entry.value.as_mut();
+            }
+        }
+        wanted
+    }
+
     /// Those of a linear layer's weight and bias.
     pub(crate) fn wanted_linear(&mut self, places: Linear<usize>) -> [Option<&mut T>; 2] {
         match places.bias {

@@ -166,11 +166,14 @@ impl TreeSum {
 
     /// A buffer that is free, with any numbers in it.
     fn buffer(&mut self) -> Gradients<Tensor> {
+        if let Some(free) = self.spare.pop() {
+            return free;
+        }
+        // All of them will be free when the next step begins.
+        self.spare.reserve(self.subtrees.len() + 1);
         let zeros = |tensor: &Tensor| Tensor::zeros(tensor.rows(), tensor.cols());
-        self.spare.pop().unwrap_or_else(|| {
-            let like = self.subtrees.last().expect("one buffer, free or in use");
-            like.gradients.map(|entry| entry.value.as_ref().map(zeros))
-        })
+        let like = self.subtrees.last().expect("one buffer, free or in use");
+        like.gradients.map(|entry| entry.value.as_ref().map(zeros))
     }
 
     /// Whether the last two are the halves of one subtree.

@@ -119,7 +119,7 @@ fn large(salt: usize) -> Parameters<Tensor> {
     };
     let shapes: [(&str, Part, &[usize]); 4] = [
         ("embedding", Part::Embeddings, &[300, 96]),
-        ("tall", Part::Layer(0), &[400, 96]),
+        ("tall", Part::Layer(0), &[500, 128]),
         ("wide", Part::Layer(0), &[96, 300]),
         ("bias", Part::Layer(0), &[20_000]),
     ];

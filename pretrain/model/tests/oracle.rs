@@ -345,6 +345,47 @@ fn linears() {
     check(&Pair::Linear(48), &[(700, 3), (48, 3), (1, 48)]);
 }
 
+/// Passes over layers that read the same input, together or each by itself: outputs and all gradients.
+fn side_by_side<O: Ops>(ops: &mut O, together: bool) -> Vec<Vec<f64>> {
+    const LAYERS: usize = 3;
+    let tensor = |ops: &O, salt, rows, cols| ops.tensor(rows, cols, &noise(rows * cols, salt));
+    let x = tensor(ops, 1, 130, 40);
+    let sizes = [40, 24, 7];
+    let weights: [_; LAYERS] = std::array::from_fn(|at| tensor(ops, 2 + at as u64, sizes[at], 40));
+    let biases: [_; LAYERS] = std::array::from_fn(|at| tensor(ops, 5 + at as u64, 1, sizes[at]));
+    let douts: [_; LAYERS] = std::array::from_fn(|at| tensor(ops, 8 + at as u64, 130, sizes[at]));
+    let layers = std::array::from_fn(|at| Linear { weight: &weights[at], bias: Some(&biases[at]) });
+    let mut outs = [(); LAYERS].map(|()| ops.zeros(0, 0));
+    let mut dx = tensor(ops, 11, 130, 40);
+    let mut dlayers: [_; LAYERS] =
+        std::array::from_fn(|at| [ops.zeros(sizes[at], 40), ops.zeros(1, sizes[at])]);
+    let wanted = dlayers.each_mut().map(|layer| layer.each_mut().map(Some));
+    if together {
+        ops.linears(&x, layers, outs.each_mut());
+        let pairs = std::array::from_fn(|at| [&weights[at], &douts[at]]);
+        ops.linears_backward(&x, pairs, Some((&mut dx, Write::Add)), wanted);
+    } else {
+        for (at, wanted) in wanted.into_iter().enumerate() {
+            ops.linear(&x, layers[at], &mut outs[at], Write::Replace);
+            let dx = Some((&mut dx, Write::Add));
+            ops.linear_backward(&x, &weights[at], &douts[at], dx, wanted);
+        }
+    }
+    let all = outs.iter().chain([&dx]).chain(dlayers.iter().flatten());
+    all.map(|tensor| ops.values(tensor)).collect()
+}
+
+#[test]
+fn layers_of_one_input_are_the_same_bits_together_and_alone() {
+    let mut oracle = Oracle;
+    assert_eq!(side_by_side(&mut oracle, true), side_by_side(&mut oracle, false));
+    for profile in NumericProfile::OF_PROCESSORS.into_iter().filter(|profile| profile.is_here()) {
+        let mut cpu = Cpu::new(profile).unwrap();
+        let (together, alone) = (side_by_side(&mut cpu, true), side_by_side(&mut cpu, false));
+        assert_eq!(together, alone, "{profile}");
+    }
+}
+
 #[test]
 fn layer_norms() {
     // Of two channels the gradient is nothing but what `eps` leaves of it.

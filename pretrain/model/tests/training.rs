@@ -262,6 +262,20 @@ fn reread(written: &LlamaConfig, promised: &LlamaConfig) -> String {
 }
 
 #[test]
+fn a_stored_copy_of_a_tied_projection_is_passed_over() {
+    let tied = config();
+    let untied = LlamaConfig { tie_word_embeddings: false, ..tied.clone() };
+    let mut bytes = Vec::new();
+    let written = Checkpoint::fresh(untied, 1).unwrap();
+    written.write_weights(&mut bytes).unwrap();
+    let json = tied.to_json();
+    let files = ((json.as_bytes(), Path::new("config.json")), (&*bytes, Path::new("weights")));
+    let read = Checkpoint::from_bytes(files.0, files.1).unwrap();
+    assert!(read.weights.get("lm_head.weight").is_none());
+    assert_eq!(read.weights.num_values() + 700 * 72, written.weights.num_values());
+}
+
+#[test]
 fn tensors_that_do_not_fit_are_named() {
     let config = config();
     let untied = LlamaConfig { tie_word_embeddings: false, ..config.clone() };
@@ -270,9 +284,10 @@ fn tensors_that_do_not_fit_are_named() {
         reread(&config, &untied),
         "m/w: tensor `lm_head.weight` is missing; expected it with shape [700, 72]"
     );
+    let deeper = LlamaConfig { num_hidden_layers: 2_000_000_000, ..config.clone() };
     assert_eq!(
-        reread(&untied, &config),
-        "m/w: tensor `lm_head.weight` was not expected in a LlamaForCausalLM"
+        reread(&config, &deeper),
+        "m/w: found 20 tensors, expected some for each of the 2000000000 layers that its config has"
     );
     assert_eq!(
         reread(&config, &wider),

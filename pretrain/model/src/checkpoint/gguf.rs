@@ -104,18 +104,17 @@ impl Gguf {
         )?;
         // Every layer has tensors, so this bounds what is listed of a config that nobody checked.
         if config.num_hidden_layers > tensors.len() {
-            return Err(ModelError::Config {
+            return Err(ModelError::TooManyLayers {
                 file: self.path.clone(),
-                key: "llama.block_count".to_owned(),
-                found: config.num_hidden_layers.to_string(),
-                expected: format!("less than the {} tensors of the file", tensors.len()),
+                found: config.num_hidden_layers,
+                tensors: tensors.len(),
             });
         }
         Ok(config)
     }
 
     /// The model, its weights as `f32`: one tensor after another is read and dequantized, so that memory holds the weights
-    /// and one tensor of the file.
+    /// and one tensor of the file, as it is stored and as it is widened.
     ///
     /// Rows of the queries and keys stand in the file as interleaved rotary wants them, and are put back into the order of
     /// `transformers`.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use safetensors::{
-    SafeTensorError, SafeTensors,
+    SafeTensorError,
     tensor::{Metadata, TensorInfo},
 };
 
@@ -39,38 +39,19 @@ enum Data<'a> {
 impl<'a> Opened<'a> {
     /// The bytes of a file.
     pub(super) fn new(bytes: &'a [u8], path: &Path) -> Result<Self> {
-        let header = SafeTensors::read_metadata(bytes);
-        let (header_bytes, metadata) = header.map_err(|source| not_safetensors(path, source))?;
-        let (_, behind) = bytes.split_at(LENGTH_BYTES + header_bytes);
-        Ok(Self { path: path.to_owned(), metadata, data: Data::Memory(behind) })
+        let (metadata, before) = read_header(path, bytes, bytes.len() as u64)?;
+        // A header that was read is within the bytes.
+        let behind = usize::try_from(before).ok().and_then(|before| bytes.get(before..));
+        let data = Data::Memory(behind.unwrap_or_default());
+        Ok(Self { path: path.to_owned(), metadata, data })
     }
 
     /// The file, of which the header is read.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let unreadable = |source| ModelError::Read { path: path.to_owned(), source };
-        let bad = |source| not_safetensors(path, source);
-        let mut file = File::open(path).map_err(unreadable)?;
+        let file = File::open(path).map_err(unreadable)?;
         let file_bytes = file.metadata().map_err(unreadable)?.len();
-        if file_bytes < LENGTH_BYTES as u64 {
-            return Err(bad(SafeTensorError::HeaderTooSmall));
-        }
-        let mut length = [0; LENGTH_BYTES];
-        file.read_exact(&mut length).map_err(unreadable)?;
-        let header_bytes = u64::from_le_bytes(length);
-        if header_bytes > MAX_HEADER_BYTES {
-            return Err(bad(SafeTensorError::HeaderTooLarge));
-        }
-        let mut header = Vec::new();
-        (&file).take(header_bytes).read_to_end(&mut header).map_err(unreadable)?;
-        if (header.len() as u64) < header_bytes {
-            return Err(bad(SafeTensorError::InvalidHeaderLength));
-        }
-        let metadata: Metadata = serde_json::from_slice(&header)
-            .map_err(|error| bad(SafeTensorError::InvalidHeaderDeserialization(error)))?;
-        let before = LENGTH_BYTES as u64 + header_bytes;
-        if metadata.data_len() as u64 != file_bytes - before {
-            return Err(bad(SafeTensorError::MetadataIncompleteBuffer));
-        }
+        let (metadata, before) = read_header(path, &file, file_bytes)?;
         Ok(Self { path: path.to_owned(), metadata, data: Data::Disk(file, before) })
     }
 
@@ -98,6 +79,42 @@ impl<'a> Opened<'a> {
             }
         }
     }
+}
+
+/// What stands before the tensors of a file of so many bytes, and how many bytes that are.
+fn read_header(path: &Path, mut file: impl Read, file_bytes: u64) -> Result<(Metadata, u64)> {
+    let unreadable = |source| ModelError::Read { path: path.to_owned(), source };
+    let bad = |source| not_safetensors(path, source);
+    let require = |place: &str, expected: u64| match file_bytes < expected {
+        true => Err(ModelError::Truncated {
+            file: path.to_owned(),
+            place: place.to_owned(),
+            found: file_bytes,
+            expected,
+        }),
+        false => Ok(()),
+    };
+    if file_bytes < LENGTH_BYTES as u64 {
+        return Err(bad(SafeTensorError::HeaderTooSmall));
+    }
+    let mut length = [0; LENGTH_BYTES];
+    file.read_exact(&mut length).map_err(unreadable)?;
+    let header_bytes = u64::from_le_bytes(length);
+    if header_bytes > MAX_HEADER_BYTES {
+        return Err(bad(SafeTensorError::HeaderTooLarge));
+    }
+    let before = LENGTH_BYTES as u64 + header_bytes;
+    require("its header", before)?;
+    let mut header = Vec::new();
+    file.take(header_bytes).read_to_end(&mut header).map_err(unreadable)?;
+    let metadata: Metadata = serde_json::from_slice(&header)
+        .map_err(|error| bad(SafeTensorError::InvalidHeaderDeserialization(error)))?;
+    let end = before.saturating_add(metadata.data_len() as u64);
+    require("its last tensor", end)?;
+    if file_bytes > end {
+        return Err(bad(SafeTensorError::MetadataIncompleteBuffer));
+    }
+    Ok((metadata, before))
 }
 
 fn not_safetensors(file: &Path, source: SafeTensorError) -> ModelError {

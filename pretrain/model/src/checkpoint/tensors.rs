@@ -75,6 +75,16 @@ impl<'a> Tensors<'a> {
         Self { places, ..self }
     }
 
+    /// Refuses a config with more layers than there are tensors: each layer has some, so this bounds what is listed of a
+    /// config that nobody has compared with its weights.
+    pub(super) fn require_layers(&self, layers: usize) -> Result<()> {
+        let tensors = self.places.len();
+        if layers <= tensors {
+            return Ok(());
+        }
+        Err(ModelError::TooManyLayers { file: self.name.clone(), found: layers, tensors })
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.places.contains_key(name)
     }
@@ -208,11 +218,13 @@ mod tests {
         let large = [&u64::MAX.to_le_bytes(), &bytes[8..]].concat();
         let no_json = [&bytes[..8], b"?", &bytes[9..]].concat();
         for damaged in cut.chain([longer, large, no_json]) {
-            let [disk, memory] = read(&damaged).map(|found| {
-                let ModelError::Safetensors { source, .. } = found.unwrap_err() else {
-                    panic!("{damaged:?}")
-                };
-                source.to_string()
+            let [disk, memory] = read(&damaged).map(|found| match found.unwrap_err() {
+                ModelError::Safetensors { source, .. } => source.to_string(),
+                ModelError::Truncated { place, found, expected, .. } => {
+                    assert!(found < expected, "{damaged:?}");
+                    format!("{place} {found} {expected}")
+                }
+                error => panic!("{damaged:?}: {error:?}"),
             });
             assert_eq!(disk, memory);
         }

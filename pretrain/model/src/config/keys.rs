@@ -48,6 +48,9 @@ pub(super) fn one_or_many(ids: &[u32]) -> Value {
     }
 }
 
+/// Classes that get names by number where a config has none: more than anyone would leave unnamed, and no memory to speak of.
+const MAX_UNNAMED: usize = 100_000;
+
 /// The keys of one `config.json`. A `null` is an absent key, as in `transformers`.
 pub(super) struct Keys<'a> {
     pub(super) file: &'a Path,
@@ -136,11 +139,15 @@ impl Keys<'_> {
         }
     }
 
-    /// Names by id; two classes with the names `transformers` gives them where the config has none.
+    /// Names by id, without names at most [`MAX_UNNAMED`]; two classes with the names `transformers` gives them where the config has none.
     fn labels(&self) -> Result<Vec<String>> {
         let expected = "an object from \"0\", \"1\", … to names";
         let Some(value) = self.get("id2label") else {
             let count = self.count("num_labels")?.unwrap_or(2);
+            if count > MAX_UNNAMED {
+                let expected = format!("names in `id2label` for more than {MAX_UNNAMED} classes");
+                return self.refuse("num_labels", &count.into(), &expected);
+            }
             return Ok((0..count).map(|id| format!("LABEL_{id}")).collect());
         };
         let Some(names) = value.as_object() else {

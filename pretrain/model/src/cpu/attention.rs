@@ -5,11 +5,13 @@
 //!
 //! Source: Dao et al. 2022, arXiv:2205.14135, algorithms 1 and 4, with whole rows of keys.
 
-use std::ops::Range;
+mod parts;
 
-use ndarray::{ArrayView2, ArrayViewMut2, Axis, s};
-use rayon::prelude::*;
+use std::{cell::Cell, ops::Range};
 
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+
+use self::parts::{Parts, share_parts};
 use super::{
     dropout::{self, Drops, drop_row},
     gemm::Kernels,
@@ -24,28 +26,36 @@ use crate::{
 /// Queries whose scores exist at once.
 const BLOCK: usize = 64;
 
+thread_local! {
+    /// Memory for the scores that this thread works on.
+    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::new()) };
+}
+
 pub(super) fn forward(
     kernels: Kernels,
     qkv: [&Tensor; 3],
-    offsets: &[usize],
+    (offsets, blocks): (&[usize], &mut Vec<Block>),
     heads: Heads,
     mask: Option<Mask>,
     out_and_log_sums: [&mut Tensor; 2],
 ) {
-    let blocks = query_blocks(offsets, heads.reach);
-    forward_blocks(kernels, qkv, (&blocks, 0), heads, mask, out_and_log_sums);
+    blocks.clear();
+    blocks.extend(sequences(offsets).flat_map(|all| query_blocks(all.clone(), all, heads.reach)));
+    forward_blocks(kernels, qkv, (blocks, 0), heads, mask, out_and_log_sums);
 }
 
 /// Attention of the last tokens of one text, whose queries alone stand in `q`.
 pub(super) fn forward_of_last(
     kernels: Kernels,
     [q, k, v]: [&Tensor; 3],
+    blocks: &mut Vec<Block>,
     heads: Heads,
     out_and_log_sums: [&mut Tensor; 2],
 ) {
     let (keys, read) = (k.rows(), k.rows() - q.rows());
-    let blocks: Vec<_> = sequence_blocks(0..keys, read..keys, heads.reach).collect();
-    forward_blocks(kernels, [q, k, v], (&blocks, read), heads, None, out_and_log_sums);
+    blocks.clear();
+    blocks.extend(query_blocks(0..keys, read..keys, heads.reach));
+    forward_blocks(kernels, [q, k, v], (blocks, read), heads, None, out_and_log_sums);
 }
 
 /// The first row of `q` is the query of token `first`, in the order of the keys.
@@ -60,21 +70,16 @@ fn forward_blocks(
     out.resize(q.rows(), q.cols());
     log_sums.resize(q.rows(), heads.query);
     let (q, k, v) = (q.view(), k.view(), v.view());
-    let outs = split_rows(out.view_mut(), blocks);
-    let sums = split_rows(log_sums.view_mut(), blocks);
-    let tasks: Vec<_> = (blocks.iter().zip(outs).zip(sums))
-        .flat_map(|((block, out), sums)| {
-            let columns = split_columns(out, heads.dim).into_iter().zip(split_columns(sums, 1));
-            columns.enumerate().map(move |(head, (out, sums))| (block, head, out, sums))
-        })
-        .collect();
-    tasks.into_par_iter().for_each_init(Vec::new, |scratch, (block, head, out, sums)| {
+    let written = [out.view_mut(), log_sums.view_mut()];
+    share_parts(Parts::new(blocks, heads.query, written), |block, head, written| {
         let shared = head * heads.key_value / heads.query;
         let rows = block.queries.start - first..block.queries.end - first;
         let q = part(&q, &rows, head, heads.dim);
         let [k, v] = [&k, &v].map(|x| part(x, &block.keys(), shared, heads.dim));
         let drops = mask.map(|mask| DroppedRows::new(&mask, rows, head));
-        forward_block(kernels, block, [q, k, v], drops, [out, sums], scratch);
+        let mut scratch = SCRATCH.take();
+        forward_block(kernels, block, [q, k, v], drops, written, &mut scratch.p);
+        SCRATCH.set(scratch);
     });
 }
 
@@ -82,45 +87,41 @@ fn forward_blocks(
 pub(super) fn backward(
     kernels: Kernels,
     [q, k, v]: [&Tensor; 3],
-    offsets: &[usize],
+    (offsets, blocks): (&[usize], &mut Vec<Block>),
     heads: Heads,
     mask: Option<Mask>,
     [out, log_sums, dout]: [&Tensor; 3],
     dqkv: [&mut Tensor; 3],
 ) {
-    let sequences: Vec<Range<usize>> =
-        offsets.windows(2).map(|bounds| bounds[0]..bounds[1]).collect();
-    let group = heads.query / heads.key_value;
-    let sizes = [q.cols(), k.cols(), v.cols()];
-    let widths = [group * heads.dim, heads.dim, heads.dim];
+    blocks.clear();
+    blocks.extend(sequences(offsets).map(|all| Block::whole(all, heads.reach)));
     let [dq, dk, dv] = dqkv;
-    let mut parts =
-        [dq, dk, dv].into_iter().zip(sizes).zip(widths).map(|((tensor, cols), width)| {
-            tensor.resize(q.rows(), cols);
-            let rows = split_sequences(tensor.view_mut(), &sequences);
-            rows.into_iter().flat_map(move |rows| split_columns(rows, width)).collect::<Vec<_>>()
-        });
-    let mut next = || parts.next().expect("three gradients").into_iter();
-    let gradients = (next(), next(), next());
-    let tasks: Vec<_> = (gradients.0.zip(gradients.1).zip(gradients.2).enumerate())
-        .map(|(task, ((dq, dk), dv))| {
-            (&sequences[task / heads.key_value], task % heads.key_value, [dq, dk, dv])
-        })
-        .collect();
+    for (gradient, x) in [(&mut *dq, q), (&mut *dk, k), (&mut *dv, v)] {
+        gradient.resize(x.rows(), x.cols());
+    }
     let views = [q, k, v, out, log_sums, dout].map(Tensor::view);
-    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (sequence, shared, dqkv)| {
-        backward_group(kernels, sequence, shared, (heads, mask), &views, dqkv, scratch);
+    let written = [dq, dk, dv].map(Tensor::view_mut);
+    share_parts(Parts::new(blocks, heads.key_value, written), |block, shared, dqkv| {
+        let mut scratch = SCRATCH.take();
+        backward_group(kernels, block, shared, (heads, mask), &views, dqkv, &mut scratch);
+        SCRATCH.set(scratch);
     });
 }
 
 /// A run of queries of one sequence.
-struct Block {
+#[derive(Debug)]
+pub(super) struct Block {
     sequence: Range<usize>,
     queries: Range<usize>,
     reach: Reach,
 }
 
 impl Block {
+    /// All queries of a sequence.
+    fn whole(sequence: Range<usize>, reach: Reach) -> Self {
+        Self { queries: sequence.clone(), sequence, reach }
+    }
+
     /// The keys that the last of the queries sees; the others see them all, or a part of them.
     fn keys(&self) -> Range<usize> {
         match self.reach {
@@ -151,15 +152,13 @@ impl<'a> DroppedRows<'a> {
     }
 }
 
-/// Every query of every sequence, in order.
-fn query_blocks(offsets: &[usize], reach: Reach) -> Vec<Block> {
-    let all = |bounds: &[usize]| bounds[0]..bounds[1];
-    let sequences = offsets.windows(2);
-    sequences.flat_map(|bounds| sequence_blocks(all(bounds), all(bounds), reach)).collect()
+/// The tokens of each sequence.
+fn sequences(offsets: &[usize]) -> impl Iterator<Item = Range<usize>> {
+    offsets.windows(2).map(|bounds| bounds[0]..bounds[1])
 }
 
-/// The `queries` of a sequence.
-fn sequence_blocks(
+/// The `queries` of a sequence, in order.
+fn query_blocks(
     sequence: Range<usize>,
     queries: Range<usize>,
     reach: Reach,
@@ -204,10 +203,16 @@ struct Scratch {
     ds: Vec<f32>,
 }
 
+impl Scratch {
+    const fn new() -> Self {
+        Self { p: Vec::new(), ds: Vec::new() }
+    }
+}
+
 /// All query heads that share one key head of one sequence, which therefore own its `dk` and `dv`.
 fn backward_group(
     kernels: Kernels,
-    sequence: &Range<usize>,
+    Block { sequence, reach, .. }: &Block,
     shared: usize,
     (heads, mask): (Heads, Option<Mask>),
     [q, k, v, out, log_sums, dout]: &[ArrayView2<f32>; 6],
@@ -219,7 +224,7 @@ fn backward_group(
     let (group, dim) = (heads.query / heads.key_value, heads.dim);
     for within in 0..group {
         let head = shared * group + within;
-        for block in sequence_blocks(sequence.clone(), sequence.clone(), heads.reach) {
+        for block in query_blocks(sequence.clone(), sequence.clone(), *reach) {
             let queries = [q, out, dout].map(|x| part(x, &block.queries, head, dim));
             let keys = [k, v].map(|x| part(x, &block.keys(), shared, dim));
             let log_sums = log_sums.slice(s![block.queries.clone(), head]);
@@ -293,43 +298,6 @@ fn contiguous<'a>(x: &'a ArrayView2<f32>, row: usize) -> &'a [f32] {
 
 fn matrix(values: &mut [f32], cols: usize) -> ArrayViewMut2<'_, f32> {
     ArrayViewMut2::from_shape((values.len() / cols, cols), values).expect("whole rows of scores")
-}
-
-fn split_columns(x: ArrayViewMut2<f32>, width: usize) -> Vec<ArrayViewMut2<f32>> {
-    let mut parts = Vec::with_capacity(x.ncols() / width);
-    let mut rest = x;
-    while rest.ncols() > 0 {
-        let (part, after) = rest.split_at(Axis(1), width);
-        parts.push(part);
-        rest = after;
-    }
-    parts
-}
-
-fn split_rows<'a>(x: ArrayViewMut2<'a, f32>, blocks: &[Block]) -> Vec<ArrayViewMut2<'a, f32>> {
-    let lengths = blocks.iter().map(|block| block.queries.len());
-    split_lengths(x, lengths)
-}
-
-fn split_sequences<'a>(
-    x: ArrayViewMut2<'a, f32>,
-    sequences: &[Range<usize>],
-) -> Vec<ArrayViewMut2<'a, f32>> {
-    split_lengths(x, sequences.iter().map(Range::len))
-}
-
-fn split_lengths(
-    x: ArrayViewMut2<f32>,
-    lengths: impl Iterator<Item = usize>,
-) -> Vec<ArrayViewMut2<f32>> {
-    let mut rest = x;
-    let mut parts = Vec::new();
-    for length in lengths {
-        let (part, after) = rest.split_at(Axis(0), length);
-        parts.push(part);
-        rest = after;
-    }
-    parts
 }
 
 simd! {

@@ -1,12 +1,11 @@
 //! Rows picked by number: embeddings, and some tokens of all.
 
-use ndarray::Axis;
 use rayon::prelude::*;
 
-use super::tensor::{Tensor, rows_per_task};
-
-/// Columns of the table that one task adds up: a cache line's worth of several rows.
-const TASK_COLUMNS: usize = 64;
+use super::{
+    share::share_columns,
+    tensor::{Tensor, rows_per_task},
+};
 
 pub(super) fn forward(ids: &[u32], table: &Tensor, out: &mut Tensor) {
     let cols = table.cols();
@@ -21,16 +20,10 @@ pub(super) fn forward(ids: &[u32], table: &Tensor, out: &mut Tensor) {
     );
 }
 
-/// Tasks own columns and not rows, so that each adds its rows in the order of the tokens.
 pub(super) fn backward(ids: &[u32], dout: &Tensor, dtable: &mut Tensor) {
-    let dout = dout.view();
-    let mut dtable = dtable.view_mut();
-    let columns: Vec<_> = dtable.axis_chunks_iter_mut(Axis(1), TASK_COLUMNS).collect();
-    let douts: Vec<_> = dout.axis_chunks_iter(Axis(1), TASK_COLUMNS).collect();
-    let min_tasks = rows_per_task(ids.len() * TASK_COLUMNS);
-    columns.into_par_iter().zip(douts).with_min_len(min_tasks).for_each(|(mut columns, dout)| {
+    share_columns(dtable.view_mut(), dout.view(), |mut sums, dout| {
         for (&id, row) in ids.iter().zip(dout.rows()) {
-            let mut sum = columns.row_mut(id as usize);
+            let mut sum = sums.row_mut(id as usize);
             sum += &row;
         }
     });

@@ -10,7 +10,7 @@ use self::{
     block::{Activations, Work},
     layout::Layout,
 };
-pub(super) use layout::specification;
+pub(super) use layout::{is_tied, specification};
 
 use super::{Causal, Family, Pass, Training, kept::Kept};
 use crate::{

@@ -215,7 +215,10 @@ impl<R: Read> Reader<'_, R> {
             3 => i16::from_le_bytes(self.array()?).into(),
             4 => self.u32()?.into(),
             5 => i32::from_le_bytes(self.array()?).into(),
-            6 => shortest(f32::from_le_bytes(self.array()?)).into(),
+            6 => {
+                let value = f32::from_le_bytes(self.array()?);
+                self.finite(shortest(value))?
+            }
             7 => match self.array()? {
                 [flag @ 0..=1] => (flag == 1).into(),
                 [found] => return self.refuse(&format!("the flag {found}"), "0 or 1"),
@@ -224,11 +227,22 @@ impl<R: Read> Reader<'_, R> {
             9 => self.list(depth)?,
             10 => self.u64()?.into(),
             11 => i64::from_le_bytes(self.array()?).into(),
-            12 => f64::from_le_bytes(self.array()?).into(),
+            12 => {
+                let value = f64::from_le_bytes(self.array()?);
+                self.finite(value)?
+            }
             _ => {
                 return self.refuse(&format!("a value of type {kind}"), "one of the types 0 to 12");
             }
         })
+    }
+
+    /// JSON, by whose rules the values of configs are read, has no other numbers.
+    fn finite(&self, value: f64) -> Result<Value> {
+        match value.is_finite() {
+            true => Ok(value.into()),
+            false => self.refuse(&value.to_string(), "a finite number"),
+        }
     }
 
     fn list(&mut self, depth: usize) -> Result<Value> {

@@ -3,7 +3,7 @@
 use ndarray::ArrayView2;
 
 /// Numbers in memory, one of whose directions is that of neighbours.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct Matrix {
     pub(super) values: *const f32,
     pub(super) rows: usize,

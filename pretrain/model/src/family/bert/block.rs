@@ -60,9 +60,8 @@ impl<T> Model<'_, T> {
     ) {
         let (block, eps) = (self.block, self.config.layer_norm_eps);
         ops.copy(x, &mut kept.input);
-        self.linear(ops, x, block.query, &mut kept.q);
-        self.linear(ops, x, block.key, &mut kept.k);
-        self.linear(ops, x, block.value, &mut kept.v);
+        let qkv = [block.query, block.key, block.value].map(|layer| self.weights.linear(layer));
+        ops.linears(x, qkv, [&mut kept.q, &mut kept.k, &mut kept.v]);
         let qkv = [&kept.q, &kept.k, &kept.v];
         let (heads, mask) = (self.heads(), self.attention_mask());
         ops.attention(qkv, self.offsets, heads, mask, &mut kept.attended, &mut kept.log_sums);
@@ -113,10 +112,12 @@ impl<T> Model<'_, T> {
             attended,
             [&mut *q, &mut *k, &mut *v],
         );
-        for (dout, layer) in [(&*q, block.query), (&*k, block.key), (&*v, block.value)] {
-            let dx = below.then_some((&mut *dx, Write::Add));
-            self.linear_backward(ops, (&kept.input, dout), layer, dx, gradients);
-        }
+        let qkv = [block.query, block.key, block.value];
+        let dlayers = gradients.wanted_linears(qkv);
+        let [dq, dk, dv] = [&*q, &*k, &*v];
+        let [q, k, v] = qkv.map(|layer| self.weights.value(layer.weight));
+        let dx = below.then_some((dx, Write::Add));
+        ops.linears_backward(&kept.input, [[q, dq], [k, dk], [v, dv]], dx, dlayers);
     }
 
     /// A linear layer at the end of a branch, of which numbers are dropped before the sum.

@@ -93,9 +93,8 @@ impl<T> Model<'_, T> {
             self.config.rms_norm_eps,
             &mut kept.normed[0],
         );
-        self.linear(ops, &kept.normed[0], block.query, (&mut kept.q, Write::Replace));
-        self.linear(ops, &kept.normed[0], block.key, (&mut kept.k, Write::Replace));
-        self.linear(ops, &kept.normed[0], block.value, (&mut kept.v, Write::Replace));
+        let qkv = [block.query, block.key, block.value].map(|layer| self.weights.linear(layer));
+        ops.linears(&kept.normed[0], qkv, [&mut kept.q, &mut kept.k, &mut kept.v]);
         let out = (&mut kept.attended, &mut kept.log_sums);
         match cache {
             None => {
@@ -113,7 +112,7 @@ impl<T> Model<'_, T> {
                 ops.attention_of_last(qkv, heads, out.0, out.1);
             }
         }
-        self.linear(ops, &kept.attended, block.output, (x, Write::Add));
+        ops.linear(&kept.attended, self.weights.linear(block.output), x, Write::Add);
     }
 
     fn feed_forward<O: Ops<Tensor = T>>(&self, ops: &mut O, x: &mut T, kept: &mut Activations<T>) {
@@ -124,10 +123,10 @@ impl<T> Model<'_, T> {
             self.config.rms_norm_eps,
             &mut kept.normed[1],
         );
-        self.linear(ops, &kept.normed[1], block.gate, (&mut kept.gate, Write::Replace));
-        self.linear(ops, &kept.normed[1], block.up, (&mut kept.up, Write::Replace));
+        let sides = [block.gate, block.up].map(|layer| self.weights.linear(layer));
+        ops.linears(&kept.normed[1], sides, [&mut kept.gate, &mut kept.up]);
         ops.swiglu(&kept.gate, &kept.up, &mut kept.gated);
-        self.linear(ops, &kept.gated, block.down, (x, Write::Add));
+        ops.linear(&kept.gated, self.weights.linear(block.down), x, Write::Add);
     }
 
     fn feed_forward_backward<O: Ops<Tensor = T>>(
@@ -139,19 +138,16 @@ impl<T> Model<'_, T> {
         gradients: &mut Gradients<T>,
     ) {
         let block = self.block;
-        let mut linear =
-            |ops: &mut O, x: &T, layer: Linear<usize>, dout: &T, dx: (&mut T, Write)| {
-                self.linear_backward(ops, (x, dout), layer, dx, gradients);
-            };
-        linear(ops, &kept.gated, block.down, dx, (&mut work.gated, Write::Replace));
-        ops.swiglu_backward(&kept.gate, &kept.up, &work.gated, &mut work.gate, &mut work.up);
-        linear(ops, &kept.normed[1], block.gate, &work.gate, (&mut work.normed, Write::Replace));
-        linear(ops, &kept.normed[1], block.up, &work.up, (&mut work.normed, Write::Add));
+        let Work { normed, gate, up, gated, .. } = work;
+        self.linears_backward(ops, &kept.gated, [(block.down, dx)], gated, gradients);
+        ops.swiglu_backward(&kept.gate, &kept.up, gated, gate, up);
+        let sides = [(block.gate, &*gate), (block.up, &*up)];
+        self.linears_backward(ops, &kept.normed[1], sides, normed, gradients);
         ops.rms_norm_backward(
             &kept.inputs[1],
             self.weights.value(block.feed_forward_norm),
             self.config.rms_norm_eps,
-            &work.normed,
+            normed,
             Some(dx),
             gradients.wanted(block.feed_forward_norm),
         );
@@ -167,11 +163,8 @@ impl<T> Model<'_, T> {
     ) {
         let (block, theta) = (self.block, self.config.rope_theta);
         let heads = self.heads();
-        let mut linear =
-            |ops: &mut O, x: &T, layer: Linear<usize>, dout: &T, dx: (&mut T, Write)| {
-                self.linear_backward(ops, (x, dout), layer, dx, gradients);
-            };
-        linear(ops, &kept.attended, block.output, dx, (&mut work.attended, Write::Replace));
+        let Work { normed, q, k, v, attended, .. } = work;
+        self.linears_backward(ops, &kept.attended, [(block.output, &*dx)], attended, gradients);
         ops.attention_backward(
             [&kept.q, &kept.k, &kept.v],
             self.offsets,
@@ -179,44 +172,35 @@ impl<T> Model<'_, T> {
             self.mask(),
             &kept.attended,
             &kept.log_sums,
-            &work.attended,
-            [&mut work.q, &mut work.k, &mut work.v],
+            attended,
+            [&mut *q, &mut *k, &mut *v],
         );
-        ops.rotary_backward(&mut work.q, self.offsets, heads.dim, theta);
-        ops.rotary_backward(&mut work.k, self.offsets, heads.dim, theta);
-        linear(ops, &kept.normed[0], block.query, &work.q, (&mut work.normed, Write::Replace));
-        linear(ops, &kept.normed[0], block.key, &work.k, (&mut work.normed, Write::Add));
-        linear(ops, &kept.normed[0], block.value, &work.v, (&mut work.normed, Write::Add));
+        ops.rotary_backward(q, self.offsets, heads.dim, theta);
+        ops.rotary_backward(k, self.offsets, heads.dim, theta);
+        let qkv = [(block.query, &*q), (block.key, &*k), (block.value, &*v)];
+        self.linears_backward(ops, &kept.normed[0], qkv, normed, gradients);
         ops.rms_norm_backward(
             &kept.inputs[0],
             self.weights.value(block.attention_norm),
             self.config.rms_norm_eps,
-            &work.normed,
+            normed,
             below.then_some(dx),
             gradients.wanted(block.attention_norm),
         );
     }
 
-    fn linear<O: Ops<Tensor = T>>(
+    /// Layers that read the same input, each with the gradient of what it made.
+    fn linears_backward<O: Ops<Tensor = T>, const N: usize>(
         &self,
         ops: &mut O,
         x: &T,
-        layer: Linear<usize>,
-        (out, write): (&mut T, Write),
-    ) {
-        ops.linear(x, self.weights.linear(layer), out, write);
-    }
-
-    fn linear_backward<O: Ops<Tensor = T>>(
-        &self,
-        ops: &mut O,
-        (x, dout): (&T, &T),
-        layer: Linear<usize>,
-        dx: (&mut T, Write),
+        layers: [(Linear<usize>, &T); N],
+        dx: &mut T,
         gradients: &mut Gradients<T>,
     ) {
-        let w = self.weights.value(layer.weight);
-        ops.linear_backward(x, w, dout, Some(dx), gradients.wanted_linear(layer));
+        let dlayers = gradients.wanted_linears(layers.map(|(layer, _)| layer));
+        let layers = layers.map(|(layer, dout)| [self.weights.value(layer.weight), dout]);
+        ops.linears_backward(x, layers, Some((dx, Write::Replace)), dlayers);
     }
 
     /// What is dropped of the probabilities of attention.

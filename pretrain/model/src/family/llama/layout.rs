@@ -34,6 +34,11 @@ pub(super) struct Block {
 /// Weights of one block.
 const BLOCK_WEIGHTS: usize = 9;
 
+/// Whether the output projection is the embedding.
+pub(in super::super) fn is_tied(config: &LlamaConfig) -> bool {
+    config.tie_word_embeddings && config.head == Head::CausalLm
+}
+
 impl Layout {
     /// Follows the order of [`specification`].
     pub(super) fn new(config: &LlamaConfig) -> Self {
@@ -53,7 +58,7 @@ impl Layout {
             })
             .collect();
         let norm = 1 + blocks.len() * BLOCK_WEIGHTS;
-        let tied = config.tie_word_embeddings && config.head == Head::CausalLm;
+        let tied = is_tied(config);
         let bias = matches!(config.head, Head::TokenClassification { .. }).then_some(norm + 2);
         let output = Linear { weight: if tied { 0 } else { norm + 1 }, bias };
         Self { embedding: 0, blocks, norm, output }
