@@ -1,9 +1,12 @@
 //! What a manifest can say about corpus preparation.
 
+use crate::edit::C4Lines;
 use crate::examples::ExamplesConfig;
+use crate::filters::Filters;
 use crate::globs::Globs;
 use crate::read::{Fields, InvalidUtf8};
-use crate::rule::{Filters, Rules};
+use crate::rule::Rules;
+use crate::signal::Dialect;
 use pipelines::size::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,11 +40,13 @@ pub struct Config {
     pub max_record_bytes: ByteSize,
     /// Records that are left out.
     pub exclude: Exclude,
-    /// How words are cut.
+    /// How words and sentences are cut.
     pub words: Dialect,
-    /// Which families of rules are asked.
+    /// Which filters are asked.
     pub filters: Filters,
-    /// Their bounds.
+    /// What the edit of C4 keeps of a text, where it is among the filters.
+    pub c4_lines: C4Lines,
+    /// The bounds of the rules.
     pub rules: Rules,
     /// Ranges of ids in which duplicates are looked for apart, a power of two up to 4096. More take less memory
     /// and more tasks.
@@ -67,15 +72,6 @@ pub struct Exclude {
     pub source_id_prefixes: Vec<String>,
 }
 
-/// How words are cut.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Dialect {
-    /// At the word boundaries of Unicode Standard Annex #29.
-    #[default]
-    Uax29,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -90,6 +86,7 @@ impl Default for Config {
             exclude: Exclude::default(),
             words: Dialect::default(),
             filters: Filters::default(),
+            c4_lines: C4Lines::default(),
             rules: Rules::default(),
             ranges: NonZeroU32::MIN.saturating_add(3),
         }

@@ -1,7 +1,7 @@
 //! Turns raw text into clean documents, and labelled files into examples.
 //!
-//! Of `inputs` (files of JSON lines, plain text, Markdown) the phases [`extract`], [`measure`], [`deduplicate`], [`decide`]
-//! and [`mod@write`] make `extracted`, `signals`, `decisions` and `documents`: every record that is read has one row in the
+//! Of `inputs` the phases [`extract`], [`measure`], [`remeasure`] (where texts are edited), [`deduplicate`], [`decide`] and
+//! [`mod@write`] make `extracted`, `signals`, `decisions` and `documents`: every record that is read has one row in the
 //! first three, and one outcome. Of `examples` (labelled files) the phases of [`examples`] make `examples`.
 
 pub mod config;
@@ -10,6 +10,8 @@ pub mod globs;
 pub mod stage;
 
 pub mod dedup;
+pub mod edit;
+pub mod filters;
 pub mod read;
 pub mod rule;
 pub mod signal;
@@ -20,6 +22,7 @@ pub mod deduplicate;
 pub mod examples;
 pub mod extract;
 pub mod measure;
+pub mod remeasure;
 pub mod write;
 
 mod rows;

@@ -5,7 +5,7 @@
 //! the whole text as it is. A share of nothing is 0.
 
 use super::lines::is_space;
-use super::ratio;
+use super::{Text, ratio};
 use foldhash::fast::FixedState;
 use std::collections::{HashMap, HashSet};
 
@@ -36,8 +36,36 @@ pub struct GopherRepetition {
 }
 
 impl GopherRepetition {
-    /// Measures a text of `num_chars` code points and its words.
-    pub fn measure(text: &str, num_chars: u64, words: &[&str]) -> Self {
+    /// Names of the columns, in order.
+    pub const COLUMNS: [&str; 4 + TOP_N.len() + DUP_N.len()] = [
+        "dup_para_frac",
+        "dup_para_char_frac",
+        "dup_line_frac",
+        "dup_line_char_frac",
+        "top_2_gram_frac",
+        "top_3_gram_frac",
+        "top_4_gram_frac",
+        "dup_5_gram_frac",
+        "dup_6_gram_frac",
+        "dup_7_gram_frac",
+        "dup_8_gram_frac",
+        "dup_9_gram_frac",
+        "dup_10_gram_frac",
+    ];
+
+    /// The values by [`Self::COLUMNS`].
+    pub fn values(&self) -> impl Iterator<Item = f64> + use<> {
+        let lines = [
+            self.dup_para_frac,
+            self.dup_para_char_frac,
+            self.dup_line_frac,
+            self.dup_line_char_frac,
+        ];
+        lines.into_iter().chain(self.top_ngram_frac).chain(self.dup_ngram_frac)
+    }
+
+    /// Measures a text.
+    pub fn measure(&Text { text, num_chars, words }: &Text) -> Self {
         let paragraphs = Duplicates::count(split_runs(text.trim_matches(is_space), 2));
         let lines = Duplicates::count(split_runs(text, 1));
         let words = Words::of(words);
@@ -164,7 +192,7 @@ mod tests {
     use crate::signal::words::words;
 
     fn measure(text: &str) -> GopherRepetition {
-        GopherRepetition::measure(text, text.chars().count() as u64, &words(text))
+        GopherRepetition::measure(&Text::new(text, &words(text)))
     }
 
     #[track_caller]

@@ -86,7 +86,7 @@ pub fn decisions() -> Vec<Decision> {
 
 /// A document with an edit, and one without anything.
 pub fn documents() -> Vec<Document> {
-    let edit = Edit { rule: "email".into(), offset: 6, length: 14 };
+    let edit = Edit { rule: "email".into(), offset: 6, length: 14, replacement: "…".into() };
     vec![
         Document {
             id: text_id("write me@example.org!"),
