@@ -11,7 +11,7 @@ use crate::training::fields;
 #[test]
 fn phases_have_the_keys_of_their_version() {
     let found = keys(&config(&fields(15, 3)).unwrap());
-    assert_eq!(found, ["train 2 0a21f454e6f0", "decay 2 479a310c847b"]);
+    assert_eq!(found, ["train 3 28ff0546f34c", "decay 3 c4f0ef1631c7"]);
     let with = |more: &str| keys(&config(&format!("{more}\n{}", fields(15, 3))).unwrap());
     assert_eq!(with("dropout = 0.0\nrecompute = true"), found);
     assert_ne!(with("dropout = 0.1"), found);

@@ -63,5 +63,5 @@ fn interrupted_longer_and_threaded_runs_end_as_if_nothing_had_happened() {
 #[test]
 fn phases_have_the_keys_of_their_version() {
     let found = keys(&config(&fields(15, 3)).unwrap());
-    assert_eq!(found, ["train 2 a578f426960e", "decay 2 ef6b0c9d1fb6"]);
+    assert_eq!(found, ["train 3 be0b5b7014e4", "decay 3 521d70b11eda"]);
 }

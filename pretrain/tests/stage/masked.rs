@@ -90,5 +90,5 @@ fn a_vocabulary_without_a_mask_is_refused() {
 #[test]
 fn phases_have_the_keys_of_their_version() {
     let found = keys(&config(&fields(15, 3)).unwrap());
-    assert_eq!(found, ["train 2 ad2bc2aec67e", "decay 2 0baeccb4fc90"]);
+    assert_eq!(found, ["train 3 4cc9ec0ca2d7", "decay 3 8f4182961fad"]);
 }
