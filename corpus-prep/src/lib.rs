@@ -9,6 +9,7 @@ pub mod error;
 pub mod globs;
 pub mod stage;
 
+pub mod cascade;
 pub mod dedup;
 pub mod edit;
 pub mod filters;

@@ -3,13 +3,14 @@
 //! Its table has all signals of a record, those of the text as it was extracted first. Texts that rules will drop are measured
 //! too, so that a changed bound asks for no measuring.
 
+use crate::cascade::Editor;
 use crate::edit::C4Lines;
 use crate::error::{Error, Result};
 use crate::extract;
-use crate::filters::{MEASURED, MEASURED_AFTER, columns_after_edit};
+use crate::filters::{MEASURED, columns_after_edit};
 use crate::measure::{self, SIGNALS, count};
 use crate::rows::rows;
-use crate::signal::{self, Dialect, Measurer, Words};
+use crate::signal::{self, Dialect};
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
@@ -73,7 +74,8 @@ impl Phase for Remeasure {
             ctx.check_cancelled()?;
             let batch = batch?;
             ctx.advance(batch.len() as u64);
-            let edited = batch.par_iter().map_init(|| Editor::new(self), Editor::values);
+            let editor = || Editor::new(self.edit.clone(), self.words);
+            let edited = batch.par_iter().map_init(editor, values);
             for (row, values) in batch.iter().zip(edited.collect::<Vec<_>>()) {
                 let mut signals_of = next(&mut measured, row)?;
                 signals_of.values.extend(values);
@@ -85,25 +87,11 @@ impl Phase for Remeasure {
     }
 }
 
-/// Edits texts and measures what is left, and keeps its memory from one to the next.
-struct Editor<'a> {
-    edit: &'a C4Lines,
-    words: Words,
-    measurer: Measurer<'static>,
-}
-
-impl<'a> Editor<'a> {
-    fn new(phase: &'a Remeasure) -> Self {
-        let measurer = Measurer::new(phase.words, &MEASURED_AFTER);
-        Self { edit: &phase.edit, words: Words::new(phase.words), measurer }
-    }
-
-    /// The signals of a record by [`columns_after_edit`]; none of one without a text.
-    fn values(&mut self, row: &Extracted) -> Vec<Option<f64>> {
-        let Some(text) = row.text() else { return vec![None; columns_after_edit().len()] };
-        let (edited, lines) = self.edit.edit(text, Some(&mut self.words));
-        let after = self.measurer.measure(&edited.text());
-        lines.values().into_iter().chain(after).map(Some).collect()
+/// The signals of a record by [`columns_after_edit`]; none of one without a text.
+fn values(editor: &mut Editor, row: &Extracted) -> Vec<Option<f64>> {
+    match row.text() {
+        Some(text) => editor.edit(text).1.into_iter().map(Some).collect(),
+        None => vec![None; columns_after_edit().len()],
     }
 }
 

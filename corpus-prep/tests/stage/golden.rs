@@ -25,10 +25,10 @@ fn config(json: &str) -> Config {
 fn phases_have_the_keys_of_their_version() {
     let corpus = [
         "extract 3 1cc341f0a46e",
-        "measure 1 2c3abafb3781",
+        "measure 2 70e55238f8f0",
         "deduplicate 1 4fcbfcffe605",
-        "decide 1 5acbd6d8e82c",
-        "write 1 5c35b5d768e5",
+        "decide 1 a7015b5aea67",
+        "write 2 80a073770d78",
     ];
     assert_eq!(keys(&config(CORPUS)), corpus);
     assert_eq!(keys(&config(EXAMPLES)), ["read-examples 3 e6d8e46b1fe7", "label 1 3969b6bf7216"]);
@@ -54,7 +54,7 @@ fn phases_of_a_corpus_write_the_bytes_of_their_version() {
             "measure 1617bc7d33d3",
             "deduplicate 2ef3b669d36e",
             "decide 00c2c0cde8de",
-            "write f2228652f10b",
+            "write c3468e264e24",
         ]
     );
 }
