@@ -4,11 +4,11 @@
 //! those between line feeds that have more than white space, as they are. Characters are Unicode code points. A share of
 //! nothing is 0.
 
+use super::gopher_repetition::Duplicates;
 use super::lines::is_space;
 use super::punctuation::is_terminal;
+use super::seen::Seen;
 use super::{Text, ratio};
-use foldhash::fast::FixedState;
-use std::collections::HashSet;
 
 /// Longest short line, in code points.
 pub const SHORT_LINE_CHARS: usize = 30;
@@ -50,17 +50,14 @@ impl FinewebQuality {
     }
 
     /// Measures a text.
-    pub fn measure(&Text { text, num_chars, words }: &Text) -> Self {
-        let (mut num_lines, mut terminal, mut short, mut repeated) = (0, 0, 0, 0);
-        let mut seen = HashSet::with_hasher(FixedState::default());
-        for line in text.split('\n').filter(|line| !line.chars().all(is_space)) {
-            num_lines += 1;
+    pub fn measure(&Text { text, num_chars, words }: &Text, seen: &mut Seen) -> Self {
+        let lines = || text.split('\n').filter(|line| !line.chars().all(is_space));
+        let (mut terminal, mut short) = (0, 0);
+        for line in lines() {
             terminal += u64::from(line.ends_with(is_terminal));
             short += u64::from(line.chars().nth(SHORT_LINE_CHARS).is_none());
-            if !seen.insert(line) {
-                repeated += line.chars().count() as u64;
-            }
         }
+        let Duplicates { all: num_lines, chars: repeated, .. } = Duplicates::count(lines(), seen);
         let line_feeds = text.matches('\n').count() as u64;
         Self {
             num_lines,
@@ -78,7 +75,7 @@ mod tests {
     use crate::signal::words::words;
 
     fn measure(text: &str) -> FinewebQuality {
-        FinewebQuality::measure(&Text::new(text, &words(text)))
+        FinewebQuality::measure(&Text::new(text, &words(text)), &mut Seen::default())
     }
 
     #[test]

@@ -5,9 +5,11 @@
 //! the whole text as it is. A share of nothing is 0.
 
 use super::lines::is_space;
+use super::seen::{SPREAD, Seen};
 use super::{Text, ratio};
 use foldhash::fast::FixedState;
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::hash::BuildHasher;
 
 /// Lengths of the n-grams of which the most frequent is weighed.
 pub const TOP_N: [usize; 3] = [2, 3, 4];
@@ -65,17 +67,17 @@ impl GopherRepetition {
     }
 
     /// Measures a text.
-    pub fn measure(&Text { text, num_chars, words }: &Text) -> Self {
-        let paragraphs = Duplicates::count(split_runs(text.trim_matches(is_space), 2));
-        let lines = Duplicates::count(split_runs(text, 1));
-        let words = Words::of(words);
+    pub fn measure(&Text { text, num_chars, words }: &Text, seen: &mut Seen) -> Self {
+        let paragraphs = Duplicates::count(split_runs(text.trim_matches(is_space), 2), seen);
+        let lines = Duplicates::count(split_runs(text, 1), seen);
+        let words = Words::of(words, seen);
         Self {
             dup_para_frac: ratio(paragraphs.duplicates, paragraphs.all),
             dup_para_char_frac: ratio(paragraphs.chars, num_chars),
             dup_line_frac: ratio(lines.duplicates, lines.all),
             dup_line_char_frac: ratio(lines.chars, num_chars),
-            top_ngram_frac: TOP_N.map(|n| ratio(words.top_ngram_chars(n), num_chars)),
-            dup_ngram_frac: DUP_N.map(|n| ratio(words.dup_ngram_chars(n), num_chars)),
+            top_ngram_frac: TOP_N.map(|n| ratio(words.top_ngram_chars(n, seen), num_chars)),
+            dup_ngram_frac: DUP_N.map(|n| ratio(words.dup_ngram_chars(n, seen), num_chars)),
         }
     }
 }
@@ -101,26 +103,33 @@ fn split_runs(text: &str, min_run: usize) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Pieces, and those of them that stood before.
 #[derive(Default)]
-struct Duplicates {
-    all: u64,
-    duplicates: u64,
-    chars: u64,
+pub(super) struct Duplicates {
+    pub(super) all: u64,
+    pub(super) duplicates: u64,
+    /// Code points of the duplicates.
+    pub(super) chars: u64,
 }
 
 impl Duplicates {
-    fn count<'a>(pieces: impl Iterator<Item = &'a str>) -> Self {
-        let mut counted = Self::default();
-        let mut seen = HashSet::with_hasher(FixedState::default());
-        for piece in pieces {
-            counted.all += 1;
-            if !seen.insert(piece) {
+    pub(super) fn count<'a>(pieces: impl Iterator<Item = &'a str>, seen: &mut Seen) -> Self {
+        let pieces: Vec<&str> = pieces.collect();
+        let mut counted = Self { all: pieces.len() as u64, ..Self::default() };
+        seen.begin(pieces.len());
+        for (place, piece) in (0..).zip(&pieces) {
+            let first = seen.first(hash(piece), place, |other| pieces[other as usize] == *piece);
+            if first != place {
                 counted.duplicates += 1;
                 counted.chars += piece.chars().count() as u64;
             }
         }
         counted
     }
+}
+
+fn hash(piece: &str) -> u64 {
+    FixedState::default().hash_one(piece)
 }
 
 /// The words of a document laid end to end, so that an n-gram without spaces is a slice.
@@ -130,24 +139,51 @@ struct Words {
     starts: Vec<usize>,
     /// Code points before each word, and of all.
     chars: Vec<u64>,
-    /// A number for each word, equal for equal words.
-    ids: Vec<u32>,
+    /// Where each word stands first.
+    firsts: Vec<u32>,
+    hashes: Vec<WordHash>,
+}
+
+/// The hash of a word as a polynomial of its bytes, from which that of words without spaces between them follows.
+#[derive(Clone, Copy)]
+struct WordHash {
+    hash: u64,
+    /// [`BASE`] to the power of its length.
+    power: u64,
+}
+
+/// Where the polynomials are evaluated: any odd number without a pattern.
+const BASE: u64 = 0x5851_f42d_4c95_7f2d;
+
+impl WordHash {
+    fn of(word: &str) -> Self {
+        let (mut hash, mut power) = (0u64, 1u64);
+        for byte in word.bytes() {
+            hash = hash.wrapping_mul(BASE).wrapping_add(u64::from(byte) + 1);
+            power = power.wrapping_mul(BASE);
+        }
+        Self { hash, power }
+    }
 }
 
 impl Words {
-    fn of(words: &[&str]) -> Self {
-        let mut ids = HashMap::with_hasher(FixedState::default());
-        let mut laid =
-            Self { joined: words.concat(), starts: vec![0], chars: vec![0], ids: Vec::new() };
+    fn of(words: &[&str], seen: &mut Seen) -> Self {
+        let mut laid = Self {
+            joined: words.concat(),
+            starts: vec![0],
+            chars: vec![0],
+            firsts: Vec::with_capacity(words.len()),
+            hashes: words.iter().map(|word| WordHash::of(word)).collect(),
+        };
         let (mut bytes, mut chars) = (0, 0);
-        for word in words {
+        seen.begin(words.len());
+        // A place over 2^32 would need a document of over 16 GB.
+        for ((place, word), hash) in (0..).zip(words).zip(&laid.hashes) {
             bytes += word.len();
             chars += word.chars().count() as u64;
             laid.starts.push(bytes);
             laid.chars.push(chars);
-            // More than 2^32 different words would need a document of over 16 GB; such two would count as equal.
-            let next = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-            laid.ids.push(*ids.entry(*word).or_insert(next));
+            laid.firsts.push(seen.first(hash.hash, place, |other| words[other as usize] == *word));
         }
         laid
     }
@@ -159,28 +195,40 @@ impl Words {
 
     /// Length, with spaces, times count of the most frequent n-gram. No word holds a space, so that n-grams are equal
     /// when their words are.
-    fn top_ngram_chars(&self, n: usize) -> u64 {
-        let mut counts: HashMap<&[u32], (u64, usize), _> =
-            HashMap::with_capacity_and_hasher(self.ids.len(), FixedState::default());
-        for (at, ngram) in self.ids.windows(n).enumerate() {
-            counts.entry(ngram).or_insert((0, at)).0 += 1;
+    fn top_ngram_chars(&self, n: usize, seen: &mut Seen) -> u64 {
+        let ngrams = || self.firsts.windows(n);
+        let mut counts = vec![0u64; ngrams().len()];
+        seen.begin(counts.len());
+        for (place, ngram) in (0..).zip(ngrams()) {
+            let hash = ngram.iter().fold(0u64, |hash, word| {
+                (hash ^ u64::from(*word)).wrapping_mul(SPREAD).rotate_left(29)
+            });
+            let is_same = |other| {
+                let other = other as usize;
+                self.firsts[other..other + n] == *ngram
+            };
+            counts[seen.first(hash, place, is_same) as usize] += 1;
         }
-        let top = counts.values().max_by_key(|(count, first)| (*count, std::cmp::Reverse(*first)));
-        top.map_or(0, |(count, first)| count * (self.num_chars(*first, n) + n as u64 - 1))
+        let top = (0..counts.len()).max_by_key(|at| (counts[*at], Reverse(*at)));
+        top.map_or(0, |at| counts[at] * (self.num_chars(at, n) + n as u64 - 1))
     }
 
     /// Code points of the n-grams that a scan from left to right has seen before; it jumps over each that it counts.
-    fn dup_ngram_chars(&self, n: usize) -> u64 {
-        let mut seen: HashSet<&str, _> =
-            HashSet::with_capacity_and_hasher(self.ids.len(), FixedState::default());
-        let (mut at, mut chars) = (0, 0);
-        while at + n <= self.ids.len() {
-            if seen.insert(&self.joined[self.starts[at]..self.starts[at + n]]) {
-                at += 1;
-            } else {
+    fn dup_ngram_chars(&self, n: usize, seen: &mut Seen) -> u64 {
+        let ngram = |at: usize| &self.joined[self.starts[at]..self.starts[at + n]];
+        let (mut at, mut chars, mut place) = (0, 0, 0);
+        seen.begin((self.firsts.len() + 1).saturating_sub(n));
+        while at + n <= self.firsts.len() {
+            let join =
+                |hash: u64, word: &WordHash| hash.wrapping_mul(word.power).wrapping_add(word.hash);
+            let hash = self.hashes[at..at + n].iter().fold(0, join);
+            let first = seen.first(hash, place, |other| ngram(other as usize) == ngram(at));
+            let jump = if first == place { 1 } else { n };
+            if first != place {
                 chars += self.num_chars(at, n);
-                at += n;
             }
+            at += jump;
+            place = u32::try_from(at).unwrap_or(u32::MAX);
         }
         chars
     }
@@ -192,7 +240,7 @@ mod tests {
     use crate::signal::words::words;
 
     fn measure(text: &str) -> GopherRepetition {
-        GopherRepetition::measure(&Text::new(text, &words(text)))
+        GopherRepetition::measure(&Text::new(text, &words(text)), &mut Seen::default())
     }
 
     #[track_caller]

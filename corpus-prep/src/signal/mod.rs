@@ -9,12 +9,15 @@ pub mod gopher_repetition;
 pub mod lines;
 pub mod punctuation;
 mod punctuation_table;
+mod seen;
 pub mod words;
 
 pub use fineweb_quality::FinewebQuality;
 pub use gopher_quality::GopherQuality;
 pub use gopher_repetition::GopherRepetition;
 pub use words::{Dialect, Words};
+
+use seen::Seen;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,12 +50,12 @@ impl Family {
     }
 
     /// Puts its values behind `values`. Counts are whole numbers, exact up to 2^53.
-    fn measure(self, text: &Text, values: &mut Vec<f64>) {
+    fn measure(self, text: &Text, seen: &mut Seen, values: &mut Vec<f64>) {
         match self {
             Self::Size => values.extend([text.num_chars as f64, text.words.len() as f64]),
             Self::GopherQuality => values.extend(GopherQuality::measure(text).values()),
-            Self::GopherRepetition => values.extend(GopherRepetition::measure(text).values()),
-            Self::FinewebQuality => values.extend(FinewebQuality::measure(text).values()),
+            Self::GopherRepetition => values.extend(GopherRepetition::measure(text, seen).values()),
+            Self::FinewebQuality => values.extend(FinewebQuality::measure(text, seen).values()),
         }
     }
 }
@@ -79,22 +82,23 @@ impl<'a> Text<'a> {
 #[derive(Debug)]
 pub struct Measurer<'a> {
     words: Words,
+    seen: Seen,
     families: &'a [Family],
 }
 
 impl<'a> Measurer<'a> {
     /// Of these families, on words that are cut so.
     pub fn new(dialect: Dialect, families: &'a [Family]) -> Self {
-        Self { words: Words::new(dialect), families }
+        Self { words: Words::new(dialect), seen: Seen::default(), families }
     }
 
     /// The signals of a text, by [`columns`].
     pub fn measure(&mut self, text: &str) -> Vec<f64> {
-        let families = self.families;
-        self.words.of(text, |words| {
+        let Self { words, seen, families } = self;
+        words.of(text, |words| {
             let text = Text::new(text, words);
             let mut values = Vec::new();
-            families.iter().for_each(|family| family.measure(&text, &mut values));
+            families.iter().for_each(|family| family.measure(&text, seen, &mut values));
             values
         })
     }

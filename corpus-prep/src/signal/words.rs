@@ -96,27 +96,49 @@ fn stripped(segment: &str) -> &str {
 }
 
 /// The same words as by `split_word_bounds`, for a line of ASCII.
+///
+/// There a word is a run of letters, digits and low lines, with `.` and `'` between two letters or two digits, `:` between two
+/// letters, `,` and `;` between two digits; every other character is a segment of its own.
 fn push_ascii<'a>(line: &'a str, words: &mut Vec<&'a str>) {
+    let bytes = line.as_bytes();
     let mut at = 0;
-    for (start, word) in line.unicode_word_indices() {
-        push_symbols(&line[at..start], words);
-        words.push(word);
-        at = start + word.len();
+    while let Some(&byte) = bytes.get(at) {
+        let start = at;
+        at += 1;
+        if is_joined(byte) {
+            while let Some(&next) = bytes.get(at) {
+                if is_joined(next) {
+                    at += 1;
+                } else if bytes
+                    .get(at + 1)
+                    .is_some_and(|behind| joins(bytes[at - 1], next, *behind))
+                {
+                    at += 2;
+                } else {
+                    break;
+                }
+            }
+        } else if is_space(char::from(byte)) {
+            continue;
+        }
+        words.push(&line[start..at]);
     }
-    push_symbols(&line[at..], words);
 }
 
-/// Outside of words every ASCII character is a segment of its own, but for runs of low lines.
-fn push_symbols<'a>(gap: &'a str, words: &mut Vec<&'a str>) {
-    let bytes = gap.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        let run = bytes[at..].iter().take_while(|byte| **byte == b'_').count().max(1);
-        let segment = stripped(&gap[at..at + run]);
-        if !segment.is_empty() {
-            words.push(segment);
-        }
-        at += run;
+/// Letters, digits and low lines: rules WB5, WB8 to WB10, WB13a and WB13b.
+fn is_joined(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Whether `mark` between two others makes one word of all: rules WB6, WB7, WB11 and WB12.
+fn joins(before: u8, mark: u8, behind: u8) -> bool {
+    let letters = before.is_ascii_alphabetic() && behind.is_ascii_alphabetic();
+    let digits = before.is_ascii_digit() && behind.is_ascii_digit();
+    match mark {
+        b'.' | b'\'' => letters || digits,
+        b':' => letters,
+        b',' | b';' => digits,
+        _ => false,
     }
 }
 
