@@ -6,13 +6,21 @@
 use super::{Edited, Fate};
 use crate::signal::Words;
 use crate::signal::lines::{is_space, lines_with_ends};
+use aho_corasick::AhoCorasick;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// What a kept line ends with, if that is asked.
 const END_MARKS: [char; 5] = ['.', '?', '!', '"', '\''];
+
+/// What stands where a text is still to come.
+const PLACEHOLDER: &str = "lorem ipsum";
+
+/// What pages say to those who have switched it off.
+const JAVASCRIPT: &str = "javascript";
 
 /// Phrases of notices that no reader came for.
 const POLICIES: [&str; 6] = [
@@ -94,13 +102,16 @@ impl C4Lines {
         let (mut edited, mut found) = (Edited::new(text), LineSignals::default());
         for (line, end) in lines_with_ends(text) {
             found.num_lines += 1;
-            if let Some(rule) = self.reason_to_drop(&text[line.clone()]) {
-                edited.push(end, Fate::removed(rule));
-                continue;
-            }
+            let has_placeholder = match self.judge(&text[line.clone()]) {
+                Verdict::Kept { has_placeholder } => has_placeholder,
+                Verdict::Dropped(rule) => {
+                    edited.push(end, Fate::removed(rule));
+                    continue;
+                }
+            };
             found.num_kept += 1;
             let kept = self.keep(text, line.clone(), &mut edited);
-            found.lorem_ipsum += u64::from(kept.to_lowercase().contains("lorem ipsum"));
+            found.lorem_ipsum += u64::from(has_placeholder);
             found.brace += u64::from(kept.contains('{'));
             found.num_sentences += words.as_mut().map_or(0, |words| words.num_sentences(&kept));
             let is_line_feed = &text[line.end..end] == "\n";
@@ -111,32 +122,34 @@ impl C4Lines {
         (edited, found)
     }
 
-    /// The first test that a line fails, in C4's order.
-    fn reason_to_drop(&self, line: &str) -> Option<&'static str> {
+    /// Asks a line the tests in C4's order.
+    fn judge(&self, line: &str) -> Verdict {
         let line = line.trim_matches(is_space);
         let words = || line.split(is_space).filter(|word| !word.is_empty());
-        if words().any(|word| is_longer(word, self.max_word_chars)) {
-            return Some("too_long_word");
+        let is_too_long = |word: &str| word.chars().count() as u64 > self.max_word_chars;
+        if line.len() as u64 > self.max_word_chars && words().any(is_too_long) {
+            return Verdict::Dropped("too_long_word");
         }
         let without = self.without_citations(line);
         let ends = without.ends_with(END_MARKS) && !without.ends_with("...");
         if self.end_marks == Some(true) && !ends {
-            return Some("no_terminal_punc");
+            return Verdict::Dropped("no_terminal_punc");
         }
-        if (words().count() as u64) < self.min_words {
-            return Some("too_few_words");
+        let enough = usize::try_from(self.min_words).unwrap_or(usize::MAX);
+        if words().take(enough).count() < enough {
+            return Verdict::Dropped("too_few_words");
         }
-        let lower = without.to_lowercase();
-        // A placeholder drops the whole text, whatever else stands in its line.
-        if lower.contains("lorem ipsum") {
-            return None;
+        let said = Said::of(&without);
+        // A placeholder drops the whole text, whatever else stands in its line; so does a brace.
+        if said.placeholder {
+            Verdict::Kept { has_placeholder: true }
+        } else if self.javascript && said.javascript {
+            Verdict::Dropped("javascript")
+        } else if self.policies && said.policy && !without.contains('{') {
+            Verdict::Dropped("policy")
+        } else {
+            Verdict::Kept { has_placeholder: false }
         }
-        if self.javascript && lower.contains("javascript") {
-            return Some("javascript");
-        }
-        // So does a brace.
-        let has_policy = || POLICIES.iter().any(|policy| lower.contains(policy));
-        (self.policies && !without.contains('{') && has_policy()).then_some("policy")
     }
 
     /// Keeps a line but for the white space around it and its citations; returns what is left of it.
@@ -180,9 +193,39 @@ impl C4Lines {
     }
 }
 
-/// Whether a word has more code points than `most`.
-fn is_longer(word: &str, most: u64) -> bool {
-    word.len() as u64 > most && word.chars().count() as u64 > most
+/// What becomes of a line.
+enum Verdict {
+    Kept { has_placeholder: bool },
+    Dropped(&'static str),
+}
+
+/// Which phrases a line says, whatever their case.
+#[derive(Default)]
+struct Said {
+    placeholder: bool,
+    javascript: bool,
+    policy: bool,
+}
+
+impl Said {
+    fn of(line: &str) -> Self {
+        static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
+            let phrases = [PLACEHOLDER, JAVASCRIPT].into_iter().chain(POLICIES);
+            let finder = AhoCorasick::builder().ascii_case_insensitive(true).build(phrases);
+            finder.expect("a few short phrases")
+        });
+        // Case is not of ASCII alone: the Kelvin sign is a K.
+        let lower = (!line.is_ascii()).then(|| line.to_lowercase());
+        let mut said = Self::default();
+        for found in FINDER.find_overlapping_iter(lower.as_deref().unwrap_or(line)) {
+            match found.pattern().as_usize() {
+                0 => said.placeholder = true,
+                1 => said.javascript = true,
+                _ => said.policy = true,
+            }
+        }
+        said
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 use super::lines::{is_space, split_lines};
 use super::punctuation::{is_letter, is_punctuation};
 use super::{Text, ratio};
+use memchr::memchr_iter;
+use memchr::memmem::find_iter;
 
 /// English words that running text can hardly do without.
 pub const STOP_WORDS: [&str; 8] = ["the", "be", "to", "of", "and", "that", "have", "with"];
@@ -64,8 +66,9 @@ impl GopherQuality {
         let content = || words.iter().filter(|word| !word.chars().all(is_punctuation));
         let num_content_words = content().count() as u64;
         let content_chars = content().map(|word| word.chars().count() as u64).sum();
-        let num_hashes = text.matches('#').count() as u64;
-        let num_ellipses = (text.matches("...").count() + text.matches('…').count()) as u64;
+        let count = |mark: &str| find_iter(text.as_bytes(), mark).count();
+        let num_hashes = memchr_iter(b'#', text.as_bytes()).count() as u64;
+        let num_ellipses = (count("...") + count("…")) as u64;
         let num_alpha = words.iter().filter(|word| word.chars().any(is_letter)).count() as u64;
         let lines = Lines::count(text);
         Self {
@@ -103,7 +106,8 @@ impl Lines {
 
 fn num_stop_words(words: &[&str]) -> u64 {
     let mut seen = [false; STOP_WORDS.len()];
-    for word in words {
+    let longest = STOP_WORDS.iter().map(|word| word.len()).max().unwrap_or(0);
+    for word in words.iter().filter(|word| word.len() <= longest) {
         if let Some(at) = STOP_WORDS.iter().position(|stop| stop == word) {
             seen[at] = true;
         }

@@ -5,13 +5,13 @@
 //! the whole text as it is. A share of nothing is 0.
 
 use super::lines::is_space;
-use super::seen::{SPREAD, Seen};
+use super::seen::Seen;
 use super::{Text, ratio};
 use foldhash::fast::FixedState;
 use std::cmp::Reverse;
 use std::hash::BuildHasher;
 
-/// Lengths of the n-grams of which the most frequent is weighed.
+/// Lengths of the n-grams of which the most frequent is weighed: each found by the one before.
 pub const TOP_N: [usize; 3] = [2, 3, 4];
 
 /// Lengths of the n-grams of which all repetitions are weighed.
@@ -76,8 +76,8 @@ impl GopherRepetition {
             dup_para_char_frac: ratio(paragraphs.chars, num_chars),
             dup_line_frac: ratio(lines.duplicates, lines.all),
             dup_line_char_frac: ratio(lines.chars, num_chars),
-            top_ngram_frac: TOP_N.map(|n| ratio(words.top_ngram_chars(n, seen), num_chars)),
-            dup_ngram_frac: DUP_N.map(|n| ratio(words.dup_ngram_chars(n, seen), num_chars)),
+            top_ngram_frac: words.top_ngram_chars(seen).map(|chars| ratio(chars, num_chars)),
+            dup_ngram_frac: words.dup_ngram_chars(seen).map(|chars| ratio(chars, num_chars)),
         }
     }
 }
@@ -193,36 +193,51 @@ impl Words {
         self.chars[at + n] - self.chars[at]
     }
 
-    /// Length, with spaces, times count of the most frequent n-gram. No word holds a space, so that n-grams are equal
-    /// when their words are.
-    fn top_ngram_chars(&self, n: usize, seen: &mut Seen) -> u64 {
-        let ngrams = || self.firsts.windows(n);
-        let mut counts = vec![0u64; ngrams().len()];
-        seen.begin(counts.len());
-        for (place, ngram) in (0..).zip(ngrams()) {
-            let hash = ngram.iter().fold(0u64, |hash, word| {
-                (hash ^ u64::from(*word)).wrapping_mul(SPREAD).rotate_left(29)
-            });
-            let is_same = |other| {
-                let other = other as usize;
-                self.firsts[other..other + n] == *ngram
+    /// For each of [`TOP_N`]: length, with spaces, times count of the most frequent n-gram. No word holds a space, so that
+    /// n-grams are equal when their words are: when they begin with equal shorter ones and end in equal words.
+    fn top_ngram_chars(&self, seen: &mut Seen) -> [u64; TOP_N.len()] {
+        let mut shorter = self.firsts.clone();
+        TOP_N.map(|n| {
+            let lasts = self.firsts.get(n - 1..).unwrap_or_default();
+            let mut counts = vec![0u64; lasts.len()];
+            seen.begin(lasts.len());
+            let first = |(place, &last): (u32, &u32)| {
+                let of = |place: u32| (shorter[place as usize], lasts[place as usize]);
+                let hash = u64::from(of(place).0) << 32 | u64::from(last);
+                let first = seen.first(hash, place, |other| of(other) == of(place));
+                counts[first as usize] += 1;
+                first
             };
-            counts[seen.first(hash, place, is_same) as usize] += 1;
-        }
-        let top = (0..counts.len()).max_by_key(|at| (counts[*at], Reverse(*at)));
-        top.map_or(0, |at| counts[at] * (self.num_chars(at, n) + n as u64 - 1))
+            shorter = (0..).zip(lasts).map(first).collect();
+            let top = (0..counts.len()).max_by_key(|at| (counts[*at], Reverse(*at)));
+            top.map_or(0, |at| counts[at] * (self.num_chars(at, n) + n as u64 - 1))
+        })
     }
 
-    /// Code points of the n-grams that a scan from left to right has seen before; it jumps over each that it counts.
-    fn dup_ngram_chars(&self, n: usize, seen: &mut Seen) -> u64 {
+    /// For each of [`DUP_N`]: code points of the n-grams that a scan from left to right has seen before.
+    fn dup_ngram_chars(&self, seen: &mut Seen) -> [u64; DUP_N.len()] {
+        let mut hashes: Vec<u64> = self.hashes.iter().map(|word| word.hash).collect();
+        let mut length = 1;
+        DUP_N.map(|n| {
+            while length < n {
+                let lasts = self.hashes.get(length..).unwrap_or_default();
+                hashes.truncate(lasts.len());
+                for (hash, last) in hashes.iter_mut().zip(lasts) {
+                    *hash = hash.wrapping_mul(last.power).wrapping_add(last.hash);
+                }
+                length += 1;
+            }
+            self.scan(n, &hashes, seen)
+        })
+    }
+
+    /// Goes over the n-grams without spaces, of which these are the hashes, and jumps over each that it counts.
+    fn scan(&self, n: usize, hashes: &[u64], seen: &mut Seen) -> u64 {
         let ngram = |at: usize| &self.joined[self.starts[at]..self.starts[at + n]];
         let (mut at, mut chars, mut place) = (0, 0, 0);
-        seen.begin((self.firsts.len() + 1).saturating_sub(n));
-        while at + n <= self.firsts.len() {
-            let join =
-                |hash: u64, word: &WordHash| hash.wrapping_mul(word.power).wrapping_add(word.hash);
-            let hash = self.hashes[at..at + n].iter().fold(0, join);
-            let first = seen.first(hash, place, |other| ngram(other as usize) == ngram(at));
+        seen.begin(hashes.len());
+        while let Some(hash) = hashes.get(at) {
+            let first = seen.first(*hash, place, |other| ngram(other as usize) == ngram(at));
             let jump = if first == place { 1 } else { n };
             if first != place {
                 chars += self.num_chars(at, n);

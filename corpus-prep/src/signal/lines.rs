@@ -19,7 +19,7 @@ pub fn lines_with_ends(text: &str) -> impl Iterator<Item = (Range<usize>, usize)
     let mut start = 0;
     std::iter::from_fn(move || {
         let rest = text.get(start..).filter(|rest| !rest.is_empty())?;
-        let length = rest.find(is_line_end).unwrap_or(rest.len());
+        let length = find_line_end(rest);
         let line = start..start + length;
         let mut after = rest[length..].chars();
         if after.next() == Some('\r') && after.as_str().starts_with('\n') {
@@ -28,6 +28,20 @@ pub fn lines_with_ends(text: &str) -> impl Iterator<Item = (Range<usize>, usize)
         start = text.len() - after.as_str().len();
         Some((line, start))
     })
+}
+
+/// Bytes before the first end of a line. Only characters whose first byte can begin one are looked at.
+fn find_line_end(text: &str) -> usize {
+    let begins = |byte: &u8| matches!(byte, b'\n'..=b'\r' | 0x1c..=0x1e | 0xc2 | 0xe2);
+    let mut at = 0;
+    while let Some(found) = text.as_bytes()[at..].iter().position(begins) {
+        at += found;
+        match text[at..].chars().next() {
+            Some(c) if !is_line_end(c) => at += c.len_utf8(),
+            _ => return at,
+        }
+    }
+    text.len()
 }
 
 fn is_line_end(c: char) -> bool {

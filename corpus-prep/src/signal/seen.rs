@@ -15,10 +15,12 @@ struct Slot {
     /// The round that filled it.
     round: u32,
     place: u32,
+    /// Some bits of the hash, so that few other places are compared.
+    tag: u32,
 }
 
 /// An odd constant that spreads what is multiplied by it over the upper bits: 2^64 over the golden ratio.
-pub const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Seen {
     /// Forgets all places, and makes room for `most` of them.
@@ -36,15 +38,16 @@ impl Seen {
     /// The first place with what stands at `place`, which may be itself; `is_same` compares it with another one.
     pub fn first(&mut self, hash: u64, place: u32, is_same: impl Fn(u32) -> bool) -> u32 {
         let last = self.slots.len().min(1 << (64 - self.shift)) - 1;
-        let start = hash.wrapping_mul(SPREAD) >> self.shift;
-        let mut at = usize::try_from(start).unwrap_or_default();
+        let spread = hash.wrapping_mul(SPREAD);
+        let mut at = usize::try_from(spread >> self.shift).unwrap_or_default();
+        let tag = u32::try_from(spread & u64::from(u32::MAX)).unwrap_or_default();
         loop {
             let slot = &mut self.slots[at];
             if slot.round != self.round {
-                *slot = Slot { round: self.round, place };
+                *slot = Slot { round: self.round, place, tag };
                 return place;
             }
-            if is_same(slot.place) {
+            if slot.tag == tag && is_same(slot.place) {
                 return slot.place;
             }
             at = if at == last { 0 } else { at + 1 };

@@ -55,21 +55,16 @@ impl Words {
 /// How many sentences `text` has: one ends where white space stands behind a terminal mark, or behind the closing quotes and
 /// brackets that follow such a mark, and the last one at the end.
 pub fn num_sentences(text: &str) -> u64 {
-    let (mut count, mut has_words, mut has_ended) = (0, false, false);
-    for c in text.chars() {
-        if is_space(c) {
-            if has_words && has_ended {
-                count += 1;
-                has_words = false;
-            }
-            has_ended = false;
-        } else {
-            has_words = true;
-            let closes = matches!(c, '"' | '\'' | ')' | ']' | '’' | '”' | '»');
-            has_ended = is_terminal(c) || has_ended && closes;
-        }
+    let ends = |word: &str| {
+        let closes = |c| matches!(c, '"' | '\'' | ')' | ']' | '’' | '”' | '»');
+        word.trim_end_matches(closes).ends_with(is_terminal)
+    };
+    let (mut num_ended, mut is_open) = (0, false);
+    for word in text.split(is_space).filter(|word| !word.is_empty()) {
+        is_open = !ends(word);
+        num_ended += u64::from(!is_open);
     }
-    count + u64::from(has_words)
+    num_ended + u64::from(is_open)
 }
 
 /// The words of `text` in the dialect `uax29`, in order.
