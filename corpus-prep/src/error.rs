@@ -1,6 +1,7 @@
 //! How corpus-prep can fail.
 
 use crate::examples::row::BadRow;
+use crate::fasttext::BadModel;
 use crate::read::{Place, Unreadable};
 use pipelines::table::examples::Split;
 use std::io;
@@ -176,6 +177,14 @@ pub enum Error {
         format: String,
         /// The task.
         task: &'static str,
+    },
+    /// A model of fastText cannot be used.
+    #[error("{file}: {problem}")]
+    FastText {
+        /// The file.
+        file: String,
+        /// Why.
+        problem: BadModel,
     },
     /// The frame failed to write or read a table.
     #[error(transparent)]

@@ -9,6 +9,8 @@ pub mod error;
 pub mod globs;
 pub mod stage;
 
+pub mod fasttext;
+
 pub mod dedup;
 pub mod read;
 pub mod rule;
