@@ -186,6 +186,36 @@ pub enum Error {
         /// Why.
         problem: BadModel,
     },
+    /// A classifier cannot be learnt in this way.
+    #[error("`{option}`: found {found}, expected {expected}")]
+    ClassifierOption {
+        /// What is said.
+        option: &'static str,
+        /// Its value.
+        found: String,
+        /// Which it may have.
+        expected: &'static str,
+    },
+    /// There is too little to learn a label from.
+    #[error("label `{label}`: found {found} examples, expected at least {expected}")]
+    TooFewExamples {
+        /// The label.
+        label: String,
+        /// Its examples.
+        found: usize,
+        /// How many are needed.
+        expected: usize,
+    },
+    /// A file is no classifier of ours.
+    #[error("{file}: found {found}, expected {expected}")]
+    BadClassifier {
+        /// The file.
+        file: String,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: &'static str,
+    },
     /// The frame failed to write or read a table.
     #[error(transparent)]
     Frame(#[from] pipelines::error::Error),

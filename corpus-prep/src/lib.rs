@@ -9,6 +9,7 @@ pub mod error;
 pub mod globs;
 pub mod stage;
 
+pub mod classifier;
 pub mod fasttext;
 
 pub mod dedup;
