@@ -11,6 +11,7 @@ pub mod stage;
 
 pub mod classifier;
 pub mod fasttext;
+pub mod language;
 
 pub mod dedup;
 pub mod read;
