@@ -20,7 +20,7 @@ const MAX_INNER_STEPS: usize = 100;
 /// Source: Yu, Huang and Lin 2011, "Dual coordinate descent methods for logistic regression and maximum entropy models",
 /// algorithm 5, with stopping as in liblinear 2.4.
 pub(super) fn minimize(
-    examples: &[Vec<(u32, f64)>],
+    examples: &[&Vector],
     is_second: &[bool],
     num_weights: usize,
     cost: f64,
@@ -47,7 +47,7 @@ pub(super) fn minimize(
 }
 
 struct Search<'a> {
-    examples: &'a [Vec<(u32, f64)>],
+    examples: &'a [&'a Vector],
     is_second: &'a [bool],
     cost: f64,
     inner_tolerance: f64,
@@ -58,7 +58,7 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(
-        examples: &'a [Vec<(u32, f64)>],
+        examples: &'a [&'a Vector],
         is_second: &'a [bool],
         num_weights: usize,
         cost: f64,
@@ -75,7 +75,7 @@ impl<'a> Search<'a> {
 
     /// Minimizes over the dual variable of one example; gives the gradient before, and how many steps it took.
     fn step(&mut self, at: usize) -> (f64, usize) {
-        let example = &self.examples[at];
+        let example = self.examples[at];
         let label = sign(self.is_second[at]);
         let square = 1.0 + example.iter().map(|(_, value)| value * value).sum::<f64>();
         let margin = label * dot(&self.weights, example);
@@ -135,6 +135,7 @@ mod tests {
                 .collect();
             let is_second: Vec<bool> =
                 (0..40).map(|row| examples[row][0].1 + seed.unit(99, row as u64) > 0.6).collect();
+            let examples: Vec<&Vector> = examples.iter().map(|example| &**example).collect();
             let weights = minimize(&examples, &is_second, 7, cost, seed);
             let mut gradient = weights.clone();
             for (example, is_second) in examples.iter().zip(&is_second) {

@@ -177,5 +177,12 @@ fn good_web_pages_are_told_from_others() {
     let probabilities: Vec<f64> = found.iter().map(|labels| labels[1]).collect();
     let report = Report::new(&probabilities, &is_in, 1).unwrap();
     println!("in {:.2} s:\n{report:.3?}", began.elapsed().as_secs_f64());
+    let classifier = train(&examples, &names, Options::default(), 1).unwrap();
+    let bytes: usize = rows.iter().map(|row| row.text.len()).sum();
+    let began = std::time::Instant::now();
+    let mut judge = classifier.judge();
+    rows.iter().for_each(|row| assert!(judge.probabilities(&row.text).len() == 2));
+    let speed = bytes as f64 / 1e6 / began.elapsed().as_secs_f64();
+    println!("{} bytes of classifier; judges {speed:.1} MB/s", classifier.to_bytes().len());
     assert!(report.roc_auc.low > 0.5);
 }

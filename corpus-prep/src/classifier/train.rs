@@ -1,7 +1,7 @@
 //! Learning from examples.
 
 use super::cross_validate::{self, Folds};
-use super::features::{Extractor, Features};
+use super::features::{Extractor, Features, Vector};
 use super::{Classifier, Output, Platt, dual};
 use crate::error::{Error, Result};
 use pipelines::seed::Seed;
@@ -132,8 +132,7 @@ impl Prepared {
     /// The weights of each output, learnt from the examples whose indices `is_in` takes.
     pub(super) fn learn(&self, is_in: impl Fn(usize) -> bool, seed: u64) -> Vec<Vec<f64>> {
         let chosen: Vec<usize> = (0..self.labels.len()).filter(|at| is_in(*at)).collect();
-        let vectors: Vec<Vec<(u32, f64)>> =
-            chosen.iter().map(|at| self.vectors[*at].clone()).collect();
+        let vectors: Vec<&Vector> = chosen.iter().map(|at| &*self.vectors[*at]).collect();
         let num_weights = self.options.features.num_buckets() + 1;
         let seed = Seed::new(seed, "classifier order");
         (0..self.num_outputs())

@@ -4,6 +4,7 @@ use super::BadModel;
 use super::args::Args;
 use super::cursor::Cursor;
 use super::line::{self, Hash};
+use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -29,6 +30,9 @@ pub(super) struct Dictionary {
     ngrams: Ngrams,
 }
 
+/// Rows by bucket. Seeded anew for each, as whoever makes a file may choose its buckets.
+type Kept = HashMap<u32, u32, RandomState>;
+
 /// N-grams and their rows, counted from behind those of the words.
 #[derive(Clone)]
 struct Ngrams {
@@ -37,7 +41,7 @@ struct Ngrams {
     maxn: usize,
     bucket: u32,
     /// The rows of those buckets that were kept; `None` if all were.
-    kept: Option<HashMap<u32, u32>>,
+    kept: Option<Kept>,
 }
 
 impl Dictionary {
@@ -193,9 +197,9 @@ fn read_num_kept(cursor: &mut Cursor) -> Result<Option<usize>, BadModel> {
     }
 }
 
-fn read_kept(cursor: &mut Cursor, num: usize, bucket: u32) -> Result<HashMap<u32, u32>, BadModel> {
+fn read_kept(cursor: &mut Cursor, num: usize, bucket: u32) -> Result<Kept, BadModel> {
     cursor.expect(num, 8, "the n-grams that were kept")?;
-    let mut kept = HashMap::with_capacity(num);
+    let mut kept = Kept::with_capacity_and_hasher(num, RandomState::default());
     for _ in 0..num {
         let from = cursor.small("the bucket of an n-gram", bucket.saturating_sub(1))?;
         let max = u32::try_from(num - 1).unwrap_or(u32::MAX);
@@ -257,5 +261,36 @@ impl Index {
         let behind = near.partition_point(|entry| key(entry) <= (hash, word));
         let found = near[..behind].last()?;
         (key(found) == (hash, word)).then_some(found.1 as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(words: &[&str], word: &str) -> Option<usize> {
+        let mut letters = Vec::new();
+        let mut push = |word: &&str| {
+            let start = letters.len();
+            letters.extend_from_slice(word.as_bytes());
+            start..letters.len()
+        };
+        let entries: Vec<_> = words.iter().map(&mut push).collect();
+        let index = Index::new(&letters, &entries);
+        index.find(&letters, &entries, Hash::of(word.as_bytes()), word.as_bytes())
+    }
+
+    #[test]
+    fn words_with_one_hash_are_told_apart() {
+        assert_eq!(Hash::of(b"costarring").0, Hash::of(b"liquid").0);
+        let words = ["liquid", "wave", "costarring", "tide"];
+        assert_eq!(words.map(|word| found(&words, word)), [Some(0), Some(1), Some(2), Some(3)]);
+        assert_eq!(found(&["liquid"], "costarring"), None);
+        assert_eq!(found(&[], "liquid"), None);
+    }
+
+    #[test]
+    fn of_equal_words_the_last_counts() {
+        assert_eq!(found(&["wave", "tide", "wave", "salt"], "wave"), Some(2));
     }
 }

@@ -68,6 +68,15 @@ fn labels_of_models_have_the_same_codes() {
     assert_eq!((german.code(), german.iso_639_3(), german.name()), ("de", "deu", "German"));
 }
 
+#[test]
+fn every_character_alone_has_an_answer() {
+    for character in '\0'..='\u{2ffff}' {
+        if let Some((_, confidence)) = identify(character.encode_utf8(&mut [0; 4])) {
+            assert!((0.0..=1.0).contains(&confidence), "{character:?}: {confidence}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_has_an_answer(text in "(\\PC{0,400}|[a-zäé \n人]{0,3000})") {
