@@ -133,7 +133,7 @@ fn too_little_to_learn_from_is_refused() {
     let one = learn(&[example(0), example(0)], 1, Options::default());
     assert!(matches!(one, Error::ClassifierOption { option: "labels", .. }), "{one}");
     let free = learn(&[], 2, Options { cost: 0.0, ..Options::default() });
-    assert_eq!(free.to_string(), "`cost`: found 0, expected a number above 0, at most 1000000");
+    assert_eq!(free.to_string(), "`cost`: found 0, expected a number above 0, at most 100");
 }
 
 #[test]

@@ -24,7 +24,8 @@ pub struct Example<'a> {
 pub struct Options {
     /// What is counted of a text.
     pub features: Features,
-    /// How much being wrong on an example costs, against half the square of all weights; above zero. More: closer to the
+    /// How much being wrong on an example costs, against half the square of all weights; above 0, and at most
+    /// 100. More: closer to the
     /// examples, and less sure on other texts.
     pub cost: f64,
 }
@@ -34,6 +35,9 @@ impl Default for Options {
         Self { features: Features::default(), cost: 10.0 }
     }
 }
+
+/// Values have length one, so that from here on weights are hardly held back, and the search takes long.
+const MAX_COST: f64 = 100.0;
 
 /// In how many parts examples are cut to learn how sums become probabilities.
 const CALIBRATION_FOLDS: usize = 5;
@@ -140,7 +144,8 @@ impl Prepared {
             .map(|output| {
                 let targets = self.targets(output);
                 let targets: Vec<bool> = chosen.iter().map(|at| targets[*at]).collect();
-                dual::minimize(&vectors, &targets, num_weights, self.options.cost, seed)
+                let cost = self.options.cost;
+                dual::minimize(&vectors, &targets, num_weights, cost, dual::TOLERANCE, seed)
             })
             .collect()
     }
@@ -152,9 +157,9 @@ fn validate(examples: &[Example], labels: &[String], options: Options) -> Result
         let expected = "8 to 22 bucket bits, and n-grams of 1 to 8 characters if any";
         return Err(Error::ClassifierOption { option: "features", found, expected });
     }
-    if !(options.cost > 0.0 && options.cost <= 1e6) {
+    if !(options.cost > 0.0 && options.cost <= MAX_COST) {
         let found = options.cost.to_string();
-        let expected = "a number above 0, at most 1000000";
+        let expected = "a number above 0, at most 100";
         return Err(Error::ClassifierOption { option: "cost", found, expected });
     }
     if labels.len() < 2 {

@@ -86,7 +86,7 @@ fn softmax(scores: &mut [f32]) {
     scores.iter_mut().for_each(|score| *score /= sum);
 }
 
-/// The logarithm of a probability that may be zero: of `probability + 0.00001`, so that [`exp`](libm::expf) of it may be
+/// The logarithm of a probability that may be zero: of `probability + 0.00001`, so that the exponential of it may be
 /// more than one.
 pub(super) fn log(probability: f32) -> f32 {
     narrow(libm::log(f64::from(probability) + 1e-5))

@@ -1,9 +1,9 @@
 //! Classifiers that fastText trained: its files `.bin` and `.ftz`, and what it would predict with them.
 //!
-//! A text is cut at white space into words ([`line`](mod@line)). A word is a row of the input matrix, and so are its n-grams of
-//! characters and the n-grams of words, which share hashed rows ([`dictionary`]). The mean of a text's rows times the output
+//! A text is cut at white space into words (`line.rs`). A word is a row of the input matrix, and so are its n-grams of
+//! characters and the n-grams of words, which share hashed rows (`dictionary.rs`). The mean of a text's rows times the output
 //! matrix gives the scores of labels, and the loss that the model was trained with says how they become probabilities
-//! ([`loss`], [`tree`]). Matrices are dense or quantized ([`matrix`]) and stay where the file's bytes are.
+//! (`loss.rs`, `tree.rs`). Matrices are dense or quantized (`matrix.rs`) and stay where the file's bytes are.
 //!
 //! Source: Joulin et al. 2016, arXiv:1607.01759, and arXiv:1612.03651 for quantized matrices; the file format and every
 //! detail by fastText 0.9.2. Written anew.
