@@ -3,6 +3,8 @@
 //! Of `inputs` (files of JSON lines, plain text, Markdown) the phases [`extract`], [`measure`], [`deduplicate`], [`decide`]
 //! and [`mod@write`] make `extracted`, `signals`, `decisions` and `documents`: every record that is read has one row in the
 //! first three, and one outcome. Of `examples` (labelled files) the phases of [`examples`] make `examples`.
+//!
+//! [`fasttext`], [`classifier`] and [`language`] say what a text is, and know nothing of phases.
 
 pub mod config;
 pub mod error;

@@ -96,27 +96,33 @@ impl Quantized {
         Ok(Self { codes, quantizer, norms })
     }
 
-    /// The weights of a row, and what each is to be multiplied by.
-    fn row<'a>(&'a self, bytes: &'a [u8], row: usize) -> (impl Iterator<Item = &'a f32>, f32) {
+    /// The codes of a row, and what the weights that they name are to be multiplied by.
+    fn row<'a>(&self, bytes: &'a [u8], row: usize) -> (&'a [u8], f32) {
         let num = self.quantizer.num_stretches;
-        let codes = &bytes[self.codes.clone()][row * num..][..num];
         let norm = match &self.norms {
-            Some((codes, quantizer)) => quantizer.centroid(0, bytes[codes.start + row])[0],
+            Some((codes, quantizer)) => quantizer.centroid(0, bytes[codes.start + row], 1)[0],
             None => 1.0,
         };
-        let centroids =
-            codes.iter().enumerate().flat_map(|(at, code)| self.quantizer.centroid(at, *code));
-        (centroids, norm)
+        (&bytes[self.codes.start + row * num..][..num], norm)
     }
 
     fn add_row(&self, bytes: &[u8], row: usize, sum: &mut [f32]) {
-        let (weights, norm) = self.row(bytes, row);
-        sum.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += norm * weight);
+        let (codes, norm) = self.row(bytes, row);
+        let stretches = sum.chunks_mut(self.quantizer.width);
+        for (at, (stretch, code)) in stretches.zip(codes).enumerate() {
+            let centroid = self.quantizer.centroid(at, *code, stretch.len());
+            stretch.iter_mut().zip(centroid).for_each(|(sum, weight)| *sum += norm * weight);
+        }
     }
 
     fn dot_row(&self, bytes: &[u8], row: usize, vector: &[f32]) -> f32 {
-        let (weights, norm) = self.row(bytes, row);
-        dot(weights.copied(), vector) * norm
+        let (codes, norm) = self.row(bytes, row);
+        let stretches = vector.chunks(self.quantizer.width);
+        let sum = stretches.zip(codes).enumerate().fold(0.0, |sum, (at, (stretch, code))| {
+            let centroid = self.quantizer.centroid(at, *code, stretch.len());
+            centroid.iter().zip(stretch).fold(sum, |sum, (weight, value)| sum + weight * value)
+        });
+        sum * norm
     }
 }
 
@@ -125,13 +131,12 @@ impl Quantized {
 struct Quantizer {
     num_stretches: usize,
     width: usize,
-    last_width: usize,
     centroids: Vec<f32>,
 }
 
 impl Quantizer {
     fn read(cursor: &mut Cursor, cols: usize) -> Result<Self, BadModel> {
-        let max = u32::try_from(cols).unwrap_or(u32::MAX);
+        let max = i32::MAX.cast_unsigned();
         let mut number = |what| cursor.small(what, max).map(|number| number as usize);
         let found_cols = number("the columns of a quantizer")?;
         let num_stretches = number("the number of stretches of a quantizer")?;
@@ -153,11 +158,11 @@ impl Quantizer {
         }
         let stretch = cursor.skip(cols, CENTROIDS * 4, "the centroids of a quantizer")?;
         let centroids = numbers(cursor.bytes(stretch)).collect();
-        Ok(Self { num_stretches, width, last_width, centroids })
+        Ok(Self { num_stretches, width, centroids })
     }
 
-    fn centroid(&self, stretch: usize, code: u8) -> &[f32] {
-        let width = if stretch + 1 == self.num_stretches { self.last_width } else { self.width };
+    /// The weights of a stretch of `width` columns that a code names.
+    fn centroid(&self, stretch: usize, code: u8, width: usize) -> &[f32] {
         &self.centroids[stretch * CENTROIDS * self.width + usize::from(code) * width..][..width]
     }
 }
