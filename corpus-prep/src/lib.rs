@@ -3,11 +3,17 @@
 //! Of `inputs` the phases [`extract`], [`measure`], [`remeasure`] (where texts are edited), [`deduplicate`], [`decide`] and
 //! [`mod@write`] make `extracted`, `signals`, `decisions` and `documents`: every record that is read has one row in the
 //! first three, and one outcome. Of `examples` (labelled files) the phases of [`examples`] make `examples`.
+//!
+//! [`fasttext`], [`classifier`] and [`language`] say what a text is, and know nothing of phases.
 
 pub mod config;
 pub mod error;
 pub mod globs;
 pub mod stage;
+
+pub mod classifier;
+pub mod fasttext;
+pub mod language;
 
 pub mod cascade;
 pub mod dedup;
