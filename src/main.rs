@@ -6,6 +6,7 @@ mod cli;
 mod completions;
 mod convert;
 mod explain;
+mod explain_document;
 mod fill;
 mod gc;
 mod generate;

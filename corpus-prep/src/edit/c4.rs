@@ -7,6 +7,7 @@ use super::{Edited, Fate};
 use crate::signal::Words;
 use crate::signal::lines::{is_space, lines_with_ends};
 use aho_corasick::AhoCorasick;
+use memchr::{memchr, memchr_iter};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -112,7 +113,7 @@ impl C4Lines {
             found.num_kept += 1;
             let kept = self.keep(text, line.clone(), &mut edited);
             found.lorem_ipsum += u64::from(has_placeholder);
-            found.brace += u64::from(kept.contains('{'));
+            found.brace += u64::from(memchr(b'{', kept.as_bytes()).is_some());
             found.num_sentences += words.as_mut().map_or(0, |words| words.num_sentences(&kept));
             let is_line_feed = &text[line.end..end] == "\n";
             let line_end = Fate::Replaced { rule: "line_end", by: "\n" };
@@ -178,8 +179,8 @@ impl C4Lines {
 
     /// Where citations stand in a line.
     fn citations_of<'a>(&self, line: &'a str) -> impl Iterator<Item = Range<usize>> + use<'a> {
-        let brackets = self.citations.then(|| line.match_indices('[')).into_iter().flatten();
-        brackets.filter_map(|(start, _)| {
+        let brackets = self.citations.then(|| memchr_iter(b'[', line.as_bytes()));
+        brackets.into_iter().flatten().filter_map(|start| {
             let inside = &line[start + 1..];
             let digits = inside.trim_start_matches(|c: char| c.is_numeric()).len();
             let lengths = [inside.len() - digits, "edit".len(), "citation needed".len()];

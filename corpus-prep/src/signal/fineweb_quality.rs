@@ -9,6 +9,7 @@ use super::lines::is_space;
 use super::punctuation::is_terminal;
 use super::seen::Seen;
 use super::{Text, ratio};
+use memchr::memchr_iter;
 
 /// Longest short line, in code points.
 pub const SHORT_LINE_CHARS: usize = 30;
@@ -50,7 +51,7 @@ impl FinewebQuality {
     }
 
     /// Measures a text.
-    pub fn measure(&Text { text, num_chars, words }: &Text, seen: &mut Seen) -> Self {
+    pub fn measure(&Text { text, num_chars, words, .. }: &Text, seen: &mut Seen) -> Self {
         let lines = || text.split('\n').filter(|line| !line.chars().all(is_space));
         let (mut terminal, mut short) = (0, 0);
         for line in lines() {
@@ -58,7 +59,7 @@ impl FinewebQuality {
             short += u64::from(line.chars().nth(SHORT_LINE_CHARS).is_none());
         }
         let Duplicates { all: num_lines, chars: repeated, .. } = Duplicates::count(lines(), seen);
-        let line_feeds = text.matches('\n').count() as u64;
+        let line_feeds = memchr_iter(b'\n', text.as_bytes()).count() as u64;
         Self {
             num_lines,
             terminal_line_frac: ratio(terminal, num_lines),

@@ -61,11 +61,14 @@ impl GopherQuality {
     }
 
     /// Measures a text.
-    pub fn measure(&Text { text, words, .. }: &Text) -> Self {
+    pub fn measure(of: &Text) -> Self {
+        let Text { text, words, .. } = *of;
         let num_words = words.len() as u64;
-        let content = || words.iter().filter(|word| !word.chars().all(is_punctuation));
-        let num_content_words = content().count() as u64;
-        let content_chars = content().map(|word| word.chars().count() as u64).sum();
+        let (mut num_content_words, mut content_chars) = (0, 0);
+        for word in words.iter().filter(|word| !word.chars().all(is_punctuation)) {
+            num_content_words += 1;
+            content_chars += of.chars_of(word);
+        }
         let count = |mark: &str| find_iter(text.as_bytes(), mark).count();
         let num_hashes = memchr_iter(b'#', text.as_bytes()).count() as u64;
         let num_ellipses = (count("...") + count("…")) as u64;

@@ -8,6 +8,7 @@ use super::lines::is_space;
 use super::seen::Seen;
 use super::{Text, ratio};
 use foldhash::fast::FixedState;
+use memchr::memchr;
 use std::cmp::Reverse;
 use std::hash::BuildHasher;
 
@@ -67,10 +68,11 @@ impl GopherRepetition {
     }
 
     /// Measures a text.
-    pub fn measure(&Text { text, num_chars, words }: &Text, seen: &mut Seen) -> Self {
+    pub fn measure(of: &Text, seen: &mut Seen) -> Self {
+        let Text { text, num_chars, .. } = *of;
         let paragraphs = Duplicates::count(split_runs(text.trim_matches(is_space), 2), seen);
         let lines = Duplicates::count(split_runs(text, 1), seen);
-        let words = Words::of(words, seen);
+        let words = Words::of(of, seen);
         Self {
             dup_para_frac: ratio(paragraphs.duplicates, paragraphs.all),
             dup_para_char_frac: ratio(paragraphs.chars, num_chars),
@@ -89,7 +91,7 @@ fn split_runs(text: &str, min_run: usize) -> impl Iterator<Item = &str> {
         let piece = rest?;
         let bytes = piece.as_bytes();
         let mut at = 0;
-        while let Some(found) = piece[at..].find('\n') {
+        while let Some(found) = memchr(b'\n', &bytes[at..]) {
             let start = at + found;
             let run = bytes[start..].iter().take_while(|byte| **byte == b'\n').count();
             at = start + run;
@@ -139,8 +141,9 @@ struct Words {
     starts: Vec<usize>,
     /// Code points before each word, and of all.
     chars: Vec<u64>,
-    /// Where each word stands first.
+    /// Where each word stands first, and how often it stands, where it stands first.
     firsts: Vec<u32>,
+    counts: Vec<u64>,
     hashes: Vec<WordHash>,
 }
 
@@ -167,12 +170,14 @@ impl WordHash {
 }
 
 impl Words {
-    fn of(words: &[&str], seen: &mut Seen) -> Self {
+    fn of(text: &Text, seen: &mut Seen) -> Self {
+        let words = text.words;
         let mut laid = Self {
             joined: words.concat(),
             starts: vec![0],
             chars: vec![0],
             firsts: Vec::with_capacity(words.len()),
+            counts: vec![0; words.len()],
             hashes: words.iter().map(|word| WordHash::of(word)).collect(),
         };
         let (mut bytes, mut chars) = (0, 0);
@@ -180,10 +185,12 @@ impl Words {
         // A place over 2^32 would need a document of over 16 GB.
         for ((place, word), hash) in (0..).zip(words).zip(&laid.hashes) {
             bytes += word.len();
-            chars += word.chars().count() as u64;
+            chars += text.chars_of(word);
             laid.starts.push(bytes);
             laid.chars.push(chars);
-            laid.firsts.push(seen.first(hash.hash, place, |other| words[other as usize] == *word));
+            let first = seen.first(hash.hash, place, |other| words[other as usize] == *word);
+            laid.counts[first as usize] += 1;
+            laid.firsts.push(first);
         }
         laid
     }
@@ -194,28 +201,39 @@ impl Words {
     }
 
     /// For each of [`TOP_N`]: length, with spaces, times count of the most frequent n-gram. No word holds a space, so that
-    /// n-grams are equal when their words are: when they begin with equal shorter ones and end in equal words.
+    /// n-grams are equal when their words are: when they begin with equal shorter ones and end in equal words. So one that
+    /// begins with what stands once stands once.
     fn top_ngram_chars(&self, seen: &mut Seen) -> [u64; TOP_N.len()] {
-        let mut shorter = self.firsts.clone();
+        let (mut shorter, mut shorter_counts) = (self.firsts.clone(), self.counts.clone());
         TOP_N.map(|n| {
             let lasts = self.firsts.get(n - 1..).unwrap_or_default();
             let mut counts = vec![0u64; lasts.len()];
             seen.begin(lasts.len());
             let first = |(place, &last): (u32, &u32)| {
                 let of = |place: u32| (shorter[place as usize], lasts[place as usize]);
-                let hash = u64::from(of(place).0) << 32 | u64::from(last);
-                let first = seen.first(hash, place, |other| of(other) == of(place));
+                let first = if shorter_counts[of(place).0 as usize] == 1 {
+                    place
+                } else {
+                    let hash = u64::from(of(place).0) << 32 | u64::from(last);
+                    seen.first(hash, place, |other| of(other) == of(place))
+                };
                 counts[first as usize] += 1;
                 first
             };
             shorter = (0..).zip(lasts).map(first).collect();
             let top = (0..counts.len()).max_by_key(|at| (counts[*at], Reverse(*at)));
-            top.map_or(0, |at| counts[at] * (self.num_chars(at, n) + n as u64 - 1))
+            let chars = top.map_or(0, |at| counts[at] * (self.num_chars(at, n) + n as u64 - 1));
+            shorter_counts = counts;
+            chars
         })
     }
 
     /// For each of [`DUP_N`]: code points of the n-grams that a scan from left to right has seen before.
     fn dup_ngram_chars(&self, seen: &mut Seen) -> [u64; DUP_N.len()] {
+        let repeats = self.repeats(seen);
+        if !repeats.contains(&true) {
+            return [0; DUP_N.len()];
+        }
         let mut hashes: Vec<u64> = self.hashes.iter().map(|word| word.hash).collect();
         let mut length = 1;
         DUP_N.map(|n| {
@@ -227,27 +245,57 @@ impl Words {
                 }
                 length += 1;
             }
-            self.scan(n, &hashes, seen)
+            self.scan(n, (&hashes, &repeats), seen)
         })
     }
 
+    /// For each word whether what begins there could be an n-gram of [`DUP_N`] that stands elsewhere too: whether as many
+    /// bytes as the shortest of them has, at most [`PREFIX`], do.
+    fn repeats(&self, seen: &mut Seen) -> Vec<bool> {
+        let ends = self.starts.get(DUP_N[0]..).unwrap_or_default();
+        let lengths = self.starts.iter().zip(ends).map(|(start, end)| end - start);
+        let Some(shortest) = lengths.min() else { return Vec::new() };
+        let length = shortest.min(PREFIX);
+        let prefix = |start: &usize| {
+            let mut halves = [[0; PREFIX / 2]; 2];
+            let bytes = &self.joined.as_bytes()[*start..start + length];
+            halves.as_flattened_mut()[..length].copy_from_slice(bytes);
+            halves.map(u64::from_le_bytes)
+        };
+        let prefixes: Vec<[u64; 2]> = self.starts[..ends.len()].iter().map(prefix).collect();
+        let mut repeats = vec![false; prefixes.len()];
+        seen.begin(prefixes.len());
+        for (place, prefix) in (0..).zip(&prefixes) {
+            let hash = prefix[0] ^ prefix[1].wrapping_mul(BASE).rotate_left(32);
+            let first = seen.first(hash, place, |other| prefixes[other as usize] == *prefix);
+            if first != place {
+                (repeats[first as usize], repeats[place as usize]) = (true, true);
+            }
+        }
+        repeats
+    }
+
     /// Goes over the n-grams without spaces, of which these are the hashes, and jumps over each that it counts.
-    fn scan(&self, n: usize, hashes: &[u64], seen: &mut Seen) -> u64 {
+    fn scan(&self, n: usize, (hashes, repeats): (&[u64], &[bool]), seen: &mut Seen) -> u64 {
         let ngram = |at: usize| &self.joined[self.starts[at]..self.starts[at + n]];
-        let (mut at, mut chars, mut place) = (0, 0, 0);
+        let (mut at, mut chars) = (0, 0);
         seen.begin(hashes.len());
         while let Some(hash) = hashes.get(at) {
-            let first = seen.first(*hash, place, |other| ngram(other as usize) == ngram(at));
-            let jump = if first == place { 1 } else { n };
-            if first != place {
+            let place = u32::try_from(at).unwrap_or(u32::MAX);
+            let is_same = |other| ngram(other as usize) == ngram(at);
+            if repeats[at] && seen.first(*hash, place, is_same) != place {
                 chars += self.num_chars(at, n);
+                at += n;
+            } else {
+                at += 1;
             }
-            at += jump;
-            place = u32::try_from(at).unwrap_or(u32::MAX);
         }
         chars
     }
 }
+
+/// Most bytes of an n-gram that are compared before all of it is.
+const PREFIX: usize = 16;
 
 #[cfg(test)]
 mod tests {

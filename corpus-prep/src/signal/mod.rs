@@ -69,12 +69,19 @@ pub struct Text<'a> {
     pub num_chars: u64,
     /// Its words, in order.
     pub words: &'a [&'a str],
+    /// Whether each of its code points is a byte.
+    is_ascii: bool,
 }
 
 impl<'a> Text<'a> {
     /// A text and its words.
     pub fn new(text: &'a str, words: &'a [&'a str]) -> Self {
-        Self { text, num_chars: text.chars().count() as u64, words }
+        Self { text, num_chars: text.chars().count() as u64, words, is_ascii: text.is_ascii() }
+    }
+
+    /// Code points of a piece of it.
+    fn chars_of(&self, piece: &str) -> u64 {
+        (if self.is_ascii { piece.len() } else { piece.chars().count() }) as u64
     }
 }
 
