@@ -20,6 +20,7 @@ mod predict;
 mod progress;
 mod quickstart;
 mod report;
+mod rules;
 mod run;
 mod schema;
 mod show;

@@ -7,7 +7,7 @@ use crate::dedup::exact::{self, Duplicate};
 use crate::error::{Error, Result};
 use crate::filters::Filters;
 use crate::rows::rows;
-use crate::rule::{Judge, Rules};
+use crate::rule::{Check, Judge, Rules};
 use crate::{deduplicate, extract, measure, remeasure};
 use pipelines::context::Context;
 use pipelines::error::TaskError;
@@ -24,6 +24,9 @@ pub const NAME: &str = "decide";
 
 /// The table of decisions.
 pub const DECISIONS: &str = "decisions";
+
+/// What the counts begin with that say how many texts fail a rule, whether or not it is the first that they fail.
+pub const FAILS: &str = "fails/";
 
 /// How similar exact duplicates are.
 const EQUAL: f64 = 1.0;
@@ -43,7 +46,7 @@ impl Phase for Decide {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn config(&self) -> serde_json::Value {
@@ -79,7 +82,7 @@ impl Phase for Decide {
         for batch in signals::read(&inputs.one("signals")?.map()?, &columns)? {
             ctx.check_cancelled()?;
             for row in batch? {
-                let decision = match outcome(&judge, &row, &duplicates)? {
+                let decision = match outcome(&judge, &row, &duplicates, out)? {
                     Some(outcome) => Decision { key: row.key, id: row.id, outcome },
                     None => next_aside(&mut aside, &row.key)?,
                 };
@@ -91,16 +94,22 @@ impl Phase for Decide {
     }
 }
 
-/// The outcome of a record that has a text.
+/// The outcome of a record that has a text. Every rule that fails is counted, not the first alone.
 fn outcome(
     judge: &Judge,
     row: &signals::Signals,
     duplicates: &[Duplicate],
+    out: &mut TaskOutput,
 ) -> Result<Option<Outcome>> {
     if row.id.is_none() {
         return Ok(None);
     }
-    if let Some(check) = judge.first_failed(&values(row)?) {
+    let values = values(row)?;
+    let failed = || judge.checks(&values).filter(Check::fails);
+    for check in failed() {
+        out.count(&format!("{FAILS}{}", check.rule.name), 1);
+    }
+    if let Some(check) = failed().next() {
         return Ok(Some(Outcome::Dropped {
             rule: check.rule.name.into(),
             value: check.value,

@@ -54,6 +54,11 @@ pub enum Kept {
 }
 
 impl Rule {
+    /// Whether it has a bound.
+    pub fn is_on(&self) -> bool {
+        matches!(self.kept, Kept::AtLeast(Some(_)) | Kept::AtMost(Some(_)))
+    }
+
     /// A rule that a signal may not be less than a bound.
     pub fn at_least(name: &'static str, signal: &'static str, bound: Option<f64>) -> Self {
         Self { name, signal, kept: Kept::AtLeast(bound) }

@@ -142,11 +142,11 @@ mod tests {
 
     #[test]
     fn symbols_are_counted_in_the_text_and_divided_by_words() {
-        // Words: a # # b . . . . …. The four dots hold one ellipsis.
+        // Words: a ## b .... …. The four dots hold one ellipsis.
         let signals = measure("a ## b .... …");
-        assert_eq!(signals.hash_ratio, 2.0 / 9.0);
-        assert_eq!(signals.ellipsis_ratio, 2.0 / 9.0);
-        assert_eq!(signals.alpha_word_frac, 2.0 / 9.0);
+        assert_eq!(signals.hash_ratio, 2.0 / 5.0);
+        assert_eq!(signals.ellipsis_ratio, 2.0 / 5.0);
+        assert_eq!(signals.alpha_word_frac, 2.0 / 5.0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Words and sentences of a document, in a dialect.
 
 use super::lines::is_space;
-use super::punctuation::is_terminal;
+use super::punctuation::{is_punctuation, is_terminal};
 use crate::spacy::Tokenizer;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,8 +70,9 @@ pub fn num_sentences(text: &str) -> u64 {
 /// The words of `text` in the dialect `uax29`, in order.
 ///
 /// A word is a segment between two word boundaries of Unicode Standard Annex #29, stripped of white space; segments
-/// of white space alone are no words, segments of punctuation are. The filters of datatrove, which the rules here
-/// follow, cut words with spaCy instead: their counts differ where contractions and symbols are cut differently.
+/// of white space alone are no words, segments of punctuation are, and a run of one and the same mark, such as `-----` or
+/// `...`, is one word. The filters of datatrove, which the rules here follow, cut words with spaCy instead: their counts
+/// differ where contractions and symbols are cut differently.
 pub fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::with_capacity(text.len() / 4);
     // A boundary stands on both sides of every line feed (rules WB3a and WB3b), so lines can be cut alone, and most
@@ -80,20 +81,41 @@ pub fn words(text: &str) -> Vec<&str> {
         if line.is_ascii() {
             push_ascii(line, &mut words);
         } else {
-            words.extend(line.split_word_bounds().map(stripped).filter(|word| !word.is_empty()));
+            push_segments(line, &mut words);
         }
     }
     words
 }
 
-fn stripped(segment: &str) -> &str {
-    segment.trim_matches(is_space)
+/// The words of a line, by the segments of the annex.
+fn push_segments<'a>(line: &'a str, words: &mut Vec<&'a str>) {
+    let mut last: Option<(usize, char)> = None;
+    for (start, segment) in line.split_word_bound_indices() {
+        let mark = only_char(segment).filter(|c| is_punctuation(*c) && !is_space(*c));
+        let begin = match last {
+            Some((begin, of_run)) if mark == Some(of_run) => {
+                words.pop();
+                begin
+            }
+            _ => start,
+        };
+        last = mark.map(|mark| (begin, mark));
+        let word = line[begin..start + segment.len()].trim_matches(is_space);
+        if !word.is_empty() {
+            words.push(word);
+        }
+    }
 }
 
-/// The same words as by `split_word_bounds`, for a line of ASCII.
+fn only_char(segment: &str) -> Option<char> {
+    let mut chars = segment.chars();
+    chars.next().filter(|_| chars.as_str().is_empty())
+}
+
+/// The same, for a line of ASCII.
 ///
-/// There a word is a run of letters, digits and low lines, with `.` and `'` between two letters or two digits, `:` between two
-/// letters, `,` and `;` between two digits; every other character is a segment of its own.
+/// There a segment is a run of letters, digits and low lines, with `.` and `'` between two letters or two digits, `:` between
+/// two letters, `,` and `;` between two digits; or any other character alone.
 fn push_ascii<'a>(line: &'a str, words: &mut Vec<&'a str>) {
     let bytes = line.as_bytes();
     let mut at = 0;
@@ -115,6 +137,8 @@ fn push_ascii<'a>(line: &'a str, words: &mut Vec<&'a str>) {
             }
         } else if is_space(char::from(byte)) {
             continue;
+        } else if is_punctuation(char::from(byte)) {
+            at += bytes[at..].iter().take_while(|next| **next == byte).count();
         }
         words.push(&line[start..at]);
     }
@@ -175,7 +199,8 @@ mod tests {
         check("", &[]);
         check(" \t\r\n", &[]);
         check("Don't stop, 3.14!", &["Don't", "stop", ",", "3.14", "!"]);
-        check("a__b __ ...", &["a__b", "__", ".", ".", "."]);
+        check("a__b __ ... >>-- ……! - -", &["a__b", "__", "...", ">>", "--", "……", "!", "-", "-"]);
+        check("a\u{301}-- --", &["a\u{301}", "--", "--"]);
         check("naïve café—x", &["naïve", "café", "—", "x"]);
         check("人に", &["人", "に"]);
     }
@@ -185,9 +210,29 @@ mod tests {
         fn lines_and_ascii_are_cut_as_by_the_annex(
             text in prop_oneof!["[ -~\t\r\n]{0,80}", "\\PC{0,40}", "[a\u{301}\u{200d}_ '.,:1é\u{202f}\n\r]{0,40}"]
         ) {
-            let plain: Vec<_> =
-                text.split_word_bounds().map(stripped).filter(|word| !word.is_empty()).collect();
-            prop_assert_eq!(words(&text), plain);
+            let mut by_segments = Vec::new();
+            text.split('\n').for_each(|line| push_segments(line, &mut by_segments));
+            let cut = words(&text);
+            prop_assert_eq!(&cut, &by_segments);
+            // Runs taken apart are the segments themselves.
+            let is_run = |word: &&str| word.chars().all(|c| is_punctuation(c) && !is_space(c));
+            let apart: Vec<String> = cut
+                .iter()
+                .flat_map(|word| match is_run(word) {
+                    true => word.chars().map(String::from).collect(),
+                    false => vec![(*word).to_owned()],
+                })
+                .collect();
+            let segments: Vec<String> = text
+                .split_word_bounds()
+                .map(|segment| segment.trim_matches(is_space))
+                .flat_map(|segment| match is_run(&segment) {
+                    true => segment.chars().map(String::from).collect(),
+                    false => vec![segment.to_owned()],
+                })
+                .filter(|word| !word.is_empty())
+                .collect();
+            prop_assert_eq!(apart, segments);
         }
     }
 }

@@ -53,8 +53,21 @@ def dup_ngrams(tokens, n):
     return chars
 
 
+def tokens_of(text):
+    """Segments of the annex without white space; a run of one and the same mark is one."""
+    tokens, last = [], None
+    for segment in words(text):
+        if len(segment) == 1 and is_punctuation(segment) and segment.strip() and segment == last:
+            tokens[-1] += segment
+            continue
+        last = segment
+        if segment.strip():
+            tokens.append(segment.strip())
+    return tokens
+
+
 def signals(text):
-    tokens = [token for token in (word.strip() for word in words(text)) if token]
+    tokens = tokens_of(text)
     content = [token for token in tokens if not all(map(is_punctuation, token))]
     lines, chars = text.splitlines(), len(text)
     paragraphs, pieces = re.split(r"\n{2,}", text.strip()), re.split(r"\n+", text)
