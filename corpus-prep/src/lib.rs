@@ -13,6 +13,7 @@ pub mod dedup;
 pub mod read;
 pub mod rule;
 pub mod signal;
+pub mod spacy;
 
 pub mod decide;
 pub mod deduplicate;
