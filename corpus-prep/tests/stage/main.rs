@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod crawls;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod golden;
