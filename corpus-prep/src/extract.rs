@@ -187,7 +187,7 @@ impl Extract {
         let (line, offset) = (raw.line, raw.offset);
         let place = || match (format.syntax, line) {
             (Syntax::Parquet, Some(row)) => Place::row(unit.name(), row),
-            (Syntax::Warc, _) => Place::record(unit.name(), record + 1, offset),
+            (Syntax::Warc | Syntax::MediaWiki, _) => Place::record(unit.name(), record + 1, offset),
             _ => Place { file: unit.name().to_owned(), base: unit.offset(), line },
         };
         let parsed =

@@ -63,7 +63,7 @@ impl FileFormat {
                 Ok(Syntax::Tsv) => RowFormat::Tsv,
                 Ok(Syntax::Jsonl) => RowFormat::Jsonl,
                 Ok(Syntax::Parquet) => RowFormat::Parquet,
-                Ok(Syntax::Document | Syntax::Html | Syntax::Warc) | Err(_) => {
+                Ok(Syntax::Document | Syntax::Html | Syntax::Warc | Syntax::MediaWiki) | Err(_) => {
                     return Err(format!(
                         "the end of its name tells no format; expected one of {KNOWN}, or `format` in `examples`"
                     ));

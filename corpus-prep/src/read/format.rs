@@ -22,6 +22,8 @@ pub enum Syntax {
     Parquet,
     /// What a crawl fetched, or texts made of it.
     Warc,
+    /// Pages of a wiki.
+    MediaWiki,
 }
 
 /// How the bytes of a file are compressed.
@@ -47,7 +49,7 @@ pub struct Format {
 }
 
 /// Ends of file names and what they say.
-const SYNTAXES: [(&str, Syntax); 14] = [
+const SYNTAXES: [(&str, Syntax); 15] = [
     (".jsonl", Syntax::Jsonl),
     (".ndjson", Syntax::Jsonl),
     (".json", Syntax::Jsonl),
@@ -62,10 +64,11 @@ const SYNTAXES: [(&str, Syntax); 14] = [
     (".warc", Syntax::Warc),
     (".wet", Syntax::Warc),
     (".wat", Syntax::Warc),
+    (".xml", Syntax::MediaWiki),
 ];
 
 /// Short names of syntaxes, which stand in keys.
-const NAMES: [(&str, Syntax); 7] = [
+const NAMES: [(&str, Syntax); 8] = [
     ("jsonl", Syntax::Jsonl),
     ("document", Syntax::Document),
     ("csv", Syntax::Csv),
@@ -73,11 +76,12 @@ const NAMES: [(&str, Syntax); 7] = [
     ("html", Syntax::Html),
     ("parquet", Syntax::Parquet),
     ("warc", Syntax::Warc),
+    ("mediawiki", Syntax::MediaWiki),
 ];
 
 /// The known ends of file names, for messages.
 pub const KNOWN: &str = ".jsonl, .ndjson, .json (one object a line), .csv, .tsv, .txt, .md, .markdown, .html, .htm, .warc, \
-     .wet, .wat, each also with .gz, .zst or .bz2, and .parquet";
+     .wet, .wat, .xml (a dump of MediaWiki), each also with .gz, .zst or .bz2, and .parquet";
 
 impl Format {
     /// The format that the end of the file name `name` says, in any case.
@@ -99,7 +103,7 @@ impl Format {
 
     /// Whether records behind a damaged stretch are found again, by the marks with which they begin.
     pub fn is_found_again(self) -> bool {
-        self.syntax == Syntax::Warc
+        matches!(self.syntax, Syntax::Warc | Syntax::MediaWiki)
     }
 
     /// How the file may be cut into ranges that are read apart. Quotes in CSV may hold line ends.
@@ -163,8 +167,9 @@ impl FromStr for Format {
     fn from_str(name: &str) -> Result<Self> {
         let (compression, stem) = Compression::strip(name);
         let named = NAMES.iter().find(|(name, _)| *name == stem);
-        let unknown =
-            Error::UnknownFormat { known: "jsonl, document, csv, tsv, html, parquet, warc" };
+        let unknown = Error::UnknownFormat {
+            known: "jsonl, document, csv, tsv, html, parquet, warc, mediawiki",
+        };
         named.map(|(_, syntax)| Self { syntax: *syntax, compression }).ok_or(unknown)
     }
 }
@@ -195,6 +200,7 @@ mod tests {
         check("CC-MAIN-0.warc.wet.gz", "warc.gz");
         check("crawl.warc.zst", "warc.zst");
         check("b.csv.bz2", "csv.bz2");
+        check("enwiki-pages-articles.xml.bz2", "mediawiki.bz2");
         assert!(Format::of("part-0.parquet.gz").is_err());
     }
 
@@ -205,7 +211,8 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "the end of its name tells no format; expected one of .jsonl, .ndjson, .json (one object a line), .csv, \
-             .tsv, .txt, .md, .markdown, .html, .htm, .warc, .wet, .wat, each also with .gz, .zst or .bz2, and .parquet"
+             .tsv, .txt, .md, .markdown, .html, .htm, .warc, .wet, .wat, .xml (a dump of MediaWiki), \
+             each also with .gz, .zst or .bz2, and .parquet"
         );
     }
 

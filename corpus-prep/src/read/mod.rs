@@ -11,6 +11,7 @@ pub mod format;
 pub mod header;
 pub mod html;
 pub mod json;
+pub mod mediawiki;
 pub mod parquet;
 pub mod place;
 pub mod raw;
@@ -20,6 +21,7 @@ pub mod rows;
 pub mod skip;
 pub mod utf8;
 pub mod warc;
+pub mod wikitext;
 
 pub use format::Format;
 pub use header::Header;

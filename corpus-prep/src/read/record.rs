@@ -5,6 +5,7 @@ use super::decompress::Fault;
 use super::format::Syntax;
 use super::html::{self, BadPage, Page};
 use super::json::BadValue;
+use super::mediawiki::{self, BadDump};
 use super::raw::RawContent;
 use super::records::{Content, Found};
 use super::skip::Skipped;
@@ -17,6 +18,7 @@ use pipelines::size::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value, json};
+use std::collections::BTreeSet;
 
 /// Names of the fields of a JSON record, or of columns, that have columns of their own. All others are kept in `metadata`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -210,6 +212,17 @@ pub enum Unreadable {
     /// What a record of a WARC file holds cannot be read.
     #[error(transparent)]
     Payload(BadPayload),
+    /// A stretch of a dump of MediaWiki holds no page.
+    #[error("{problem}; {lost} bytes from here on are lost")]
+    Dump {
+        /// Why.
+        problem: BadDump,
+        /// Decoded bytes up to where reading goes on.
+        lost: u64,
+    },
+    /// A page of a dump of MediaWiki cannot be read.
+    #[error(transparent)]
+    WikiPage(mediawiki::BadPage),
     /// The compressed stream is cut or corrupt.
     #[error("{}", broken(&fault.to_string(), fault, *decoded_offset))]
     BrokenStream {
@@ -239,6 +252,8 @@ impl Unreadable {
             Self::DamagedRowGroup { .. } => "damaged_row_group",
             Self::Warc { .. } => "bad_warc",
             Self::Payload(_) => "bad_payload",
+            Self::Dump { .. } => "bad_dump",
+            Self::WikiPage(_) => "bad_wiki_page",
             Self::BrokenStream { .. } => "broken_stream",
         }
     }
@@ -286,6 +301,18 @@ pub struct Parser {
     /// What stands between the fields of CSV; `None` for the format's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
+    /// Namespaces of MediaWiki whose pages are read.
+    #[serde(skip_serializing_if = "is_articles_alone")]
+    pub namespaces: BTreeSet<i64>,
+}
+
+/// The namespace of articles.
+pub fn articles() -> BTreeSet<i64> {
+    BTreeSet::from([0])
+}
+
+fn is_articles_alone(namespaces: &BTreeSet<i64>) -> bool {
+    *namespaces == articles()
 }
 
 impl Parser {
@@ -309,6 +336,7 @@ impl Parser {
             Content::Cells { header, cells } => self.cells(&header, &cells).map(Parsed::Record),
             Content::Parsed(record) => Ok(Parsed::Record(*record)),
             Content::Warc(entry) => entry.parse(expected, self.invalid_utf8),
+            Content::Page(page) => page.parse(&self.namespaces, self.invalid_utf8),
             Content::Skipped(skipped) => Ok(Parsed::Skipped(*skipped)),
             Content::Bad(problem) => unreadable(problem),
         }
@@ -454,6 +482,7 @@ mod tests {
             invalid_utf8: InvalidUtf8::Refuse,
             max_record_bytes: ByteSize(100),
             delimiter: None,
+            namespaces: articles(),
         };
         let content = Content::Bytes(RawContent::Whole(line.into()));
         let found = Found { line: Some(1), offset: 0, content };

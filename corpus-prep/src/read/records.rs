@@ -4,6 +4,7 @@ use super::csv::{BadCsv, CsvRow, CsvRows};
 use super::decompress::Decoder;
 use super::format::{Format, Syntax};
 use super::header::Header;
+use super::mediawiki::{DumpRecords, PageEntry};
 use super::parquet::{self, Batch, Batches, ParquetFile};
 use super::place::Place;
 use super::raw::{Cut, RawContent, RawRecord, RawRecords};
@@ -44,6 +45,8 @@ pub enum Content {
     Parsed(Box<Record>),
     /// A record of a WARC file that may hold a document.
     Warc(Box<Entry>),
+    /// A page of a wiki.
+    Page(Box<PageEntry>),
     /// A record that is no document.
     Skipped(Box<Skipped>),
     /// What is no record.
@@ -60,6 +63,7 @@ impl Found {
                 record.text.len() + record.metadata.as_ref().map_or(0, String::len)
             }
             Content::Warc(entry) => entry.block.len(),
+            Content::Page(page) => page.bytes.len(),
             Content::Bytes(_) | Content::Skipped(_) | Content::Bad(_) => 0,
         };
         (size_of::<Self>() + content) as u64
@@ -97,6 +101,8 @@ enum Source<'a> {
     Csv(Box<CsvRows<'a>>, Arc<[String]>),
     /// Records of WARC.
     Warc(Box<WarcRecords<'a>>),
+    /// Pages of MediaWiki.
+    MediaWiki(Box<DumpRecords<'a>>),
     /// Rows of Parquet.
     Parquet(Box<ParquetRecords<'a>>),
 }
@@ -121,6 +127,7 @@ impl<'a> Records<'a> {
             Syntax::Csv => csv(decoder, ',')?,
             Syntax::Tsv => csv(decoder, '\t')?,
             Syntax::Warc => Source::Warc(Box::new(WarcRecords::new(decoder, max_bytes))),
+            Syntax::MediaWiki => Source::MediaWiki(Box::new(DumpRecords::new(decoder, max_bytes))),
             Syntax::Parquet => Source::Parquet(Box::new(ParquetRecords::open(unit, parser)?)),
         };
         Ok(Self { file: unit.name(), source })
@@ -132,6 +139,7 @@ impl<'a> Records<'a> {
             Source::Cut(records) => records.file_bytes(),
             Source::Csv(rows, _) => rows.file_bytes(),
             Source::Warc(records) => records.file_bytes(),
+            Source::MediaWiki(pages) => pages.file_bytes(),
             Source::Parquet(rows) => rows.file_bytes(),
         }
     }
@@ -145,6 +153,7 @@ impl Iterator for Records<'_> {
             Source::Cut(records) => records.next()?.map(Found::from),
             Source::Csv(rows, header) => rows.next()?.map(|row| cells(row, header)),
             Source::Warc(records) => records.next()?,
+            Source::MediaWiki(pages) => pages.next()?,
             Source::Parquet(rows) => return rows.next(),
         };
         Some(record.map_err(|source| Error::Io { file: self.file.to_owned(), source }))

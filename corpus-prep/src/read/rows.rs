@@ -85,7 +85,7 @@ impl RowFormat {
             Syntax::Csv => Ok(Self::Stream(RowSyntax::Csv, compression)),
             Syntax::Tsv => Ok(Self::Stream(RowSyntax::Tsv, compression)),
             Syntax::Parquet => Ok(Self::Parquet),
-            Syntax::Document | Syntax::Html | Syntax::Warc => Err(unknown),
+            Syntax::Document | Syntax::Html | Syntax::Warc | Syntax::MediaWiki => Err(unknown),
         }
     }
 }

@@ -32,6 +32,24 @@ pub enum Skip {
         /// The type, in lower case.
         found: String,
     },
+    /// A page of a wiki that is no article, or what else was asked for.
+    #[error("a page in namespace {found}, which is not in `namespaces`")]
+    Namespace {
+        /// Its number.
+        found: i64,
+    },
+    /// A page of a wiki that leads to another one.
+    #[error("a page that leads to another one")]
+    Redirect,
+    /// A page of a wiki in another language than wikitext.
+    #[error("a page of the content model `{found}`, expected `wikitext`")]
+    ContentModel {
+        /// Its content model.
+        found: String,
+    },
+    /// A page of a wiki whose text was deleted.
+    #[error("a page whose text was deleted")]
+    DeletedText,
 }
 
 /// Types of WARC records that have counts of their own.
@@ -51,6 +69,10 @@ impl Skip {
             Self::WarcType { found } => format!("warc_{}", one_of(&WARC_TYPES, found)),
             Self::Status { found: found @ 100..600 } => format!("http_{}xx", found / 100),
             Self::Status { .. } => "http_other".to_owned(),
+            Self::Namespace { .. } => "wiki_namespace".to_owned(),
+            Self::Redirect => "wiki_redirect".to_owned(),
+            Self::ContentModel { .. } => "wiki_model".to_owned(),
+            Self::DeletedText => "wiki_deleted".to_owned(),
             Self::MediaType { found } => {
                 let (kind, _) = found.split_once('/').unwrap_or((found, ""));
                 format!("media_{}", one_of(&MEDIA, kind))

@@ -12,3 +12,5 @@ mod golden;
 mod lab;
 #[cfg(test)]
 mod readers;
+#[cfg(test)]
+mod wikis;
