@@ -1,6 +1,6 @@
 //! Turns raw text into clean documents, and labelled files into examples.
 //!
-//! Of `inputs` (files of JSON lines, plain text, Markdown) the phases [`extract`], [`measure`], [`deduplicate`], [`decide`]
+//! Of `inputs` (raw files of every format in [`read::format`]) the phases [`extract`], [`measure`], [`deduplicate`], [`decide`]
 //! and [`mod@write`] make `extracted`, `signals`, `decisions` and `documents`: every record that is read has one row in the
 //! first three, and one outcome. Of `examples` (labelled files) the phases of [`examples`] make `examples`.
 

@@ -81,28 +81,16 @@ impl PageEntry {
         let Some(title) = &page.title else {
             return unreadable(BadPage::NoElement { name: "title" });
         };
-        let (namespace, url) = (page.namespace.unwrap_or(0), self.site.url(title));
-        let metadata = |revision: &Revision| {
-            let mut metadata = json!({ "title": title, "namespace": namespace });
-            for (name, value) in [("revision_id", &revision.id), ("timestamp", &revision.timestamp)]
-            {
-                if let Some(value) = value {
-                    metadata[name] = value.as_str().into();
-                }
-            }
-            canonical(&metadata)
-        };
+        let url = self.site.url(title);
         if let Some(why) = page.skip(namespaces) {
             return Ok(Parsed::Skipped(Skipped { source_id: page.id, url, why }));
         }
-        let Some((revision, text)) =
-            page.revision.as_ref().and_then(|revision| Some((revision, revision.text.as_ref()?)))
-        else {
+        let Some(text) = page.text() else {
             return unreadable(BadPage::NoElement { name: "text" });
         };
         Ok(Parsed::Record(Record {
             text: wikitext::text(text, &self.site.hidden),
-            metadata: Some(metadata(revision)),
+            metadata: Some(page.metadata()),
             source_id: page.id,
             source: None,
             url,
@@ -178,15 +166,31 @@ impl Page {
         }
     }
 
+    fn text(&self) -> Option<&str> {
+        self.revision.as_ref()?.text.as_deref()
+    }
+
+    fn metadata(&self) -> String {
+        let revision = self.revision.as_ref();
+        let id = revision.and_then(|revision| revision.id.as_deref());
+        let timestamp = revision.and_then(|revision| revision.timestamp.as_deref());
+        let mut metadata = json!({ "title": self.title, "namespace": self.namespace.unwrap_or(0) });
+        for (name, value) in [("revision_id", id), ("timestamp", timestamp)] {
+            if let Some(value) = value {
+                metadata[name] = value.into();
+            }
+        }
+        canonical(&metadata)
+    }
+
     /// Why it is no document.
     fn skip(&self, namespaces: &BTreeSet<i64>) -> Option<Skip> {
         let revision = self.revision.as_ref();
         let model = revision.and_then(|revision| revision.model.as_deref()).unwrap_or("wikitext");
-        let text = revision.and_then(|revision| revision.text.as_deref()).unwrap_or_default();
         let found = self.namespace.unwrap_or(0);
         if !namespaces.contains(&found) {
             Some(Skip::Namespace { found })
-        } else if self.is_redirect || is_redirect(text) {
+        } else if self.is_redirect || is_redirect(self.text().unwrap_or_default()) {
             Some(Skip::Redirect)
         } else if revision.is_some_and(|revision| revision.is_deleted) {
             Some(Skip::DeletedText)
