@@ -4,12 +4,14 @@ use crate::edit::C4Lines;
 use crate::examples::ExamplesConfig;
 use crate::filters::Filters;
 use crate::globs::Globs;
+use crate::read::record::articles;
 use crate::read::{Fields, InvalidUtf8};
 use crate::rule::Rules;
 use crate::signal::Dialect;
 use pipelines::size::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 /// Most ranges: each is a task, and reads a section of every part.
@@ -32,6 +34,8 @@ pub struct Config {
     /// What stands between the fields of CSV: a character of ASCII. `None`: a comma, in files that end in `.tsv` a tab.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
+    /// Numbers of the namespaces of MediaWiki whose pages are read: 0 is that of articles. Pages in others are counted.
+    pub namespaces: BTreeSet<i64>,
     /// What happens to bytes that are not UTF-8.
     pub invalid_utf8: InvalidUtf8,
     /// What happens to records that have no text.
@@ -80,6 +84,7 @@ impl Default for Config {
             part_size: ByteSize(16_000_000),
             fields: Fields::default(),
             delimiter: None,
+            namespaces: articles(),
             invalid_utf8: InvalidUtf8::default(),
             unreadable: OnUnreadable::default(),
             max_record_bytes: ByteSize(64 << 20),
@@ -137,6 +142,9 @@ impl Config {
             }
         }
         refuse_delimiter("delimiter", self.delimiter)?;
+        if self.namespaces.is_empty() {
+            return Err("`namespaces` is empty, expected at least one number".into());
+        }
         if self.exclude.source_id_prefixes.iter().any(String::is_empty) {
             return Err(
                 "`exclude.source_id_prefixes` has \"\", which would leave out everything".into()

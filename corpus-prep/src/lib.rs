@@ -1,7 +1,8 @@
 //! Turns raw text into clean documents, and labelled files into examples.
 //!
-//! Of `inputs` the phases [`extract`], [`measure`], [`remeasure`] (where texts are edited), [`deduplicate`], [`decide`] and
-//! [`mod@write`] make `extracted`, `signals`, `decisions` and `documents`: every record that is read has one row in the
+//! Of `inputs` (raw files of every format in [`read::format`]) the phases [`extract`], [`measure`], [`remeasure`] (where texts are
+//! edited), [`deduplicate`], [`decide`] and [`mod@write`] make `extracted`, `signals`, `decisions` and `documents`: every record
+//! that is read has one row in the
 //! first three, and one outcome. Of `examples` (labelled files) the phases of [`examples`] make `examples`.
 //!
 //! [`fasttext`], [`classifier`] and [`language`] say what a text is, and know nothing of phases.

@@ -102,6 +102,7 @@ impl Config {
             invalid_utf8: self.invalid_utf8,
             max_record_bytes: self.max_record_bytes,
             delimiter: self.delimiter,
+            namespaces: self.namespaces.clone(),
         };
         let mut phases: Vec<Box<dyn Phase>> = vec![
             Box::new(Extract {

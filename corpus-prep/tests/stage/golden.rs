@@ -71,6 +71,43 @@ fn rows_of_csv_and_pages_are_the_bytes_of_their_version() {
 }
 
 #[test]
+fn records_of_crawls_and_pages_of_wikis_are_the_bytes_of_their_version() {
+    let lab = Lab::new();
+    let record = |kind: &str, more: &str, block: &str| {
+        let header =
+            format!("WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:{kind}>\r\n{more}\r\n");
+        format!("{header}Content-Length: {}\r\n\r\n{block}\r\n\r\n", block.len())
+    };
+    let page = format!("<title>T</title><article><p>{}</p></article>", good(1));
+    let answer = |status: &str, body: &str| {
+        let block = format!("HTTP/1.1 {status}\r\nContent-Type: text/html\r\n\r\n{body}");
+        record("response", "Content-Type: application/http\r\nWARC-Target-URI: http://a/", &block)
+    };
+    let crawl = [
+        record("warcinfo", "Content-Type: application/warc-fields", "a: b"),
+        answer("200 OK", &page),
+        answer("404 Not Found", ""),
+        record(
+            "conversion",
+            "Content-Type: text/plain\r\nWARC-Date: 2024-01-02T03:04:05Z",
+            &good(2),
+        ),
+        "no record\r\n".to_owned(),
+    ];
+    lab.write("a.warc", crawl.concat());
+    let page = |id: u32, text: &str| {
+        format!(
+            "<page><title>P {id}</title><ns>0</ns><id>{id}</id><revision><text>{text}</text></revision></page>"
+        )
+    };
+    let text = format!("{{{{t|u}}}}\'\'\'One\'\'\' [[a|b]]\n== H ==\n* {}", good(3));
+    let wiki = [page(1, &text), page(2, "#REDIRECT [[P 1]]"), "<page>".to_owned()];
+    lab.write("b.xml", format!("<mediawiki xml:lang=\"en\">{}", wiki.concat()));
+    let ran = lab.run(r#"{"inputs":"*","unreadable":"count"}"#).unwrap();
+    assert_eq!(ran.golden()[0], "extract 692d6d62fccb");
+}
+
+#[test]
 fn phases_of_examples_write_the_bytes_of_their_version() {
     let lab = Lab::new();
     let row = |at: usize| format!("{at},\"note\n{at}\",{}\n", ["x", "y"][at % 2]);
