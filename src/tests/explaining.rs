@@ -12,8 +12,8 @@ name = "explained"
 
 [steps.clean.corpus-prep]
 inputs = ["texts/*.jsonl"]
-filters = "fineweb"
-rules = { gopher_quality = { short_doc = 5, enough_stop_words = 1 }, c4 = { too_few_sentences = 2 } }
+filters = "c4"
+rules = { c4 = { too_few_sentences = 2 } }
 "#;
 
 fn good() -> String {
@@ -51,15 +51,18 @@ fn a_document_is_explained_by_its_id_as_it_was_decided() {
     assert_eq!((&found["source_id"], &found["on_record"]), (&"good".into(), &"kept".into()));
     assert_eq!(found["dropped_by"], Value::Null);
     assert_eq!(found["edited_text"], good().replace("\nMenu", "").trim_end());
-    assert_eq!(found["edits"][0]["rule"], "too_few_words");
+    assert_eq!(found["edits"][0]["rule"], "no_terminal_punc");
     let found = explain(&id("Too short.")[..8]);
     assert_eq!(
         (&found["on_record"], &found["dropped_by"]),
-        (&"dropped".into(), &"top_2_gram".into())
+        (&"dropped".into(), &"too_few_sentences".into())
     );
     let said = project.seedbed(&["explain-document", &id("Too short.")]);
-    assert!(said.contains("on record: dropped by top_2_gram: "), "{said}");
-    assert!(said.contains("<- fails") && said.contains("at most 0.2"), "{said}");
+    assert!(
+        said.contains("on record: dropped by too_few_sentences: 0 against the bound 2"),
+        "{said}"
+    );
+    assert!(said.contains("<- fails") && said.contains("at least 2"), "{said}");
     assert!(project.refused(&["explain-document", "0123456789"]).contains("found no document"));
     assert!(project.refused(&["explain-document", "xyz"]).contains("8 to 32 hexadecimal digits"));
 }

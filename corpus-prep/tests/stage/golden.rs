@@ -27,7 +27,7 @@ fn phases_have_the_keys_of_their_version() {
         "extract 3 1cc341f0a46e",
         "measure 2 70e55238f8f0",
         "deduplicate 1 4fcbfcffe605",
-        "decide 1 a7015b5aea67",
+        "decide 2 985cf71eb726",
         "write 2 80a073770d78",
     ];
     assert_eq!(keys(&config(CORPUS)), corpus);
@@ -51,9 +51,9 @@ fn phases_of_a_corpus_write_the_bytes_of_their_version() {
         lab.run(CORPUS).unwrap().golden(),
         [
             "extract 325d41761f89",
-            "measure 1617bc7d33d3",
+            "measure c5a0275ba265",
             "deduplicate 2ef3b669d36e",
-            "decide 00c2c0cde8de",
+            "decide 8e9c4b9a2f4c",
             "write c3468e264e24",
         ]
     );
