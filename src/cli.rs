@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use pipelines::publish::OutDir;
 
 use crate::{
-    alone, bench, completions, convert, explain, fill, gc, generate, import, init, plan, predict,
-    quickstart, report, run, schema, status, verify, worker,
+    alone, bench, completions, convert, explain, explain_document, fill, gc, generate, import,
+    init, plan, predict, quickstart, report, run, schema, status, verify, worker,
 };
 
 /// From raw text to a measured language model, from one manifest.
@@ -33,6 +33,8 @@ pub enum Command {
     Plan(plan::Command),
     /// Say why the tasks of a step will run, or will not
     Explain(explain::Command),
+    /// Say what filters find in one document, and what became of it
+    ExplainDocument(explain_document::Command),
     /// Say what is done, what runs, and what is left
     Status(status::Command),
     /// Write a run as one page: steps, counts, what was dropped, curves, models, errors
@@ -81,6 +83,7 @@ impl Command {
             Command::Run(command) => command.run(),
             Command::Plan(command) => command.run(),
             Command::Explain(command) => command.run(),
+            Command::ExplainDocument(command) => command.run(),
             Command::Status(command) => command.run(),
             Command::Report(command) => command.run(),
             Command::Import(command) => command.run(),

@@ -34,7 +34,7 @@ const TASK: &str = "predict/rows/all";
 pub struct Command {
     /// The directory of a fine-tuned model: out/STEP/checkpoint, or one that `transformers` loads
     model: PathBuf,
-    /// The rows: .jsonl, .csv, .tsv (also with .gz or .zst) or .parquet; - is standard input
+    /// The rows: .jsonl, .csv, .tsv (also with .gz, .zst or .bz2) or .parquet; - is standard input
     #[arg(long)]
     input: PathBuf,
     /// How rows stand in the input [default: by the end of its name; jsonl of standard input]

@@ -18,6 +18,7 @@ use crate::cli::{Place, Voice, base_of};
 use crate::implied;
 use crate::progress::Progress;
 use crate::report;
+use crate::rules;
 use crate::show;
 use crate::stages::Stage;
 use crate::worker::stop_on_signals;
@@ -136,6 +137,9 @@ impl Work<'_> {
             show::line(serde_json::to_string(&line)?)?;
         } else if !voice.quiet {
             say(&out, &summary, page.as_deref())?;
+            for remark in rules::remarks(self.manifest, &out.root)? {
+                show::line(remark)?;
+            }
         }
         Ok(summary)
     }

@@ -1,12 +1,17 @@
 //! What a manifest can say about corpus preparation.
 
+use crate::edit::C4Lines;
 use crate::examples::ExamplesConfig;
+use crate::filters::Filters;
 use crate::globs::Globs;
+use crate::read::record::articles;
 use crate::read::{Fields, InvalidUtf8};
-use crate::rule::{Filters, Rules};
+use crate::rule::Rules;
+use crate::signal::Dialect;
 use pipelines::size::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 /// Most ranges: each is a task, and reads a section of every part.
@@ -29,6 +34,8 @@ pub struct Config {
     /// What stands between the fields of CSV: a character of ASCII. `None`: a comma, in files that end in `.tsv` a tab.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
+    /// Numbers of the namespaces of MediaWiki whose pages are read: 0 is that of articles. Pages in others are counted.
+    pub namespaces: BTreeSet<i64>,
     /// What happens to bytes that are not UTF-8.
     pub invalid_utf8: InvalidUtf8,
     /// What happens to records that have no text.
@@ -37,11 +44,13 @@ pub struct Config {
     pub max_record_bytes: ByteSize,
     /// Records that are left out.
     pub exclude: Exclude,
-    /// How words are cut.
+    /// How words and sentences are cut.
     pub words: Dialect,
-    /// Which families of rules are asked.
+    /// Which filters are asked.
     pub filters: Filters,
-    /// Their bounds.
+    /// What the edit of C4 keeps of a text, where it is among the filters.
+    pub c4_lines: C4Lines,
+    /// The bounds of the rules.
     pub rules: Rules,
     /// Ranges of ids in which duplicates are looked for apart, a power of two up to 4096. More take less memory
     /// and more tasks.
@@ -67,15 +76,6 @@ pub struct Exclude {
     pub source_id_prefixes: Vec<String>,
 }
 
-/// How words are cut.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Dialect {
-    /// At the word boundaries of Unicode Standard Annex #29.
-    #[default]
-    Uax29,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -84,12 +84,14 @@ impl Default for Config {
             part_size: ByteSize(16_000_000),
             fields: Fields::default(),
             delimiter: None,
+            namespaces: articles(),
             invalid_utf8: InvalidUtf8::default(),
             unreadable: OnUnreadable::default(),
             max_record_bytes: ByteSize(64 << 20),
             exclude: Exclude::default(),
             words: Dialect::default(),
             filters: Filters::default(),
+            c4_lines: C4Lines::default(),
             rules: Rules::default(),
             ranges: NonZeroU32::MIN.saturating_add(3),
         }
@@ -140,6 +142,9 @@ impl Config {
             }
         }
         refuse_delimiter("delimiter", self.delimiter)?;
+        if self.namespaces.is_empty() {
+            return Err("`namespaces` is empty, expected at least one number".into());
+        }
         if self.exclude.source_id_prefixes.iter().any(String::is_empty) {
             return Err(
                 "`exclude.source_id_prefixes` has \"\", which would leave out everything".into()

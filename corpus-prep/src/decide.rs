@@ -5,10 +5,10 @@
 use crate::dedup::Key;
 use crate::dedup::exact::{self, Duplicate};
 use crate::error::{Error, Result};
+use crate::filters::Filters;
 use crate::rows::rows;
-use crate::rule::{Filters, Rules, first_failed};
-use crate::signal::{COLUMNS, Signals};
-use crate::{deduplicate, extract, measure};
+use crate::rule::{Check, Judge, Rules};
+use crate::{deduplicate, extract, measure, remeasure};
 use pipelines::context::Context;
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
@@ -25,15 +25,18 @@ pub const NAME: &str = "decide";
 /// The table of decisions.
 pub const DECISIONS: &str = "decisions";
 
+/// What the counts begin with that say how many texts fail a rule, whether or not it is the first that they fail.
+pub const FAILS: &str = "fails/";
+
 /// How similar exact duplicates are.
 const EQUAL: f64 = 1.0;
 
 /// Judges the records of a part.
 #[derive(Clone, Debug, Serialize)]
 pub struct Decide {
-    /// Which families of rules are asked.
+    /// Which filters are asked.
     pub filters: Filters,
-    /// Their bounds.
+    /// The bounds of their rules.
     pub rules: Rules,
 }
 
@@ -43,7 +46,7 @@ impl Phase for Decide {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn config(&self) -> serde_json::Value {
@@ -51,8 +54,10 @@ impl Phase for Decide {
     }
 
     fn tasks(&self, view: &View) -> Result<Vec<Task>, TaskError> {
+        let edited = !view.tasks(remeasure::NAME).is_empty();
+        let measured = if edited { remeasure::NAME } else { measure::NAME };
         let task = |part: &String| {
-            let signals = Input::new("signals", view.output(measure::NAME, part, measure::SIGNALS));
+            let signals = Input::new("signals", view.output(measured, part, measure::SIGNALS));
             let aside = Input::new("aside", view.output(extract::NAME, part, extract::ASIDE));
             let ranges = view.tasks(deduplicate::NAME).iter().map(|range| {
                 let duplicates = view.output(deduplicate::NAME, range, deduplicate::DUPLICATES);
@@ -72,11 +77,12 @@ impl Phase for Decide {
         let duplicates = read_duplicates(inputs)?;
         let mut aside = rows(TableReader::<Decision>::open(&inputs.one("aside")?.map()?)?);
         let mut decisions = TableWriter::create(out, DECISIONS)?;
-        let signals = inputs.one("signals")?.map()?;
-        for batch in signals::read(&signals, &COLUMNS)? {
+        let columns = self.filters.columns();
+        let judge = Judge::new(self.filters.rules(&self.rules), &columns).map_err(unmeasured)?;
+        for batch in signals::read(&inputs.one("signals")?.map()?, &columns)? {
             ctx.check_cancelled()?;
             for row in batch? {
-                let decision = match self.judge(&row, &duplicates)? {
+                let decision = match outcome(&judge, &row, &duplicates, out)? {
                     Some(outcome) => Decision { key: row.key, id: row.id, outcome },
                     None => next_aside(&mut aside, &row.key)?,
                 };
@@ -88,36 +94,46 @@ impl Phase for Decide {
     }
 }
 
-impl Decide {
-    /// The outcome of a record that has a text.
-    fn judge(&self, row: &signals::Signals, duplicates: &[Duplicate]) -> Result<Option<Outcome>> {
-        if row.id.is_none() {
-            return Ok(None);
-        }
-        let signals = Signals::from_values(&values(row)?);
-        if let Some(check) = first_failed(&self.rules.checks(self.filters, &signals)) {
-            let threshold = check.threshold.unwrap_or(f64::NAN);
-            return Ok(Some(Outcome::Dropped {
-                rule: check.rule.into(),
-                value: check.value,
-                threshold,
-            }));
-        }
-        let key = Key::of(&row.key)
-            .ok_or_else(|| unexpected(&row.key, "a unit of 32 hexadecimal digits"))?;
-        let found = duplicates.binary_search_by_key(&key, |duplicate| duplicate.dropped);
-        Ok(Some(found.map_or(Outcome::Kept, |at| Outcome::Duplicate {
-            rule: "exact".into(),
-            kept: duplicates[at].kept.row_key(),
-            similarity: EQUAL,
-        })))
+/// The outcome of a record that has a text. Every rule that fails is counted, not the first alone.
+fn outcome(
+    judge: &Judge,
+    row: &signals::Signals,
+    duplicates: &[Duplicate],
+    out: &mut TaskOutput,
+) -> Result<Option<Outcome>> {
+    if row.id.is_none() {
+        return Ok(None);
     }
+    let values = values(row)?;
+    let failed = || judge.checks(&values).filter(Check::fails);
+    for check in failed() {
+        out.count(&format!("{FAILS}{}", check.rule.name), 1);
+    }
+    if let Some(check) = failed().next() {
+        return Ok(Some(Outcome::Dropped {
+            rule: check.rule.name.into(),
+            value: check.value,
+            threshold: check.threshold().unwrap_or(f64::NAN),
+        }));
+    }
+    let key =
+        Key::of(&row.key).ok_or_else(|| unexpected(&row.key, "a unit of 32 hexadecimal digits"))?;
+    let found = duplicates.binary_search_by_key(&key, |duplicate| duplicate.dropped);
+    Ok(Some(found.map_or(Outcome::Kept, |at| Outcome::Duplicate {
+        rule: "exact".into(),
+        kept: duplicates[at].kept.row_key(),
+        similarity: EQUAL,
+    })))
 }
 
-fn values(row: &signals::Signals) -> Result<[f64; COLUMNS.len()]> {
+fn values(row: &signals::Signals) -> Result<Vec<f64>> {
     let values: Option<Vec<f64>> = row.values.iter().copied().collect();
-    let values = values.and_then(|values| values.try_into().ok());
     values.ok_or_else(|| unexpected(&row.key, "a value for every signal of a record with a text"))
+}
+
+fn unmeasured(signal: &str) -> Error {
+    let expected = format!("the signal `{signal}`, which a rule judges");
+    Error::Unexpected { file: "signals".into(), found: "no such column".into(), expected }
 }
 
 /// The decision on the next record without text, which must be the record `key`.

@@ -1,6 +1,7 @@
 //! How corpus-prep can fail.
 
 use crate::examples::row::BadRow;
+use crate::fasttext::BadModel;
 use crate::read::{Place, Unreadable};
 use pipelines::table::examples::Split;
 use std::io;
@@ -176,6 +177,44 @@ pub enum Error {
         format: String,
         /// The task.
         task: &'static str,
+    },
+    /// A model of fastText cannot be used.
+    #[error("{file}: {problem}")]
+    FastText {
+        /// The file.
+        file: String,
+        /// Why.
+        problem: BadModel,
+    },
+    /// A classifier cannot be learnt in this way.
+    #[error("`{option}`: found {found}, expected {expected}")]
+    ClassifierOption {
+        /// What is said.
+        option: &'static str,
+        /// Its value.
+        found: String,
+        /// Which it may have.
+        expected: &'static str,
+    },
+    /// There is too little to learn a label from.
+    #[error("label `{label}`: found {found} examples, expected at least {expected}")]
+    TooFewExamples {
+        /// The label.
+        label: String,
+        /// Its examples.
+        found: usize,
+        /// How many are needed.
+        expected: usize,
+    },
+    /// A file is no classifier of ours.
+    #[error("{file}: found {found}, expected {expected}")]
+    BadClassifier {
+        /// The file.
+        file: String,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: &'static str,
     },
     /// The frame failed to write or read a table.
     #[error(transparent)]

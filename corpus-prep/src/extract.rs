@@ -2,11 +2,12 @@
 
 use crate::config::{Exclude, OnUnreadable};
 use crate::error::{Error, Result};
-use crate::read::decompress::{Decoder, Fault};
+use crate::read::decompress::Decoder;
 use crate::read::format::{Compression, Syntax};
 use crate::read::raw::RawContent;
 use crate::read::records::{Content, Found, Records};
-use crate::read::{Format, Parser, Place, Record};
+use crate::read::skip::Skipped;
+use crate::read::{Format, Parsed, Parser, Place, Record};
 use pipelines::context::{Context, Unit};
 use pipelines::digest::text_id;
 use pipelines::error::TaskError;
@@ -120,8 +121,10 @@ impl Extract {
     fn unit(&self, unit: &TaskInput, rows: &mut Rows, ctx: &Context) -> Result<(), TaskError> {
         let failed = |source| Error::Io { file: unit.name().to_owned(), source };
         let format: Format = unit.tag().parse()?;
-        let fault = self.fault(unit, format)?;
-        let decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?.up_to(fault);
+        let mut decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?;
+        if self.unreadable == OnUnreadable::Count && format.compression != Compression::Plain {
+            decoder = decoder.scouted(unit.open()?, format.is_found_again()).map_err(failed)?;
+        }
         let mut records = match Records::open(unit, format, decoder, &self.parser) {
             Ok(records) => records,
             Err(error) => return Err(self.blame(unit, format, error)?.into()),
@@ -156,17 +159,6 @@ impl Extract {
         if is_read_whole { Ok(()) } else { verify(unit) }
     }
 
-    /// Where a compressed unit breaks, if broken streams are counted: a corrupt one decodes to garbage before its checksum
-    /// tells, so only its end says which of its records can be trusted. Where they are refused, one reading is enough.
-    fn fault(&self, unit: &TaskInput, format: Format) -> Result<Option<Fault>, TaskError> {
-        if self.unreadable == OnUnreadable::Refuse || format.compression == Compression::Plain {
-            return Ok(None);
-        }
-        let failed = |source| Error::Io { file: unit.name().to_owned(), source };
-        let decoder = Decoder::new(unit.open()?, format.compression).map_err(failed)?;
-        Ok(decoder.find_fault().map_err(failed)?)
-    }
-
     /// What is wrong with a unit that has a record that cannot be read. A corrupt stream decodes to garbage before its
     /// checksum tells, so where the stream is broken, that is the error, not what became of the record.
     fn blame(&self, unit: &TaskInput, format: Format, error: Error) -> Result<Error, TaskError> {
@@ -191,10 +183,11 @@ impl Extract {
         Ok(error)
     }
 
-    fn row(&self, unit: &TaskInput, format: Format, record: u64, raw: Found) -> Result<Extracted> {
+    fn row(&self, unit: &TaskInput, format: Format, record: u64, raw: Found) -> Result<Row> {
         let (line, offset) = (raw.line, raw.offset);
         let place = || match (format.syntax, line) {
             (Syntax::Parquet, Some(row)) => Place::row(unit.name(), row),
+            (Syntax::Warc | Syntax::MediaWiki, _) => Place::record(unit.name(), record + 1, offset),
             _ => Place { file: unit.name().to_owned(), base: unit.offset(), line },
         };
         let parsed =
@@ -208,14 +201,22 @@ impl Extract {
                 },
                 byte: invalid.byte,
             })?;
+        let mut excluded_as = EXCLUDED.to_owned();
         let (origin, reading) = match parsed {
-            Ok(record) => self.reading(record),
-            Err(problem) if self.unreadable == OnUnreadable::Count => {
+            Parsed::Record(record) => self.reading(record),
+            Parsed::Skipped(skipped) => {
+                excluded_as = skipped.why.name();
+                left_out(skipped)
+            }
+            Parsed::Unreadable(problem) if self.unreadable == OnUnreadable::Count => {
                 (Origin::default(), Reading::Unreadable { reason: problem.reason(), offset })
             }
-            Err(problem) => return Err(Error::Unreadable { place: place(), problem }),
+            Parsed::Unreadable(problem) => {
+                return Err(Error::Unreadable { place: place(), problem });
+            }
         };
-        Ok(Extracted { key: RowKey { unit: unit.digest().row_name(), record }, origin, reading })
+        let key = RowKey { unit: unit.digest().row_name(), record };
+        Ok(Row { extracted: Extracted { key, origin, reading }, excluded_as })
     }
 
     fn reading(&self, record: Record) -> (Origin, Reading) {
@@ -231,6 +232,21 @@ impl Extract {
         let reading = Reading::Read { id: text_id(&text), text, repaired_bytes: replaced_bytes };
         (Origin { source_id, source, url, lang, metadata }, reading)
     }
+}
+
+/// A row of the table, and what it counts as if it is excluded.
+struct Row {
+    extracted: Extracted,
+    excluded_as: String,
+}
+
+/// What the records that the user leaves out count as.
+const EXCLUDED: &str = "excluded";
+
+fn left_out(skipped: Skipped) -> (Origin, Reading) {
+    let Skipped { source_id, url, why } = skipped;
+    let origin = Origin { source_id, url, ..Origin::default() };
+    (origin, Reading::Excluded { reason: why.to_string() })
 }
 
 /// Reads all of `unit`: its reader fails at the end if the bytes are not those that were planned for.
@@ -260,9 +276,10 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    fn push(&mut self, row: Extracted, format: Format) -> Result<(), TaskError> {
+    fn push(&mut self, row: Row, format: Format) -> Result<(), TaskError> {
+        let Row { extracted: row, excluded_as } = row;
         self.out.count("read", 1);
-        if format.syntax == Syntax::Html && row.text() == Some("") {
+        if matches!(format.syntax, Syntax::Html | Syntax::Warc) && row.text() == Some("") {
             self.out.count("no_main_text", 1);
         }
         let outcome = match &row.reading {
@@ -276,7 +293,7 @@ impl Rows<'_> {
             }
             Reading::Excluded { reason } => {
                 self.out.count("dropped", 1);
-                self.out.count("dropped/excluded", 1);
+                self.out.count(&format!("dropped/{excluded_as}"), 1);
                 Some(Outcome::Excluded { reason: reason.clone() })
             }
             Reading::Unreadable { reason, .. } => {

@@ -1,10 +1,10 @@
 //! Phase `measure`: the signals of every text, and the index by which duplicates are found.
 
-use crate::config::Dialect;
 use crate::dedup::index::Entry;
 use crate::error::{Error, Result};
 use crate::extract;
-use crate::signal::{COLUMNS, Signals};
+use crate::filters::MEASURED;
+use crate::signal::{self, Dialect, Measurer};
 use pipelines::context::{Context, Unit};
 use pipelines::error::TaskError;
 use pipelines::input::TaskInputs;
@@ -47,7 +47,7 @@ impl Phase for Measure {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn config(&self) -> serde_json::Value {
@@ -70,14 +70,15 @@ impl Phase for Measure {
     ) -> Result<(), TaskError> {
         let table = TableReader::<Extracted>::open(&inputs.one("extracted")?.map()?)?;
         ctx.begin(table.rows(), Unit::Rows);
-        let mut signals = SignalsWriter::create(out, SIGNALS, &COLUMNS)?;
+        let mut signals = SignalsWriter::create(out, SIGNALS, &signal::columns(&MEASURED))?;
         let mut index = Vec::new();
         for batch in table {
             ctx.check_cancelled()?;
             let batch = batch?;
             ctx.advance(batch.len() as u64);
-            count(&batch, out);
-            let measured: Vec<_> = batch.into_par_iter().map(measure).collect();
+            batch.iter().for_each(|row| count(row, out));
+            let measurer = || Measurer::new(self.words, &MEASURED);
+            let measured: Vec<_> = batch.into_par_iter().map_init(measurer, measure).collect();
             for (row, entry) in measured {
                 signals.push(row)?;
                 index.extend(entry);
@@ -105,25 +106,27 @@ impl Measure {
     }
 }
 
-fn measure(row: Extracted) -> (signals::Signals, Option<Entry>) {
+fn measure(measurer: &mut Measurer, row: Extracted) -> (signals::Signals, Option<Entry>) {
     let Extracted { key, reading, .. } = row;
     match reading {
         Reading::Read { id, text, .. } => {
-            let values = Signals::measure(&text).values().map(Some).to_vec();
+            let values = measurer.measure(&text).into_iter().map(Some).collect();
             let entry = Entry::of(&text, &key);
             (signals::Signals { key, id: Some(id), values }, entry)
         }
-        _ => (signals::Signals { key, id: None, values: vec![None; COLUMNS.len()] }, None),
+        _ => {
+            let values = vec![None; signal::columns(&MEASURED).len()];
+            (signals::Signals { key, id: None, values }, None)
+        }
     }
 }
 
-fn count(batch: &[Extracted], out: &mut TaskOutput) {
-    for row in batch {
-        out.count("read", 1);
-        match &row.reading {
-            Reading::Read { .. } => out.count("kept", 1),
-            Reading::Excluded { .. } => out.count("dropped", 1),
-            Reading::Unreadable { .. } => out.count("unreadable", 1),
-        }
+/// Counts a record; read = kept + dropped + unreadable.
+pub fn count(row: &Extracted, out: &mut TaskOutput) {
+    out.count("read", 1);
+    match &row.reading {
+        Reading::Read { .. } => out.count("kept", 1),
+        Reading::Excluded { .. } => out.count("dropped", 1),
+        Reading::Unreadable { .. } => out.count("unreadable", 1),
     }
 }

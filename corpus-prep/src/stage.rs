@@ -13,8 +13,9 @@ use crate::extract::Extract;
 use crate::globs::Globs;
 use crate::measure::Measure;
 use crate::read::{Format, Parser};
+use crate::remeasure::Remeasure;
 use crate::write::Write;
-use crate::{decide, extract, measure, write};
+use crate::{decide, extract, measure, remeasure, write};
 use pipelines::error::TaskError;
 use pipelines::kind::Kind;
 use pipelines::part::Cut;
@@ -51,7 +52,7 @@ impl Stage for Config {
 
     fn kinds(&self) -> Vec<Kind> {
         match &self.examples {
-            None => TABLES.map(|(kind, ..)| kind).to_vec(),
+            None => self.tables().map(|(kind, ..)| kind).to_vec(),
             Some(_) => vec![Kind::Examples],
         }
     }
@@ -65,21 +66,25 @@ impl Stage for Config {
 
     fn artifacts(&self, view: &View) -> Result<Vec<Assembly>, TaskError> {
         match &self.examples {
-            None => Ok(TABLES.map(|table| assemble(view, table)).to_vec()),
+            None => Ok(self.tables().map(|table| assemble(view, table)).to_vec()),
             Some(_) => Ok(vec![assemble_examples(view)]),
         }
     }
 }
 
-/// The artifacts of a corpus: kind, phase and output.
-const TABLES: [(Kind, &str, &str); 4] = [
-    (Kind::Extracted, extract::NAME, extract::EXTRACTED),
-    (Kind::Signals, measure::NAME, measure::SIGNALS),
-    (Kind::Decisions, decide::NAME, decide::DECISIONS),
-    (Kind::Documents, write::NAME, write::DOCUMENTS),
-];
-
 impl Config {
+    /// The artifacts of a corpus: kind, phase and output.
+    fn tables(&self) -> [(Kind, &'static str, &'static str); 4] {
+        let edited = self.filters.edit(&self.c4_lines).is_some();
+        let measured = if edited { remeasure::NAME } else { measure::NAME };
+        [
+            (Kind::Extracted, extract::NAME, extract::EXTRACTED),
+            (Kind::Signals, measured, measure::SIGNALS),
+            (Kind::Decisions, decide::NAME, decide::DECISIONS),
+            (Kind::Documents, write::NAME, write::DOCUMENTS),
+        ]
+    }
+
     fn files(
         &self,
         field: &'static str,
@@ -97,18 +102,24 @@ impl Config {
             invalid_utf8: self.invalid_utf8,
             max_record_bytes: self.max_record_bytes,
             delimiter: self.delimiter,
+            namespaces: self.namespaces.clone(),
         };
-        vec![
+        let mut phases: Vec<Box<dyn Phase>> = vec![
             Box::new(Extract {
                 parser,
                 unreadable: self.unreadable,
                 exclude: self.exclude.clone(),
             }),
             Box::new(Measure { words: self.words, ranges: self.ranges }),
-            Box::new(Deduplicate { ranges: self.ranges }),
-            Box::new(Decide { filters: self.filters, rules: self.rules.clone() }),
-            Box::new(Write {}),
-        ]
+        ];
+        let edit = self.filters.edit(&self.c4_lines);
+        if let Some(edit) = edit.clone() {
+            phases.push(Box::new(Remeasure { edit, words: self.words }));
+        }
+        phases.push(Box::new(Deduplicate { ranges: self.ranges }));
+        phases.push(Box::new(Decide { filters: self.filters, rules: self.rules.clone() }));
+        phases.push(Box::new(Write { edit }));
+        phases
     }
 }
 

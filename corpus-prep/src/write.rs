@@ -1,5 +1,6 @@
 //! Phase `write`: the texts that are kept, as `documents`.
 
+use crate::edit::C4Lines;
 use crate::error::{Error, Result};
 use crate::rows::rows;
 use crate::{decide, extract};
@@ -9,7 +10,7 @@ use pipelines::input::TaskInputs;
 use pipelines::output::TaskOutput;
 use pipelines::stage::{Input, Phase, Task, View};
 use pipelines::table::decisions::{Decision, Outcome};
-use pipelines::table::documents::{Document, Extracted, Reading};
+use pipelines::table::documents::{Document, Edit, Extracted, Reading};
 use pipelines::table::{TableReader, TableWriter};
 use serde::Serialize;
 
@@ -21,7 +22,11 @@ pub const DOCUMENTS: &str = "documents";
 
 /// Writes the kept records of a part, in order.
 #[derive(Clone, Debug, Serialize)]
-pub struct Write {}
+pub struct Write {
+    /// How texts are edited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edit: Option<C4Lines>,
+}
 
 impl Phase for Write {
     fn name(&self) -> &'static str {
@@ -29,7 +34,7 @@ impl Phase for Write {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn config(&self) -> serde_json::Value {
@@ -65,7 +70,7 @@ impl Phase for Write {
             );
         }
         for (row, decision) in rows(extracted).zip(rows(decisions)) {
-            if let Some(document) = document(row?, &decision?, out)? {
+            if let Some(document) = self.document(row?, &decision?, out)? {
                 documents.push(document)?;
             }
             ctx.check_cancelled()?;
@@ -75,26 +80,42 @@ impl Phase for Write {
     }
 }
 
-fn document(row: Extracted, decision: &Decision, out: &mut TaskOutput) -> Result<Option<Document>> {
-    let Extracted { key, origin, reading } = row;
-    if key != decision.key {
-        let [found, expected] =
-            [&decision.key, &key].map(|key| format!("record {} of unit {}", key.record, key.unit));
-        return Err(Error::Unexpected { file: decide::DECISIONS.into(), found, expected });
+impl Write {
+    fn document(
+        &self,
+        row: Extracted,
+        decision: &Decision,
+        out: &mut TaskOutput,
+    ) -> Result<Option<Document>> {
+        let Extracted { key, origin, reading } = row;
+        if key != decision.key {
+            let [found, expected] = [&decision.key, &key]
+                .map(|key| format!("record {} of unit {}", key.record, key.unit));
+            return Err(Error::Unexpected { file: decide::DECISIONS.into(), found, expected });
+        }
+        out.count("read", 1);
+        match (&decision.outcome, reading) {
+            (Outcome::Kept, Reading::Read { id, text, .. }) => {
+                out.count("kept", 1);
+                let (text, edits) = self.edit(text);
+                out.count("edited_documents", u64::from(!edits.is_empty()));
+                Ok(Some(Document { id, key, origin, edits, text }))
+            }
+            (Outcome::Unreadable { .. }, _) => {
+                out.count("unreadable", 1);
+                Ok(None)
+            }
+            _ => {
+                out.count("dropped", 1);
+                Ok(None)
+            }
+        }
     }
-    out.count("read", 1);
-    match (&decision.outcome, reading) {
-        (Outcome::Kept, Reading::Read { id, text, .. }) => {
-            out.count("kept", 1);
-            Ok(Some(Document { id, key, origin, edits: Vec::new(), text }))
-        }
-        (Outcome::Unreadable { .. }, _) => {
-            out.count("unreadable", 1);
-            Ok(None)
-        }
-        _ => {
-            out.count("dropped", 1);
-            Ok(None)
-        }
+
+    /// The text after edits, and what they were.
+    fn edit(&self, text: String) -> (String, Vec<Edit>) {
+        let Some(edit) = &self.edit else { return (text, Vec::new()) };
+        let (edited, _) = edit.edit(&text, None);
+        (edited.text(), edited.edits())
     }
 }

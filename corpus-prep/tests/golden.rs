@@ -1,6 +1,6 @@
-//! Files between the phases of deduplication are read as they were meant, and written the same today.
+//! Files between the phases of deduplication, and classifiers, are read as they were meant, and written the same today.
 //!
-//! They have no version of their own; `docs/formats.md` says why.
+//! The former have no version of their own; `docs/formats.md` says why.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use corpus_prep::classifier::{Classifier, Example, Features, Options, train};
 use corpus_prep::dedup::exact::{self, Duplicate};
 use corpus_prep::dedup::index::{self, ENTRY_BYTES, Entry};
 use corpus_prep::error::{Error, Result};
@@ -57,6 +58,7 @@ fn written() -> [(&'static str, Vec<u8>); 2] {
 #[ignore = "writes the golden files anew, which is right only before a version is released"]
 fn write_golden() {
     written().into_iter().for_each(|(name, bytes)| fs::write(golden(name), bytes).unwrap());
+    fs::write(golden("classifier"), classifier().to_bytes()).unwrap();
 }
 
 #[test]
@@ -67,6 +69,33 @@ fn the_same_records_are_the_same_bytes() {
             "`{name}` is written with other bytes: raise the versions of `measure` and `deduplicate`"
         );
     }
+}
+
+fn classifier() -> Classifier {
+    let texts = ["a tide", "the salt tide", "flour, salt", "warm flour", "Mond 夜", "夜 夜 Mond"];
+    let examples: Vec<Example> =
+        (0..).zip(&texts).map(|(at, text)| Example { text, label: at / 2 }).collect();
+    let labels = ["sea", "bread", "night \u{1f319}"].map(String::from);
+    let features = Features { bucket_bits: 8, word_pairs: true, characters: Some(3) };
+    train(&examples, &labels, Options { features, cost: 2.0 }, 7).unwrap()
+}
+
+#[test]
+fn the_same_examples_are_the_same_classifier() {
+    assert!(
+        classifier().to_bytes() == good("classifier"),
+        "`classifier` is written with other bytes: raise the version of the phase that learns"
+    );
+}
+
+#[test]
+fn a_classifier_is_read_as_it_was_meant() {
+    let read = Classifier::from_bytes(&good("classifier"), "classifier").unwrap();
+    assert_eq!(read, classifier());
+    assert_eq!(read.labels(), ["sea", "bread", "night \u{1f319}"]);
+    let mut judge = read.judge();
+    let found = judge.probabilities("夜 Mond");
+    assert!(found[2] > found[0] && found[2] > found[1], "{found:?}");
 }
 
 #[test]
@@ -118,4 +147,14 @@ fn cut_and_foreign_files_are_refused() {
         "found 96 bytes, expected entries of 40 bytes",
     );
     refused(exact::read(&index, "clean/part"), "found 200 bytes, expected duplicates of 48 bytes");
+    let refused = |bytes: &[u8], expected: &str| {
+        let error = Classifier::from_bytes(bytes, "c").unwrap_err();
+        assert!(matches!(error, Error::BadClassifier { .. }), "{error:?}");
+        assert!(error.to_string().starts_with(expected), "{error}");
+    };
+    let classifier = good("classifier");
+    refused(&classifier[..99], "c: found 99 bytes with another checksum");
+    refused(&index, "c: found `");
+    let newer = [&classifier[..8], &[2, 0, 0, 0], &classifier[12..]].concat();
+    refused(&newer, "c: found format version 2, expected version 1");
 }

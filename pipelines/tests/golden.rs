@@ -117,7 +117,7 @@ fn newer(table: &[u8], version: u64) -> Vec<u8> {
 fn tables_are_read_and_strange_ones_refused() {
     check_table::<Extracted>("extracted.parquet", &samples::extracted());
     check_table::<Decision>("decisions.parquet", &samples::decisions());
-    check_table::<Document>("documents.parquet", &samples::documents());
+    check_table::<Document>("v2/documents.parquet", &samples::documents("…"));
     check_table::<Example>("v2/examples.parquet", &samples::tagged_examples());
     check_table::<Prediction>("predictions.parquet", &samples::predictions());
     check_table::<TagPrediction>("tag_predictions.parquet", &samples::tag_predictions());
@@ -125,6 +125,12 @@ fn tables_are_read_and_strange_ones_refused() {
     check_table::<SourceRow>("sources.parquet", &samples::sources());
     check_table::<ShardDocument>("narrow.docs.parquet", &samples::shard_documents());
     check_table::<ShardDocument>("wide.docs.parquet", &samples::shard_documents());
+}
+
+#[test]
+fn edits_of_the_first_version_have_no_replacements() {
+    let map = Mapped::whole(golden("v1/documents.parquet")).unwrap();
+    assert_eq!(read_all::<Document>(&map).unwrap(), samples::documents(""));
 }
 
 #[test]

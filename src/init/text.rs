@@ -61,7 +61,7 @@ impl Corpus {
         self.files += 1;
         self.text_bytes += if is_packed { bytes * RATIO } else { bytes };
         match format.syntax {
-            Syntax::Document | Syntax::Html => Ok(()),
+            Syntax::Document | Syntax::Html | Syntax::Warc | Syntax::MediaWiki => Ok(()),
             _ => add_texts(path, columns),
         }
     }

@@ -11,6 +11,7 @@ mod chaos;
 mod convert;
 mod editing;
 mod elsewhere;
+mod explaining;
 mod init;
 mod kills;
 mod page;

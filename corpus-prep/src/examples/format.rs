@@ -35,7 +35,7 @@ pub enum RowFormat {
 }
 
 /// The names by which the format is known without `format`, for messages.
-const KNOWN: &str = ".csv, .tsv, .jsonl, .ndjson, .json (one object a line), .conll, .iob, .iob2, .bio, each also with .gz or .zst, and \
+const KNOWN: &str = ".csv, .tsv, .jsonl, .ndjson, .json (one object a line), .conll, .iob, .iob2, .bio, each also with .gz, .zst or .bz2, and \
      .parquet";
 
 /// Ends of names of CoNLL files.
@@ -63,7 +63,7 @@ impl FileFormat {
                 Ok(Syntax::Tsv) => RowFormat::Tsv,
                 Ok(Syntax::Jsonl) => RowFormat::Jsonl,
                 Ok(Syntax::Parquet) => RowFormat::Parquet,
-                Ok(Syntax::Document | Syntax::Html) | Err(_) => {
+                Ok(Syntax::Document | Syntax::Html | Syntax::Warc | Syntax::MediaWiki) | Err(_) => {
                     return Err(format!(
                         "the end of its name tells no format; expected one of {KNOWN}, or `format` in `examples`"
                     ));

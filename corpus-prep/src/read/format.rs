@@ -20,6 +20,10 @@ pub enum Syntax {
     Html,
     /// Columns of values.
     Parquet,
+    /// What a crawl fetched, or texts made of it.
+    Warc,
+    /// Pages of a wiki.
+    MediaWiki,
 }
 
 /// How the bytes of a file are compressed.
@@ -31,6 +35,8 @@ pub enum Compression {
     Gzip,
     /// Frames of Zstandard, one after the other.
     Zstd,
+    /// Streams of bzip2, one after the other.
+    Bzip2,
 }
 
 /// Syntax and compression of a file.
@@ -43,7 +49,7 @@ pub struct Format {
 }
 
 /// Ends of file names and what they say.
-const SYNTAXES: [(&str, Syntax); 11] = [
+const SYNTAXES: [(&str, Syntax); 15] = [
     (".jsonl", Syntax::Jsonl),
     (".ndjson", Syntax::Jsonl),
     (".json", Syntax::Jsonl),
@@ -55,21 +61,27 @@ const SYNTAXES: [(&str, Syntax); 11] = [
     (".html", Syntax::Html),
     (".htm", Syntax::Html),
     (".parquet", Syntax::Parquet),
+    (".warc", Syntax::Warc),
+    (".wet", Syntax::Warc),
+    (".wat", Syntax::Warc),
+    (".xml", Syntax::MediaWiki),
 ];
 
 /// Short names of syntaxes, which stand in keys.
-const NAMES: [(&str, Syntax); 6] = [
+const NAMES: [(&str, Syntax); 8] = [
     ("jsonl", Syntax::Jsonl),
     ("document", Syntax::Document),
     ("csv", Syntax::Csv),
     ("tsv", Syntax::Tsv),
     ("html", Syntax::Html),
     ("parquet", Syntax::Parquet),
+    ("warc", Syntax::Warc),
+    ("mediawiki", Syntax::MediaWiki),
 ];
 
 /// The known ends of file names, for messages.
-pub const KNOWN: &str = ".jsonl, .ndjson, .json (one object a line), .csv, .tsv, .txt, .md, .markdown, .html, .htm, each \
-     also with .gz or .zst, and .parquet";
+pub const KNOWN: &str = ".jsonl, .ndjson, .json (one object a line), .csv, .tsv, .txt, .md, .markdown, .html, .htm, .warc, \
+     .wet, .wat, .xml (a dump of MediaWiki), each also with .gz, .zst or .bz2, and .parquet";
 
 impl Format {
     /// The format that the end of the file name `name` says, in any case.
@@ -89,6 +101,11 @@ impl Format {
         .ok_or(Error::UnknownFormat { known: KNOWN })
     }
 
+    /// Whether records behind a damaged stretch are found again, by the marks with which they begin.
+    pub fn is_found_again(self) -> bool {
+        matches!(self.syntax, Syntax::Warc | Syntax::MediaWiki)
+    }
+
     /// How the file may be cut into ranges that are read apart. Quotes in CSV may hold line ends.
     pub fn cut(self) -> Cut {
         match (self.syntax, self.compression) {
@@ -106,6 +123,8 @@ impl Compression {
             (Self::Gzip, stem)
         } else if let Some(stem) = name.strip_suffix(".zst") {
             (Self::Zstd, stem)
+        } else if let Some(stem) = name.strip_suffix(".bz2") {
+            (Self::Bzip2, stem)
         } else {
             (Self::Plain, name)
         }
@@ -117,6 +136,7 @@ impl Compression {
             Self::Plain => "",
             Self::Gzip => ".gz",
             Self::Zstd => ".zst",
+            Self::Bzip2 => ".bz2",
         }
     }
 
@@ -126,6 +146,7 @@ impl Compression {
             Self::Plain => "file",
             Self::Gzip => "gzip member",
             Self::Zstd => "zstd frame",
+            Self::Bzip2 => "bzip2 stream",
         }
     }
 }
@@ -146,7 +167,9 @@ impl FromStr for Format {
     fn from_str(name: &str) -> Result<Self> {
         let (compression, stem) = Compression::strip(name);
         let named = NAMES.iter().find(|(name, _)| *name == stem);
-        let unknown = Error::UnknownFormat { known: "jsonl, document, csv, tsv, html, parquet" };
+        let unknown = Error::UnknownFormat {
+            known: "jsonl, document, csv, tsv, html, parquet, warc, mediawiki",
+        };
         named.map(|(_, syntax)| Self { syntax: *syntax, compression }).ok_or(unknown)
     }
 }
@@ -174,6 +197,10 @@ mod tests {
         check("a.TSV", "tsv");
         check("index.htm.gz", "html.gz");
         check("part-0.parquet", "parquet");
+        check("CC-MAIN-0.warc.wet.gz", "warc.gz");
+        check("crawl.warc.zst", "warc.zst");
+        check("b.csv.bz2", "csv.bz2");
+        check("enwiki-pages-articles.xml.bz2", "mediawiki.bz2");
         assert!(Format::of("part-0.parquet.gz").is_err());
     }
 
@@ -184,7 +211,8 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "the end of its name tells no format; expected one of .jsonl, .ndjson, .json (one object a line), .csv, \
-             .tsv, .txt, .md, .markdown, .html, .htm, each also with .gz or .zst, and .parquet"
+             .tsv, .txt, .md, .markdown, .html, .htm, .warc, .wet, .wat, .xml (a dump of MediaWiki), \
+             each also with .gz, .zst or .bz2, and .parquet"
         );
     }
 

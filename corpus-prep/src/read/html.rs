@@ -6,17 +6,14 @@
 mod tree;
 
 use self::tree::Size;
-use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use super::charset;
+use encoding_rs::Encoding;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use trafilatura::{HtmlDateMode, Options, TrafilaturaError, extract};
 
 /// Largest page. Real ones are some ten levels deep; the extractor leaves out what stands below some hundred. They have
 /// some thousand nodes; the extractor's time grows faster than their number.
 const MAX: Size = Size { depth: 200, nodes: 100_000 };
-
-/// Bytes in which a page says its charset, as by the HTML standard.
-const CHARSET_BYTES: usize = 1024;
 
 /// A page as it was understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,12 +43,18 @@ pub enum BadPage {
     },
 }
 
-/// The main text of a page. `is_marked` says that a byte order mark of UTF-8 stood before it.
+/// The main text of a page. `marked` is the charset of a byte order mark that stood before it, and `said` the one that whoever
+/// sent it says; without both the page's own word counts.
 ///
 /// # Errors
 /// [`BadPage`] when it is not to be read in bounded time and memory.
-pub fn read(bytes: &[u8], is_marked: bool) -> Result<Page, BadPage> {
-    let (html, replaced_bytes) = decode(bytes, is_marked.then_some(UTF_8));
+pub fn read(
+    bytes: &[u8],
+    marked: Option<&'static Encoding>,
+    said: Option<&'static Encoding>,
+) -> Result<Page, BadPage> {
+    let said = said.or_else(|| charset::declared(bytes));
+    let (html, replaced_bytes) = charset::decode(bytes, marked, said);
     let Size { depth, nodes } = tree::size(&html, MAX);
     if depth > MAX.depth {
         return Err(BadPage::TooDeep);
@@ -79,81 +82,9 @@ pub fn read(bytes: &[u8], is_marked: bool) -> Result<Page, BadPage> {
     }
 }
 
-/// The characters of a page, and how many replace bytes that are none.
-///
-/// The charset is the byte order mark's, else the one that `meta` says, else UTF-8, unless more than a tenth of what is not
-/// ASCII contradicts it: then it is guessed from the bytes as Firefox does.
-fn decode(bytes: &[u8], marked: Option<&'static Encoding>) -> (String, u64) {
-    let marked = marked.or_else(|| Encoding::for_bom(bytes).map(|(encoding, _)| encoding));
-    let said = marked.or_else(|| declared(bytes)).unwrap_or(UTF_8);
-    let (text, _, is_broken) = said.decode(bytes);
-    if !is_broken {
-        return (text.into_owned(), 0);
-    }
-    let replaced = replacements(&text);
-    let foreign = text.chars().filter(|char| !char.is_ascii()).count() as u64;
-    if marked.is_some() || replaced * 10 <= foreign {
-        return (text.into_owned(), replaced);
-    }
-    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    detector.feed(bytes, true);
-    let (text, _, is_broken) = detector.guess(None, Utf8Detection::Allow).decode(bytes);
-    let replaced = if is_broken { replacements(&text) } else { 0 };
-    (text.into_owned(), replaced)
-}
-
-fn replacements(text: &str) -> u64 {
-    text.chars().filter(|char| *char == char::REPLACEMENT_CHARACTER).count() as u64
-}
-
-/// The charset that a `meta` element near the start says.
-fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
-    let head = bytes[..bytes.len().min(CHARSET_BYTES)].to_ascii_lowercase();
-    let metas = head.split(|byte| *byte == b'<').filter(|tag| tag.starts_with(b"meta"));
-    let label = metas.filter_map(charset).next()?;
-    let encoding = Encoding::for_label(&label)?;
-    // Bytes in which `meta` could be found are not UTF-16.
-    Some(if encoding == UTF_16BE || encoding == UTF_16LE { UTF_8 } else { encoding })
-}
-
-fn charset(tag: &[u8]) -> Option<Vec<u8>> {
-    let at = tag.windows(7).position(|word| word == b"charset")?;
-    let rest = tag[at + 7..].trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
-    let rest = rest.strip_prefix(b"\"").or(rest.strip_prefix(b"'")).unwrap_or(rest);
-    let is_end = |byte: &u8| b"\"' \t\r\n;/>".contains(byte);
-    let end = rest.iter().position(is_end).unwrap_or(rest.len());
-    Some(rest[..end].to_vec())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check_decoded(bytes: &[u8], expected: &str) {
-        assert_eq!(decode(bytes, None), (expected.to_owned(), 0));
-    }
-
-    #[test]
-    fn the_charset_is_the_marks_or_the_metas_or_guessed() {
-        check_decoded("caf\u{e9}".as_bytes(), "café");
-        check_decoded(b"\xff\xfec\0a\0f\0\xe9\0", "café");
-        check_decoded(b"<meta charset=iso-8859-2>\xb1", "<meta charset=iso-8859-2>\u{105}");
-        let old = b"<META http-equiv='Content-Type' content='text/html; charset=windows-1251'>\xcf";
-        assert!(decode(old, None).0.ends_with('П'));
-        check_decoded(b"<p>Gr\xfc\xdfe aus M\xfcnchen</p>", "<p>Grüße aus München</p>");
-        check_decoded(
-            b"<meta charset='utf-8'>Gr\xfc\xdfe aus M\xfcnchen",
-            "<meta charset='utf-8'>Grüße aus München",
-        );
-    }
-
-    #[test]
-    fn a_few_broken_bytes_do_not_change_the_charset() {
-        let bytes = ["Grüße und Küsse aus München, schöne Tage".as_bytes(), b" \xff"].concat();
-        let (text, replaced) = decode(&[bytes.repeat(3), "ööööööööööööööö".into()].concat(), None);
-        assert!(text.starts_with("Grüße und") && replaced == 3, "{text} {replaced}");
-    }
 
     #[test]
     fn the_main_text_and_the_title_are_found() {
@@ -163,7 +94,7 @@ mod tests {
             "<html><head><title>Letters</title></head><body><nav><a href='/'>Home</a></nav>\
              <article><h1>Letters</h1><p>{words}</p></article><footer>Imprint</footer></body></html>"
         );
-        let page = read(html.as_bytes(), false).unwrap();
+        let page = read(html.as_bytes(), None, None).unwrap();
         assert_eq!(page.title.as_deref(), Some("Letters"));
         assert!(page.text.contains(words.trim()) && !page.text.contains("Imprint"), "{page:?}");
     }
@@ -171,13 +102,13 @@ mod tests {
     #[test]
     fn a_page_without_main_text_is_empty() {
         for html in ["", "<html></html>", "<script>var a</script>"] {
-            assert_eq!(read(html.as_bytes(), false), Ok(Page::default()), "{html}");
+            assert_eq!(read(html.as_bytes(), None, None), Ok(Page::default()), "{html}");
         }
     }
 
     #[test]
     fn a_bomb_is_refused_and_what_is_just_allowed_takes_seconds() {
-        let nested = |tag: &str, times| read(tag.repeat(times).as_bytes(), false);
+        let nested = |tag: &str, times| read(tag.repeat(times).as_bytes(), None, None);
         assert_eq!(nested("<div>", 1_000_000), Err(BadPage::TooDeep));
         assert_eq!(nested("<b>", 1_000_000), Err(BadPage::TooDeep));
         assert_eq!(nested("<p>", 1_000_000), Err(BadPage::TooManyNodes));

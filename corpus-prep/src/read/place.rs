@@ -18,6 +18,12 @@ impl Place {
     pub fn row(file: &str, row: u64) -> Self {
         Self { file: format!("{file}: row {row}"), base: 0, line: None }
     }
+
+    /// Record `record` of a file, from 1, which begins at decoded byte `offset`.
+    pub fn record(file: &str, record: u64, offset: u64) -> Self {
+        let file = format!("{file}: record {record} at decoded byte {offset}");
+        Self { file, base: 0, line: None }
+    }
 }
 
 impl fmt::Display for Place {

@@ -5,15 +5,20 @@ use super::decompress::Fault;
 use super::format::Syntax;
 use super::html::{self, BadPage, Page};
 use super::json::BadValue;
+use super::mediawiki::{self, BadDump};
 use super::raw::RawContent;
 use super::records::{Content, Found};
+use super::skip::Skipped;
 use super::utf8::{self, InvalidByte, InvalidUtf8};
+use super::warc::{BadPayload, BadWarc};
 use ::csv::ByteRecord;
+use encoding_rs::{Encoding, UTF_8};
 use pipelines::key::canonical;
 use pipelines::size::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value, json};
+use std::collections::BTreeSet;
 
 /// Names of the fields of a JSON record, or of columns, that have columns of their own. All others are kept in `metadata`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +61,26 @@ pub struct Record {
     pub metadata: Option<String>,
     /// Bytes of the record that were no UTF-8 and became U+FFFD.
     pub replaced_bytes: u64,
+}
+
+/// What became of a record that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// It has a text.
+    Record(Record),
+    /// It is no document.
+    Skipped(Skipped),
+    /// It cannot be read.
+    Unreadable(Unreadable),
+}
+
+impl From<Result<Record, Unreadable>> for Parsed {
+    fn from(read: Result<Record, Unreadable>) -> Self {
+        match read {
+            Ok(record) => Self::Record(record),
+            Err(problem) => Self::Unreadable(problem),
+        }
+    }
 }
 
 /// Why a record cannot be read. It holds nothing of the record's content but the names of its fields.
@@ -176,8 +201,30 @@ pub enum Unreadable {
         /// What the parser says.
         message: String,
     },
+    /// A record of a WARC file cannot be told from what follows it.
+    #[error("{problem}; {lost} bytes from here on are lost")]
+    Warc {
+        /// Why.
+        problem: BadWarc,
+        /// Decoded bytes up to where reading goes on.
+        lost: u64,
+    },
+    /// What a record of a WARC file holds cannot be read.
+    #[error(transparent)]
+    Payload(BadPayload),
+    /// A stretch of a dump of MediaWiki holds no page.
+    #[error("{problem}; {lost} bytes from here on are lost")]
+    Dump {
+        /// Why.
+        problem: BadDump,
+        /// Decoded bytes up to where reading goes on.
+        lost: u64,
+    },
+    /// A page of a dump of MediaWiki cannot be read.
+    #[error(transparent)]
+    WikiPage(mediawiki::BadPage),
     /// The compressed stream is cut or corrupt.
-    #[error("{fault}; the records from decoded byte {decoded_offset} on are lost")]
+    #[error("{}", broken(&fault.to_string(), fault, *decoded_offset))]
     BrokenStream {
         /// Where it breaks.
         fault: Fault,
@@ -203,6 +250,10 @@ impl Unreadable {
             Self::Csv(_) => "bad_csv",
             Self::Page(_) => "bad_page",
             Self::DamagedRowGroup { .. } => "damaged_row_group",
+            Self::Warc { .. } => "bad_warc",
+            Self::Payload(_) => "bad_payload",
+            Self::Dump { .. } => "bad_dump",
+            Self::WikiPage(_) => "bad_wiki_page",
             Self::BrokenStream { .. } => "broken_stream",
         }
     }
@@ -218,13 +269,20 @@ impl Unreadable {
                 format!("row group {row_group} is damaged; its {rows} rows from here on are lost")
             }
             Self::BrokenStream { fault, decoded_offset } => {
-                let reason = fault.reason();
-                format!("{reason}; the records from decoded byte {decoded_offset} on are lost")
+                broken(&fault.reason(), fault, *decoded_offset)
             }
             Self::Csv(BadCsv::Broken(fault)) => fault.reason(),
             other => other.to_string(),
         }
     }
+}
+
+fn broken(reason: &str, fault: &Fault, decoded_offset: u64) -> String {
+    let lost = match fault.resumed {
+        Some(resumed) => format!("up to compressed byte {resumed}"),
+        None => "on".to_owned(),
+    };
+    format!("{reason}; the records from decoded byte {decoded_offset} {lost} are lost")
 }
 
 fn names(found: &[String]) -> String {
@@ -243,6 +301,18 @@ pub struct Parser {
     /// What stands between the fields of CSV; `None` for the format's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
+    /// Namespaces of MediaWiki whose pages are read.
+    #[serde(skip_serializing_if = "is_articles_alone")]
+    pub namespaces: BTreeSet<i64>,
+}
+
+/// The namespace of articles.
+pub fn articles() -> BTreeSet<i64> {
+    BTreeSet::from([0])
+}
+
+fn is_articles_alone(namespaces: &BTreeSet<i64>) -> bool {
+    *namespaces == articles()
 }
 
 impl Parser {
@@ -250,28 +320,37 @@ impl Parser {
     ///
     /// # Errors
     /// [`InvalidByte`] where invalid UTF-8 is refused; its offset is from the start of the record.
-    pub fn parse(
-        &self,
-        found: Found,
-        syntax: Syntax,
-    ) -> Result<Result<Record, Unreadable>, InvalidByte> {
-        let bytes = match found.content {
-            Content::Bytes(RawContent::Whole(bytes)) => bytes,
+    pub fn parse(&self, found: Found, syntax: Syntax) -> Result<Parsed, InvalidByte> {
+        let expected = self.max_record_bytes.0;
+        let unreadable = |problem| Ok(Parsed::Unreadable(problem));
+        match found.content {
+            Content::Bytes(RawContent::Whole(bytes)) => {
+                self.bytes(bytes, syntax, found.offset).map(Parsed::from)
+            }
             Content::Bytes(RawContent::TooLong { bytes }) => {
-                return Ok(Err(Unreadable::TooLong {
-                    found: bytes,
-                    expected: self.max_record_bytes.0,
-                }));
+                unreadable(Unreadable::TooLong { found: bytes, expected })
             }
             Content::Bytes(RawContent::Broken(fault)) => {
-                return Ok(Err(Unreadable::BrokenStream { fault, decoded_offset: found.offset }));
+                unreadable(Unreadable::BrokenStream { fault, decoded_offset: found.offset })
             }
-            Content::Cells { header, cells } => return self.cells(&header, &cells).map(Ok),
-            Content::Parsed(record) => return Ok(Ok(*record)),
-            Content::Bad(problem) => return Ok(Err(problem)),
-        };
+            Content::Cells { header, cells } => self.cells(&header, &cells).map(Parsed::Record),
+            Content::Parsed(record) => Ok(Parsed::Record(*record)),
+            Content::Warc(entry) => entry.parse(expected, self.invalid_utf8),
+            Content::Page(page) => page.parse(&self.namespaces, self.invalid_utf8),
+            Content::Skipped(skipped) => Ok(Parsed::Skipped(*skipped)),
+            Content::Bad(problem) => unreadable(problem),
+        }
+    }
+
+    /// A line, or a file, which begins at decoded byte `offset`.
+    fn bytes(
+        &self,
+        bytes: Vec<u8>,
+        syntax: Syntax,
+        offset: u64,
+    ) -> Result<Result<Record, Unreadable>, InvalidByte> {
         if syntax == Syntax::Html {
-            return Ok(page(&bytes, found.offset > 0));
+            return Ok(page(&bytes, (offset > 0).then_some(UTF_8)));
         }
         let (text, replaced_bytes) = utf8::decode(bytes, self.invalid_utf8)?;
         let record = match syntax {
@@ -337,9 +416,9 @@ impl Parser {
 }
 
 /// The main text of a page; its title is metadata.
-fn page(bytes: &[u8], is_marked: bool) -> Result<Record, Unreadable> {
+fn page(bytes: &[u8], marked: Option<&'static Encoding>) -> Result<Record, Unreadable> {
     let Page { text, title, replaced_bytes } =
-        html::read(bytes, is_marked).map_err(Unreadable::Page)?;
+        html::read(bytes, marked, None).map_err(Unreadable::Page)?;
     let metadata = title.map(|title| canonical(&json!({ "title": title })));
     Ok(Record { text, metadata, replaced_bytes, ..Record::default() })
 }
@@ -403,9 +482,15 @@ mod tests {
             invalid_utf8: InvalidUtf8::Refuse,
             max_record_bytes: ByteSize(100),
             delimiter: None,
+            namespaces: articles(),
         };
         let content = Content::Bytes(RawContent::Whole(line.into()));
-        parser.parse(Found { line: Some(1), offset: 0, content }, Syntax::Jsonl).unwrap()
+        let found = Found { line: Some(1), offset: 0, content };
+        match parser.parse(found, Syntax::Jsonl).unwrap() {
+            Parsed::Record(record) => Ok(record),
+            Parsed::Unreadable(problem) => Err(problem),
+            Parsed::Skipped(skipped) => panic!("{skipped:?}"),
+        }
     }
 
     #[test]
@@ -446,12 +531,7 @@ mod tests {
         let gave_up = Unreadable::Page(BadPage::GaveUp { message: "why".into() });
         assert_eq!(gave_up.reason(), "the extractor of main text gave up");
         let fault = |found: &str| Unreadable::BrokenStream {
-            fault: Fault {
-                offset: 7,
-                found: found.into(),
-                expected: "gzip".into(),
-                sound_bytes: 3,
-            },
+            fault: Fault { offset: 7, found: found.into(), expected: "gzip".into(), resumed: None },
             decoded_offset: 3,
         };
         let lost = "the records from decoded byte 3 on are lost";

@@ -4,11 +4,14 @@ use super::csv::{BadCsv, CsvRow, CsvRows};
 use super::decompress::Decoder;
 use super::format::{Format, Syntax};
 use super::header::Header;
+use super::mediawiki::{DumpRecords, PageEntry};
 use super::parquet::{self, Batch, Batches, ParquetFile};
 use super::place::Place;
 use super::raw::{Cut, RawContent, RawRecord, RawRecords};
 use super::record::{Parser, Record, Unreadable};
+use super::skip::Skipped;
 use super::utf8::{self, InvalidByte};
+use super::warc::{Entry, WarcRecords};
 use crate::error::{Error, Result};
 use ::csv::ByteRecord;
 use pipelines::input::TaskInput;
@@ -40,6 +43,12 @@ pub enum Content {
     },
     /// A row whose values have types of their own.
     Parsed(Box<Record>),
+    /// A record of a WARC file that may hold a document.
+    Warc(Box<Entry>),
+    /// A page of a wiki.
+    Page(Box<PageEntry>),
+    /// A record that is no document.
+    Skipped(Box<Skipped>),
     /// What is no record.
     Bad(Unreadable),
 }
@@ -53,7 +62,9 @@ impl Found {
             Content::Parsed(record) => {
                 record.text.len() + record.metadata.as_ref().map_or(0, String::len)
             }
-            Content::Bytes(_) | Content::Bad(_) => 0,
+            Content::Warc(entry) => entry.block.len(),
+            Content::Page(page) => page.bytes.len(),
+            Content::Bytes(_) | Content::Skipped(_) | Content::Bad(_) => 0,
         };
         (size_of::<Self>() + content) as u64
     }
@@ -62,11 +73,11 @@ impl Found {
 impl Found {
     /// Whether the unit is not read to its end because of this record.
     pub fn ends_early(&self) -> bool {
-        matches!(
-            self.content,
-            Content::Bytes(RawContent::Broken(_))
-                | Content::Bad(Unreadable::Csv(BadCsv::TooLong { .. }))
-        )
+        match &self.content {
+            Content::Bytes(RawContent::Broken(fault)) => fault.resumed.is_none(),
+            Content::Bad(problem) => matches!(problem, Unreadable::Csv(BadCsv::TooLong { .. })),
+            _ => false,
+        }
     }
 }
 
@@ -88,6 +99,10 @@ enum Source<'a> {
     Cut(Box<RawRecords<'a>>),
     /// Rows of CSV, and the names of its columns.
     Csv(Box<CsvRows<'a>>, Arc<[String]>),
+    /// Records of WARC.
+    Warc(Box<WarcRecords<'a>>),
+    /// Pages of MediaWiki.
+    MediaWiki(Box<DumpRecords<'a>>),
     /// Rows of Parquet.
     Parquet(Box<ParquetRecords<'a>>),
 }
@@ -111,6 +126,8 @@ impl<'a> Records<'a> {
             Syntax::Document | Syntax::Html => cut(decoder, Cut::Whole),
             Syntax::Csv => csv(decoder, ',')?,
             Syntax::Tsv => csv(decoder, '\t')?,
+            Syntax::Warc => Source::Warc(Box::new(WarcRecords::new(decoder, max_bytes))),
+            Syntax::MediaWiki => Source::MediaWiki(Box::new(DumpRecords::new(decoder, max_bytes))),
             Syntax::Parquet => Source::Parquet(Box::new(ParquetRecords::open(unit, parser)?)),
         };
         Ok(Self { file: unit.name(), source })
@@ -121,6 +138,8 @@ impl<'a> Records<'a> {
         match &self.source {
             Source::Cut(records) => records.file_bytes(),
             Source::Csv(rows, _) => rows.file_bytes(),
+            Source::Warc(records) => records.file_bytes(),
+            Source::MediaWiki(pages) => pages.file_bytes(),
             Source::Parquet(rows) => rows.file_bytes(),
         }
     }
@@ -133,6 +152,8 @@ impl Iterator for Records<'_> {
         let record = match &mut self.source {
             Source::Cut(records) => records.next()?.map(Found::from),
             Source::Csv(rows, header) => rows.next()?.map(|row| cells(row, header)),
+            Source::Warc(records) => records.next()?,
+            Source::MediaWiki(pages) => pages.next()?,
             Source::Parquet(rows) => return rows.next(),
         };
         Some(record.map_err(|source| Error::Io { file: self.file.to_owned(), source }))

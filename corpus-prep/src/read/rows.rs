@@ -77,7 +77,7 @@ impl RowFormat {
     /// [`Error::UnknownFormat`] if it says none of rows.
     pub fn of(name: &str) -> Result<Self> {
         let unknown = Error::UnknownFormat {
-            known: ".jsonl, .ndjson, .json (one object a line), .csv, .tsv, each also with .gz or .zst, and .parquet",
+            known: ".jsonl, .ndjson, .json (one object a line), .csv, .tsv, each also with .gz, .zst or .bz2, and .parquet",
         };
         let Ok(Format { syntax, compression }) = Format::of(name) else { return Err(unknown) };
         match syntax {
@@ -85,7 +85,7 @@ impl RowFormat {
             Syntax::Csv => Ok(Self::Stream(RowSyntax::Csv, compression)),
             Syntax::Tsv => Ok(Self::Stream(RowSyntax::Tsv, compression)),
             Syntax::Parquet => Ok(Self::Parquet),
-            Syntax::Document | Syntax::Html => Err(unknown),
+            Syntax::Document | Syntax::Html | Syntax::Warc | Syntax::MediaWiki => Err(unknown),
         }
     }
 }

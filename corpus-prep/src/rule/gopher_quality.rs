@@ -2,8 +2,7 @@
 //!
 //! Source: Rae et al. 2021, arXiv:2112.11446, appendix A1.1; bounds and order as datatrove's `GopherQualityFilter`.
 
-use super::{Check, bound};
-use crate::signal::Signals;
+use super::{Rule, bound, count};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -71,30 +70,23 @@ impl Default for GopherQuality {
 }
 
 impl GopherQuality {
-    /// The rules with what they find in a text, in the order in which they are asked.
-    pub fn checks(&self, signals: &Signals) -> [Check; 10] {
-        let s = &signals.gopher_quality;
-        let count = |bound: Option<u64>| bound.map(|bound| bound as f64);
-        let num_content_words = s.num_content_words as f64;
+    /// The rules, in the order in which they are asked.
+    pub fn rules(&self) -> [Rule; 10] {
         [
-            Check::at_least("short_doc", num_content_words, count(self.short_doc)),
-            Check::at_most("long_doc", num_content_words, count(self.long_doc)),
-            Check::at_least("below_avg", s.mean_word_chars, self.below_avg),
-            Check::at_most("above_avg", s.mean_word_chars, self.above_avg),
-            Check::at_most("too_many_hashes", s.hash_ratio, self.too_many_hashes),
-            Check::at_most("too_many_ellipsis", s.ellipsis_ratio, self.too_many_ellipsis),
-            Check::at_most("too_many_bullets", s.bullet_line_frac, self.too_many_bullets),
-            Check::at_most(
+            Rule::at_least("short_doc", "num_content_words", count(self.short_doc)),
+            Rule::at_most("long_doc", "num_content_words", count(self.long_doc)),
+            Rule::at_least("below_avg", "mean_word_chars", self.below_avg),
+            Rule::at_most("above_avg", "mean_word_chars", self.above_avg),
+            Rule::at_most("too_many_hashes", "hash_ratio", self.too_many_hashes),
+            Rule::at_most("too_many_ellipsis", "ellipsis_ratio", self.too_many_ellipsis),
+            Rule::at_most("too_many_bullets", "bullet_line_frac", self.too_many_bullets),
+            Rule::at_most(
                 "too_many_end_ellipsis",
-                s.ellipsis_line_frac,
+                "ellipsis_line_frac",
                 self.too_many_end_ellipsis,
             ),
-            Check::at_least("below_alpha", s.alpha_word_frac, self.below_alpha),
-            Check::at_least(
-                "enough_stop_words",
-                s.num_stop_words as f64,
-                count(self.enough_stop_words),
-            ),
+            Rule::at_least("below_alpha", "alpha_word_frac", self.below_alpha),
+            Rule::at_least("enough_stop_words", "num_stop_words", count(self.enough_stop_words)),
         ]
     }
 }
@@ -102,22 +94,24 @@ impl GopherQuality {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::first_failed;
+    use crate::rule::Judge;
+    use crate::signal::{self, Family, Measurer};
 
     /// `n` times `line`.
     fn times(n: usize, line: &str) -> String {
         line.repeat(n)
     }
 
+    fn failed(rules: &GopherQuality, text: &str) -> Option<&'static str> {
+        let families = [Family::GopherQuality];
+        let judge = Judge::new(rules.rules(), &signal::columns(&families)).unwrap();
+        let values = Measurer::new(signal::Dialect::Uax29, &families).measure(text);
+        judge.first_failed(&values).map(|check| check.rule.name)
+    }
+
     #[track_caller]
     fn check(text: &str, expected: Option<&str>) {
-        let failed = first_failed(&GopherQuality::default().checks(&Signals::measure(text)));
-        assert_eq!(
-            failed.map(|check| check.rule),
-            expected,
-            "{:?}",
-            Signals::measure(text).gopher_quality
-        );
+        assert_eq!(failed(&GopherQuality::default(), text), expected, "{text:?}");
     }
 
     const SHORT: Option<&str> = Some("short_doc");
@@ -199,7 +193,7 @@ mod tests {
                 "below_alpha":"off","enough_stop_words":"off"}"#,
         )
         .unwrap();
-        assert_eq!(first_failed(&off.checks(&Signals::measure(""))), None);
+        assert_eq!(failed(&off, ""), None);
         let json = serde_json::to_value(&off).unwrap();
         assert_eq!(serde_json::from_value::<GopherQuality>(json).unwrap(), off);
     }

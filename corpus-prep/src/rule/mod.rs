@@ -4,26 +4,20 @@
 //! text is dropped. A rule has one name: in the manifest, in `decisions` and in counts.
 
 mod bound;
+pub mod c4;
+pub mod fineweb_quality;
 pub mod gopher_quality;
 pub mod gopher_repetition;
+mod judge;
 
+pub use c4::C4;
+pub use fineweb_quality::FinewebQuality;
 pub use gopher_quality::GopherQuality;
 pub use gopher_repetition::GopherRepetition;
+pub use judge::{Check, Judge};
 
-use crate::signal::Signals;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// Which families of rules are asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Filters {
-    /// None: every text is kept unless it is a duplicate.
-    None,
-    /// Gopher quality, then Gopher repetition.
-    #[default]
-    Gopher,
-}
 
 /// The bounds of all families.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,92 +27,50 @@ pub struct Rules {
     pub gopher_quality: GopherQuality,
     /// Does it say the same again and again?
     pub gopher_repetition: GopherRepetition,
+    /// Is it text for people, and enough of it?
+    pub c4: C4,
+    /// Is it a list, or lines that were torn apart?
+    pub fineweb_quality: FinewebQuality,
 }
 
-/// One rule and what it found in a text.
+/// One rule: which signal may not be beyond which bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Check {
-    /// The rule.
-    pub rule: &'static str,
-    /// What was measured.
-    pub value: f64,
-    /// The bound; `None` where the rule is off.
-    pub threshold: Option<f64>,
-    side: Side,
+pub struct Rule {
+    /// Its name.
+    pub name: &'static str,
+    /// The column of what it judges.
+    pub signal: &'static str,
+    /// Which values are kept.
+    pub kept: Kept,
 }
 
+/// The values that a rule keeps; `None` keeps all.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Side {
-    AtLeast,
-    AtMost,
+pub enum Kept {
+    /// Those of at least a bound.
+    AtLeast(Option<f64>),
+    /// Those of at most a bound.
+    AtMost(Option<f64>),
 }
 
-impl Check {
-    /// A rule that `value` may not be less than `threshold`.
-    pub fn at_least(rule: &'static str, value: f64, threshold: Option<f64>) -> Self {
-        Self { rule, value, threshold, side: Side::AtLeast }
+impl Rule {
+    /// Whether it has a bound.
+    pub fn is_on(&self) -> bool {
+        matches!(self.kept, Kept::AtLeast(Some(_)) | Kept::AtMost(Some(_)))
     }
 
-    /// A rule that `value` may not be more than `threshold`.
-    pub fn at_most(rule: &'static str, value: f64, threshold: Option<f64>) -> Self {
-        Self { rule, value, threshold, side: Side::AtMost }
+    /// A rule that a signal may not be less than a bound.
+    pub fn at_least(name: &'static str, signal: &'static str, bound: Option<f64>) -> Self {
+        Self { name, signal, kept: Kept::AtLeast(bound) }
     }
 
-    /// Whether the text breaks the rule.
-    pub fn fails(&self) -> bool {
-        self.threshold.is_some_and(|threshold| match self.side {
-            Side::AtLeast => self.value < threshold,
-            Side::AtMost => self.value > threshold,
-        })
-    }
-}
-
-impl Rules {
-    /// All rules that `filters` asks, in order.
-    pub fn checks(&self, filters: Filters, signals: &Signals) -> Vec<Check> {
-        match filters {
-            Filters::None => Vec::new(),
-            Filters::Gopher => {
-                let quality = self.gopher_quality.checks(signals);
-                [&quality[..], &self.gopher_repetition.checks(signals)].concat()
-            }
-        }
+    /// A rule that a signal may not be more than a bound.
+    pub fn at_most(name: &'static str, signal: &'static str, bound: Option<f64>) -> Self {
+        Self { name, signal, kept: Kept::AtMost(bound) }
     }
 }
 
-/// The first rule that fails.
-pub fn first_failed(checks: &[Check]) -> Option<Check> {
-    checks.iter().find(|check| check.fails()).copied()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn no_two_rules_share_a_name_and_every_name_is_a_field() {
-        let rules = Rules::default();
-        let names: Vec<_> = rules
-            .checks(Filters::Gopher, &Signals::default())
-            .iter()
-            .map(|check| check.rule)
-            .collect();
-        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
-        let quality = serde_json::to_value(&rules.gopher_quality).unwrap();
-        let repetition = serde_json::to_value(&rules.gopher_repetition).unwrap();
-        assert!(
-            names.iter().all(|name| quality.get(name).is_some() != repetition.get(name).is_some())
-        );
-    }
-
-    #[test]
-    fn quality_is_asked_before_repetition() {
-        let checks = Rules::default().checks(Filters::Gopher, &Signals::measure("again\n\nagain"));
-        let failed: Vec<_> =
-            checks.iter().filter(|check| check.fails()).map(|check| check.rule).collect();
-        assert_eq!(failed[..3], ["short_doc", "enough_stop_words", "dup_para_frac"]);
-        assert_eq!(first_failed(&checks).unwrap().rule, "short_doc");
-        assert_eq!(Rules::default().checks(Filters::None, &Signals::default()), []);
-    }
+/// A whole number as a bound.
+fn count(bound: Option<u64>) -> Option<f64> {
+    bound.map(|bound| bound as f64)
 }

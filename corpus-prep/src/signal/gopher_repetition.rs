@@ -5,11 +5,14 @@
 //! the whole text as it is. A share of nothing is 0.
 
 use super::lines::is_space;
-use super::ratio;
+use super::seen::Seen;
+use super::{Text, ratio};
 use foldhash::fast::FixedState;
-use std::collections::{HashMap, HashSet};
+use memchr::memchr;
+use std::cmp::Reverse;
+use std::hash::BuildHasher;
 
-/// Lengths of the n-grams of which the most frequent is weighed.
+/// Lengths of the n-grams of which the most frequent is weighed: each found by the one before.
 pub const TOP_N: [usize; 3] = [2, 3, 4];
 
 /// Lengths of the n-grams of which all repetitions are weighed.
@@ -36,18 +39,47 @@ pub struct GopherRepetition {
 }
 
 impl GopherRepetition {
-    /// Measures a text of `num_chars` code points and its words.
-    pub fn measure(text: &str, num_chars: u64, words: &[&str]) -> Self {
-        let paragraphs = Duplicates::count(split_runs(text.trim_matches(is_space), 2));
-        let lines = Duplicates::count(split_runs(text, 1));
-        let words = Words::of(words);
+    /// Names of the columns, in order.
+    pub const COLUMNS: [&str; 4 + TOP_N.len() + DUP_N.len()] = [
+        "dup_para_frac",
+        "dup_para_char_frac",
+        "dup_line_frac",
+        "dup_line_char_frac",
+        "top_2_gram_frac",
+        "top_3_gram_frac",
+        "top_4_gram_frac",
+        "dup_5_gram_frac",
+        "dup_6_gram_frac",
+        "dup_7_gram_frac",
+        "dup_8_gram_frac",
+        "dup_9_gram_frac",
+        "dup_10_gram_frac",
+    ];
+
+    /// The values by [`Self::COLUMNS`].
+    pub fn values(&self) -> impl Iterator<Item = f64> + use<> {
+        let lines = [
+            self.dup_para_frac,
+            self.dup_para_char_frac,
+            self.dup_line_frac,
+            self.dup_line_char_frac,
+        ];
+        lines.into_iter().chain(self.top_ngram_frac).chain(self.dup_ngram_frac)
+    }
+
+    /// Measures a text.
+    pub fn measure(of: &Text, seen: &mut Seen) -> Self {
+        let Text { text, num_chars, .. } = *of;
+        let paragraphs = Duplicates::count(split_runs(text.trim_matches(is_space), 2), seen);
+        let lines = Duplicates::count(split_runs(text, 1), seen);
+        let words = Words::of(of, seen);
         Self {
             dup_para_frac: ratio(paragraphs.duplicates, paragraphs.all),
             dup_para_char_frac: ratio(paragraphs.chars, num_chars),
             dup_line_frac: ratio(lines.duplicates, lines.all),
             dup_line_char_frac: ratio(lines.chars, num_chars),
-            top_ngram_frac: TOP_N.map(|n| ratio(words.top_ngram_chars(n), num_chars)),
-            dup_ngram_frac: DUP_N.map(|n| ratio(words.dup_ngram_chars(n), num_chars)),
+            top_ngram_frac: words.top_ngram_chars(seen).map(|chars| ratio(chars, num_chars)),
+            dup_ngram_frac: words.dup_ngram_chars(seen).map(|chars| ratio(chars, num_chars)),
         }
     }
 }
@@ -59,7 +91,7 @@ fn split_runs(text: &str, min_run: usize) -> impl Iterator<Item = &str> {
         let piece = rest?;
         let bytes = piece.as_bytes();
         let mut at = 0;
-        while let Some(found) = piece[at..].find('\n') {
+        while let Some(found) = memchr(b'\n', &bytes[at..]) {
             let start = at + found;
             let run = bytes[start..].iter().take_while(|byte| **byte == b'\n').count();
             at = start + run;
@@ -73,26 +105,33 @@ fn split_runs(text: &str, min_run: usize) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Pieces, and those of them that stood before.
 #[derive(Default)]
-struct Duplicates {
-    all: u64,
-    duplicates: u64,
-    chars: u64,
+pub(super) struct Duplicates {
+    pub(super) all: u64,
+    pub(super) duplicates: u64,
+    /// Code points of the duplicates.
+    pub(super) chars: u64,
 }
 
 impl Duplicates {
-    fn count<'a>(pieces: impl Iterator<Item = &'a str>) -> Self {
-        let mut counted = Self::default();
-        let mut seen = HashSet::with_hasher(FixedState::default());
-        for piece in pieces {
-            counted.all += 1;
-            if !seen.insert(piece) {
+    pub(super) fn count<'a>(pieces: impl Iterator<Item = &'a str>, seen: &mut Seen) -> Self {
+        let pieces: Vec<&str> = pieces.collect();
+        let mut counted = Self { all: pieces.len() as u64, ..Self::default() };
+        seen.begin(pieces.len());
+        for (place, piece) in (0..).zip(&pieces) {
+            let first = seen.first(hash(piece), place, |other| pieces[other as usize] == *piece);
+            if first != place {
                 counted.duplicates += 1;
                 counted.chars += piece.chars().count() as u64;
             }
         }
         counted
     }
+}
+
+fn hash(piece: &str) -> u64 {
+    FixedState::default().hash_one(piece)
 }
 
 /// The words of a document laid end to end, so that an n-gram without spaces is a slice.
@@ -102,24 +141,56 @@ struct Words {
     starts: Vec<usize>,
     /// Code points before each word, and of all.
     chars: Vec<u64>,
-    /// A number for each word, equal for equal words.
-    ids: Vec<u32>,
+    /// Where each word stands first, and how often it stands, where it stands first.
+    firsts: Vec<u32>,
+    counts: Vec<u64>,
+    hashes: Vec<WordHash>,
+}
+
+/// The hash of a word as a polynomial of its bytes, from which that of words without spaces between them follows.
+#[derive(Clone, Copy)]
+struct WordHash {
+    hash: u64,
+    /// [`BASE`] to the power of its length.
+    power: u64,
+}
+
+/// Where the polynomials are evaluated: any odd number without a pattern.
+const BASE: u64 = 0x5851_f42d_4c95_7f2d;
+
+impl WordHash {
+    fn of(word: &str) -> Self {
+        let (mut hash, mut power) = (0u64, 1u64);
+        for byte in word.bytes() {
+            hash = hash.wrapping_mul(BASE).wrapping_add(u64::from(byte) + 1);
+            power = power.wrapping_mul(BASE);
+        }
+        Self { hash, power }
+    }
 }
 
 impl Words {
-    fn of(words: &[&str]) -> Self {
-        let mut ids = HashMap::with_hasher(FixedState::default());
-        let mut laid =
-            Self { joined: words.concat(), starts: vec![0], chars: vec![0], ids: Vec::new() };
+    fn of(text: &Text, seen: &mut Seen) -> Self {
+        let words = text.words;
+        let mut laid = Self {
+            joined: words.concat(),
+            starts: vec![0],
+            chars: vec![0],
+            firsts: Vec::with_capacity(words.len()),
+            counts: vec![0; words.len()],
+            hashes: words.iter().map(|word| WordHash::of(word)).collect(),
+        };
         let (mut bytes, mut chars) = (0, 0);
-        for word in words {
+        seen.begin(words.len());
+        // A place over 2^32 would need a document of over 16 GB.
+        for ((place, word), hash) in (0..).zip(words).zip(&laid.hashes) {
             bytes += word.len();
-            chars += word.chars().count() as u64;
+            chars += text.chars_of(word);
             laid.starts.push(bytes);
             laid.chars.push(chars);
-            // More than 2^32 different words would need a document of over 16 GB; such two would count as equal.
-            let next = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-            laid.ids.push(*ids.entry(*word).or_insert(next));
+            let first = seen.first(hash.hash, place, |other| words[other as usize] == *word);
+            laid.counts[first as usize] += 1;
+            laid.firsts.push(first);
         }
         laid
     }
@@ -129,34 +200,102 @@ impl Words {
         self.chars[at + n] - self.chars[at]
     }
 
-    /// Length, with spaces, times count of the most frequent n-gram. No word holds a space, so that n-grams are equal
-    /// when their words are.
-    fn top_ngram_chars(&self, n: usize) -> u64 {
-        let mut counts: HashMap<&[u32], (u64, usize), _> =
-            HashMap::with_capacity_and_hasher(self.ids.len(), FixedState::default());
-        for (at, ngram) in self.ids.windows(n).enumerate() {
-            counts.entry(ngram).or_insert((0, at)).0 += 1;
-        }
-        let top = counts.values().max_by_key(|(count, first)| (*count, std::cmp::Reverse(*first)));
-        top.map_or(0, |(count, first)| count * (self.num_chars(*first, n) + n as u64 - 1))
+    /// For each of [`TOP_N`]: length, with spaces, times count of the most frequent n-gram. No word holds a space, so that
+    /// n-grams are equal when their words are: when they begin with equal shorter ones and end in equal words. So one that
+    /// begins with what stands once stands once.
+    fn top_ngram_chars(&self, seen: &mut Seen) -> [u64; TOP_N.len()] {
+        let (mut shorter, mut shorter_counts) = (self.firsts.clone(), self.counts.clone());
+        TOP_N.map(|n| {
+            let lasts = self.firsts.get(n - 1..).unwrap_or_default();
+            let mut counts = vec![0u64; lasts.len()];
+            seen.begin(lasts.len());
+            let first = |(place, &last): (u32, &u32)| {
+                let of = |place: u32| (shorter[place as usize], lasts[place as usize]);
+                let first = if shorter_counts[of(place).0 as usize] == 1 {
+                    place
+                } else {
+                    let hash = u64::from(of(place).0) << 32 | u64::from(last);
+                    seen.first(hash, place, |other| of(other) == of(place))
+                };
+                counts[first as usize] += 1;
+                first
+            };
+            shorter = (0..).zip(lasts).map(first).collect();
+            let top = (0..counts.len()).max_by_key(|at| (counts[*at], Reverse(*at)));
+            let chars = top.map_or(0, |at| counts[at] * (self.num_chars(at, n) + n as u64 - 1));
+            shorter_counts = counts;
+            chars
+        })
     }
 
-    /// Code points of the n-grams that a scan from left to right has seen before; it jumps over each that it counts.
-    fn dup_ngram_chars(&self, n: usize) -> u64 {
-        let mut seen: HashSet<&str, _> =
-            HashSet::with_capacity_and_hasher(self.ids.len(), FixedState::default());
+    /// For each of [`DUP_N`]: code points of the n-grams that a scan from left to right has seen before.
+    fn dup_ngram_chars(&self, seen: &mut Seen) -> [u64; DUP_N.len()] {
+        let repeats = self.repeats(seen);
+        if !repeats.contains(&true) {
+            return [0; DUP_N.len()];
+        }
+        let mut hashes: Vec<u64> = self.hashes.iter().map(|word| word.hash).collect();
+        let mut length = 1;
+        DUP_N.map(|n| {
+            while length < n {
+                let lasts = self.hashes.get(length..).unwrap_or_default();
+                hashes.truncate(lasts.len());
+                for (hash, last) in hashes.iter_mut().zip(lasts) {
+                    *hash = hash.wrapping_mul(last.power).wrapping_add(last.hash);
+                }
+                length += 1;
+            }
+            self.scan(n, (&hashes, &repeats), seen)
+        })
+    }
+
+    /// For each word whether what begins there could be an n-gram of [`DUP_N`] that stands elsewhere too: whether as many
+    /// bytes as the shortest of them has, at most [`PREFIX`], do.
+    fn repeats(&self, seen: &mut Seen) -> Vec<bool> {
+        let ends = self.starts.get(DUP_N[0]..).unwrap_or_default();
+        let lengths = self.starts.iter().zip(ends).map(|(start, end)| end - start);
+        let Some(shortest) = lengths.min() else { return Vec::new() };
+        let length = shortest.min(PREFIX);
+        let prefix = |start: &usize| {
+            let mut halves = [[0; PREFIX / 2]; 2];
+            let bytes = &self.joined.as_bytes()[*start..start + length];
+            halves.as_flattened_mut()[..length].copy_from_slice(bytes);
+            halves.map(u64::from_le_bytes)
+        };
+        let prefixes: Vec<[u64; 2]> = self.starts[..ends.len()].iter().map(prefix).collect();
+        let mut repeats = vec![false; prefixes.len()];
+        seen.begin(prefixes.len());
+        for (place, prefix) in (0..).zip(&prefixes) {
+            let hash = prefix[0] ^ prefix[1].wrapping_mul(BASE).rotate_left(32);
+            let first = seen.first(hash, place, |other| prefixes[other as usize] == *prefix);
+            if first != place {
+                (repeats[first as usize], repeats[place as usize]) = (true, true);
+            }
+        }
+        repeats
+    }
+
+    /// Goes over the n-grams without spaces, of which these are the hashes, and jumps over each that it counts.
+    fn scan(&self, n: usize, (hashes, repeats): (&[u64], &[bool]), seen: &mut Seen) -> u64 {
+        let ngram = |at: usize| &self.joined[self.starts[at]..self.starts[at + n]];
         let (mut at, mut chars) = (0, 0);
-        while at + n <= self.ids.len() {
-            if seen.insert(&self.joined[self.starts[at]..self.starts[at + n]]) {
-                at += 1;
-            } else {
+        seen.begin(hashes.len());
+        while let Some(hash) = hashes.get(at) {
+            let place = u32::try_from(at).unwrap_or(u32::MAX);
+            let is_same = |other| ngram(other as usize) == ngram(at);
+            if repeats[at] && seen.first(*hash, place, is_same) != place {
                 chars += self.num_chars(at, n);
                 at += n;
+            } else {
+                at += 1;
             }
         }
         chars
     }
 }
+
+/// Most bytes of an n-gram that are compared before all of it is.
+const PREFIX: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -164,7 +303,7 @@ mod tests {
     use crate::signal::words::words;
 
     fn measure(text: &str) -> GopherRepetition {
-        GopherRepetition::measure(text, text.chars().count() as u64, &words(text))
+        GopherRepetition::measure(&Text::new(text, &words(text)), &mut Seen::default())
     }
 
     #[track_caller]

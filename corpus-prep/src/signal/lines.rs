@@ -1,5 +1,7 @@
 //! Lines and white space as Python has them, which the published rules are written in.
 
+use std::ops::Range;
+
 /// Whether Python's `str.strip` removes `c`.
 pub fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
@@ -9,20 +11,37 @@ pub fn is_space(c: char) -> bool {
 ///
 /// Lines end with LF, CR, CR LF, VT, FF, FS, GS, RS, NEL, LS or PS.
 pub fn split_lines(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
+    lines_with_ends(text).map(|(line, _)| &text[line])
+}
+
+/// Where these lines stand, and where what ends them does, in bytes.
+pub fn lines_with_ends(text: &str) -> impl Iterator<Item = (Range<usize>, usize)> {
+    let mut start = 0;
     std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let end = rest.find(is_line_end).unwrap_or(rest.len());
-        let (line, tail) = rest.split_at(end);
-        let mut after = tail.chars();
+        let rest = text.get(start..).filter(|rest| !rest.is_empty())?;
+        let length = find_line_end(rest);
+        let line = start..start + length;
+        let mut after = rest[length..].chars();
         if after.next() == Some('\r') && after.as_str().starts_with('\n') {
             after.next();
         }
-        rest = after.as_str();
-        Some(line)
+        start = text.len() - after.as_str().len();
+        Some((line, start))
     })
+}
+
+/// Bytes before the first end of a line. Only characters whose first byte can begin one are looked at.
+fn find_line_end(text: &str) -> usize {
+    let begins = |byte: &u8| matches!(byte, b'\n'..=b'\r' | 0x1c..=0x1e | 0xc2 | 0xe2);
+    let mut at = 0;
+    while let Some(found) = text.as_bytes()[at..].iter().position(begins) {
+        at += found;
+        match text[at..].chars().next() {
+            Some(c) if !is_line_end(c) => at += c.len_utf8(),
+            _ => return at,
+        }
+    }
+    text.len()
 }
 
 fn is_line_end(c: char) -> bool {

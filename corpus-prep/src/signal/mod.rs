@@ -3,139 +3,117 @@
 //! One file a family. A document is cut into words once, and all families share them. Sums are taken in the order of
 //! the text, so that equal texts have equal bits everywhere.
 
+pub mod fineweb_quality;
 pub mod gopher_quality;
 pub mod gopher_repetition;
 pub mod lines;
 pub mod punctuation;
 mod punctuation_table;
+mod seen;
 pub mod words;
 
+pub use fineweb_quality::FinewebQuality;
 pub use gopher_quality::GopherQuality;
 pub use gopher_repetition::GopherRepetition;
+pub use words::{Dialect, Words};
 
-/// Names of the signals' columns, in order.
-pub const COLUMNS: [&str; 23] = [
-    "num_chars",
-    "num_words",
-    "num_content_words",
-    "mean_word_chars",
-    "hash_ratio",
-    "ellipsis_ratio",
-    "bullet_line_frac",
-    "ellipsis_line_frac",
-    "alpha_word_frac",
-    "num_stop_words",
-    "dup_para_frac",
-    "dup_para_char_frac",
-    "dup_line_frac",
-    "dup_line_char_frac",
-    "top_2_gram_frac",
-    "top_3_gram_frac",
-    "top_4_gram_frac",
-    "dup_5_gram_frac",
-    "dup_6_gram_frac",
-    "dup_7_gram_frac",
-    "dup_8_gram_frac",
-    "dup_9_gram_frac",
-    "dup_10_gram_frac",
-];
+use seen::Seen;
 
-/// All signals of one document.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Signals {
-    /// Unicode code points of the text.
-    pub num_chars: u64,
-    /// What the Gopher quality rules judge.
-    pub gopher_quality: GopherQuality,
-    /// What the Gopher repetition rules judge.
-    pub gopher_repetition: GopherRepetition,
-}
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-impl Signals {
-    /// Measures a text.
-    pub fn measure(text: &str) -> Self {
-        let num_chars = text.chars().count() as u64;
-        let words = words::words(text);
-        Self {
-            num_chars,
-            gopher_quality: GopherQuality::measure(text, &words),
-            gopher_repetition: GopherRepetition::measure(text, num_chars, &words),
-        }
-    }
-
-    /// The values by [`COLUMNS`]. Counts are whole numbers, exact up to 2^53.
-    pub fn values(&self) -> [f64; COLUMNS.len()] {
-        let (q, r) = (&self.gopher_quality, &self.gopher_repetition);
-        let [top_2, top_3, top_4] = r.top_ngram_frac;
-        let [dup_5, dup_6, dup_7, dup_8, dup_9, dup_10] = r.dup_ngram_frac;
-        [
-            self.num_chars as f64,
-            q.num_words as f64,
-            q.num_content_words as f64,
-            q.mean_word_chars,
-            q.hash_ratio,
-            q.ellipsis_ratio,
-            q.bullet_line_frac,
-            q.ellipsis_line_frac,
-            q.alpha_word_frac,
-            q.num_stop_words as f64,
-            r.dup_para_frac,
-            r.dup_para_char_frac,
-            r.dup_line_frac,
-            r.dup_line_char_frac,
-            top_2,
-            top_3,
-            top_4,
-            dup_5,
-            dup_6,
-            dup_7,
-            dup_8,
-            dup_9,
-            dup_10,
-        ]
-    }
-
-    /// The signals of which [`Signals::values`] are `values`.
-    pub fn from_values(values: &[f64; COLUMNS.len()]) -> Self {
-        let [num_chars, num_words, num_content_words, values @ ..] = *values;
-        let [mean_word_chars, hash_ratio, ellipsis_ratio, values @ ..] = values;
-        let [bullet_line_frac, ellipsis_line_frac, alpha_word_frac, num_stop_words, values @ ..] =
-            values;
-        let [dup_para_frac, dup_para_char_frac, dup_line_frac, dup_line_char_frac, values @ ..] =
-            values;
-        let [top_2, top_3, top_4, dup_ngram_frac @ ..] = values;
-        Self {
-            num_chars: whole(num_chars),
-            gopher_quality: GopherQuality {
-                num_words: whole(num_words),
-                num_content_words: whole(num_content_words),
-                mean_word_chars,
-                hash_ratio,
-                ellipsis_ratio,
-                bullet_line_frac,
-                ellipsis_line_frac,
-                alpha_word_frac,
-                num_stop_words: whole(num_stop_words),
-            },
-            gopher_repetition: GopherRepetition {
-                dup_para_frac,
-                dup_para_char_frac,
-                dup_line_frac,
-                dup_line_char_frac,
-                top_ngram_frac: [top_2, top_3, top_4],
-                dup_ngram_frac,
-            },
-        }
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "counts were written as whole numbers"
+/// Signals that are measured together.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
-fn whole(count: f64) -> u64 {
-    count as u64
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// How long the text is.
+    Size,
+    /// What the Gopher quality rules judge.
+    GopherQuality,
+    /// What the Gopher repetition rules judge.
+    GopherRepetition,
+    /// What the FineWeb quality rules judge.
+    FinewebQuality,
+}
+
+impl Family {
+    /// Names of its columns, in order.
+    pub fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Size => &["num_chars", "num_words"],
+            Self::GopherQuality => &GopherQuality::COLUMNS,
+            Self::GopherRepetition => &GopherRepetition::COLUMNS,
+            Self::FinewebQuality => &FinewebQuality::COLUMNS,
+        }
+    }
+
+    /// Puts its values behind `values`. Counts are whole numbers, exact up to 2^53.
+    fn measure(self, text: &Text, seen: &mut Seen, values: &mut Vec<f64>) {
+        match self {
+            Self::Size => values.extend([text.num_chars as f64, text.words.len() as f64]),
+            Self::GopherQuality => values.extend(GopherQuality::measure(text).values()),
+            Self::GopherRepetition => values.extend(GopherRepetition::measure(text, seen).values()),
+            Self::FinewebQuality => values.extend(FinewebQuality::measure(text, seen).values()),
+        }
+    }
+}
+
+/// A text and what families share of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// Its Unicode code points.
+    pub num_chars: u64,
+    /// Its words, in order.
+    pub words: &'a [&'a str],
+    /// Whether each of its code points is a byte.
+    is_ascii: bool,
+}
+
+impl<'a> Text<'a> {
+    /// A text and its words.
+    pub fn new(text: &'a str, words: &'a [&'a str]) -> Self {
+        Self { text, num_chars: text.chars().count() as u64, words, is_ascii: text.is_ascii() }
+    }
+
+    /// Code points of a piece of it.
+    fn chars_of(&self, piece: &str) -> u64 {
+        (if self.is_ascii { piece.len() } else { piece.chars().count() }) as u64
+    }
+}
+
+/// Measures families of signals, and keeps its memory from one text to the next.
+#[derive(Debug)]
+pub struct Measurer<'a> {
+    words: Words,
+    seen: Seen,
+    families: &'a [Family],
+}
+
+impl<'a> Measurer<'a> {
+    /// Of these families, on words that are cut so.
+    pub fn new(dialect: Dialect, families: &'a [Family]) -> Self {
+        Self { words: Words::new(dialect), seen: Seen::default(), families }
+    }
+
+    /// The signals of a text, by [`columns`].
+    pub fn measure(&mut self, text: &str) -> Vec<f64> {
+        let Self { words, seen, families } = self;
+        words.of(text, |words| {
+            let text = Text::new(text, words);
+            let mut values = Vec::new();
+            families.iter().for_each(|family| family.measure(&text, seen, &mut values));
+            values
+        })
+    }
+}
+
+/// Names of the columns of some families, in order.
+pub fn columns(families: &[Family]) -> Vec<&'static str> {
+    families.iter().flat_map(|family| family.columns()).copied().collect()
 }
 
 /// `part / whole`; a share of nothing is 0.
@@ -146,6 +124,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     /// Made by `tests/reference/signals.py`.
     const SIGNALS: &str = include_str!("../../tests/reference/signals.json");
@@ -153,24 +132,26 @@ mod tests {
     #[derive(serde::Deserialize)]
     struct Case {
         text: String,
-        values: [f64; COLUMNS.len()],
+        values: Vec<f64>,
     }
 
     #[test]
     fn signals_are_those_of_the_reference_bit_for_bit() {
         let cases: Vec<Case> = serde_json::from_str(SIGNALS).unwrap();
         assert!(cases.len() > 10);
+        let families = [Family::Size, Family::GopherQuality, Family::GopherRepetition];
+        let mut measurer = Measurer::new(Dialect::Uax29, &families);
         for Case { text, values } in cases {
-            assert_eq!(Signals::measure(&text).values(), values, "{text:?}");
+            assert_eq!(measurer.measure(&text), values, "{text:?}");
         }
     }
 
     #[test]
-    fn values_are_read_back_as_written() {
-        let mut values = [0.0; COLUMNS.len()];
-        for (at, value) in values.iter_mut().enumerate() {
-            *value = at as f64 + 1.0;
-        }
-        assert_eq!(Signals::from_values(&values).values(), values);
+    fn no_two_signals_share_a_name() {
+        let families =
+            [Family::Size, Family::GopherQuality, Family::GopherRepetition, Family::FinewebQuality];
+        let columns = columns(&families);
+        assert_eq!(columns.iter().collect::<BTreeSet<_>>().len(), columns.len());
+        assert_eq!(Measurer::new(Dialect::Uax29, &families).measure("a b").len(), columns.len());
     }
 }

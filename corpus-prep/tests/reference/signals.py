@@ -2,28 +2,21 @@
 """Writes signals.json: texts with the signals of corpus-prep's README, computed a second time in plain Python.
 
 usage: signals.py > signals.json
-Needs the package uniseg for the word boundaries of Unicode Standard Annex #29 (made with uniseg 0.10.1, Python 3.11)."""
+Needs the package uniseg for the word boundaries of Unicode Standard Annex #29 and datatrove for its
+list of punctuation (made with uniseg 0.10.1, datatrove 0.10.0, Python 3.11)."""
 import collections
 import json
 import re
-import unicodedata
 
+import spacy  # noqa: F401, which datatrove needs to have been imported
+from datatrove.utils.text import PUNCTUATION_SET
 from uniseg.wordbreak import words
 
-PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
 
 
 def is_punctuation(c):
-    if c in "\t\n":
-        return False
-    if ord(c) < 32 or 127 <= ord(c) <= 159:
-        return True
-    if ord(c) < 128:
-        return c in PUNCTUATION
-    if c in "\u2018\u2022\u00b7":
-        return False
-    return c == "\uff11" or unicodedata.category(c).startswith("P")
+    return c in PUNCTUATION_SET
 
 
 def ratio(part, whole):
@@ -60,8 +53,21 @@ def dup_ngrams(tokens, n):
     return chars
 
 
+def tokens_of(text):
+    """Segments of the annex without white space; a run of one and the same mark is one."""
+    tokens, last = [], None
+    for segment in words(text):
+        if len(segment) == 1 and is_punctuation(segment) and segment.strip() and segment == last:
+            tokens[-1] += segment
+            continue
+        last = segment
+        if segment.strip():
+            tokens.append(segment.strip())
+    return tokens
+
+
 def signals(text):
-    tokens = [token for token in (word.strip() for word in words(text)) if token]
+    tokens = tokens_of(text)
     content = [token for token in tokens if not all(map(is_punctuation, token))]
     lines, chars = text.splitlines(), len(text)
     paragraphs, pieces = re.split(r"\n{2,}", text.strip()), re.split(r"\n+", text)

@@ -25,10 +25,10 @@ fn config(json: &str) -> Config {
 fn phases_have_the_keys_of_their_version() {
     let corpus = [
         "extract 3 1cc341f0a46e",
-        "measure 1 2c3abafb3781",
+        "measure 2 70e55238f8f0",
         "deduplicate 1 4fcbfcffe605",
-        "decide 1 5acbd6d8e82c",
-        "write 1 5c35b5d768e5",
+        "decide 2 985cf71eb726",
+        "write 2 80a073770d78",
     ];
     assert_eq!(keys(&config(CORPUS)), corpus);
     assert_eq!(keys(&config(EXAMPLES)), ["read-examples 3 e6d8e46b1fe7", "label 1 3969b6bf7216"]);
@@ -51,10 +51,10 @@ fn phases_of_a_corpus_write_the_bytes_of_their_version() {
         lab.run(CORPUS).unwrap().golden(),
         [
             "extract 325d41761f89",
-            "measure 1617bc7d33d3",
+            "measure c5a0275ba265",
             "deduplicate 2ef3b669d36e",
-            "decide 00c2c0cde8de",
-            "write f2228652f10b",
+            "decide 8e9c4b9a2f4c",
+            "write c3468e264e24",
         ]
     );
 }
@@ -68,6 +68,43 @@ fn rows_of_csv_and_pages_are_the_bytes_of_their_version() {
     lab.write("b.html", page.replace("PARAGRAPH", &good(1)));
     let ran = lab.run(r#"{"inputs":"*","unreadable":"count"}"#).unwrap();
     assert_eq!(ran.golden()[0], "extract 512c00ce3a27");
+}
+
+#[test]
+fn records_of_crawls_and_pages_of_wikis_are_the_bytes_of_their_version() {
+    let lab = Lab::new();
+    let record = |kind: &str, more: &str, block: &str| {
+        let header =
+            format!("WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:{kind}>\r\n{more}\r\n");
+        format!("{header}Content-Length: {}\r\n\r\n{block}\r\n\r\n", block.len())
+    };
+    let page = format!("<title>T</title><article><p>{}</p></article>", good(1));
+    let answer = |status: &str, body: &str| {
+        let block = format!("HTTP/1.1 {status}\r\nContent-Type: text/html\r\n\r\n{body}");
+        record("response", "Content-Type: application/http\r\nWARC-Target-URI: http://a/", &block)
+    };
+    let crawl = [
+        record("warcinfo", "Content-Type: application/warc-fields", "a: b"),
+        answer("200 OK", &page),
+        answer("404 Not Found", ""),
+        record(
+            "conversion",
+            "Content-Type: text/plain\r\nWARC-Date: 2024-01-02T03:04:05Z",
+            &good(2),
+        ),
+        "no record\r\n".to_owned(),
+    ];
+    lab.write("a.warc", crawl.concat());
+    let page = |id: u32, text: &str| {
+        format!(
+            "<page><title>P {id}</title><ns>0</ns><id>{id}</id><revision><text>{text}</text></revision></page>"
+        )
+    };
+    let text = format!("{{{{t|u}}}}\'\'\'One\'\'\' [[a|b]]\n== H ==\n* {}", good(3));
+    let wiki = [page(1, &text), page(2, "#REDIRECT [[P 1]]"), "<page>".to_owned()];
+    lab.write("b.xml", format!("<mediawiki xml:lang=\"en\">{}", wiki.concat()));
+    let ran = lab.run(r#"{"inputs":"*","unreadable":"count"}"#).unwrap();
+    assert_eq!(ran.golden()[0], "extract 692d6d62fccb");
 }
 
 #[test]

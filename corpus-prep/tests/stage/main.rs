@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod crawls;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod golden;
@@ -10,3 +12,5 @@ mod golden;
 mod lab;
 #[cfg(test)]
 mod readers;
+#[cfg(test)]
+mod wikis;

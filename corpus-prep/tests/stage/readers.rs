@@ -505,7 +505,7 @@ fn main_texts_have_what_they_should() {
         let path = ["eval", "cache"].map(|folder| dir.join(folder).join(file));
         let path = path.iter().find(|path| path.exists()).unwrap();
         let began = std::time::Instant::now();
-        let text = match corpus_prep::read::html::read(&std::fs::read(path).unwrap(), false) {
+        let text = match corpus_prep::read::html::read(&std::fs::read(path).unwrap(), None, None) {
             Ok(page) => page.text,
             Err(problem) => {
                 refused.push(format!("{file}: {problem}"));

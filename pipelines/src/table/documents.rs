@@ -201,7 +201,7 @@ impl Row for Extracted {
     }
 }
 
-/// Something that was taken out of a text. What it was is not kept.
+/// Something that was taken out of a text, and what was put in its place. What it was is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
     /// The rule that did it.
@@ -210,6 +210,8 @@ pub struct Edit {
     pub offset: u64,
     /// How many bytes of it.
     pub length: u64,
+    /// What stands there now; empty where nothing does. Since version 2.
+    pub replacement: String,
 }
 
 /// A row of `documents`: a text that is kept.
@@ -229,7 +231,7 @@ pub struct Document {
 
 impl Row for Document {
     const TABLE: &'static str = "documents";
-    const VERSION: u64 = 1;
+    const VERSION: u64 = 2;
 
     fn build(rows: &[Self], columns: &mut BuildColumns) {
         columns.text("id", rows.iter().map(|row| row.id.as_str()));
@@ -260,15 +262,15 @@ fn edit_columns(edits: &[&Edit]) -> ArrayRef {
         Field::new("rule", DataType::Utf8, false),
         Field::new("offset", DataType::UInt64, false),
         Field::new("length", DataType::UInt64, false),
+        Field::new("replacement", DataType::Utf8, false),
     ]);
     let rules = StringArray::from_iter_values(edits.iter().map(|edit| &edit.rule));
     let offsets = UInt64Array::from_iter_values(edits.iter().map(|edit| edit.offset));
     let lengths = UInt64Array::from_iter_values(edits.iter().map(|edit| edit.length));
-    Arc::new(StructArray::new(
-        fields,
-        vec![Arc::new(rules), Arc::new(offsets), Arc::new(lengths)],
-        None,
-    ))
+    let replacements = StringArray::from_iter_values(edits.iter().map(|edit| &edit.replacement));
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(rules), Arc::new(offsets), Arc::new(lengths), Arc::new(replacements)];
+    Arc::new(StructArray::new(fields, columns, None))
 }
 
 fn read_edits(list: &ArrayRef) -> Vec<Edit> {
@@ -279,11 +281,13 @@ fn read_edits(list: &ArrayRef) -> Vec<Edit> {
     let (Some(rules), Some(offsets), Some(lengths)) = (rules, offsets, lengths) else {
         return Vec::new();
     };
+    let replacements = edits.column_by_name("replacement").and_then(AsArray::as_string_opt::<i32>);
     (0..edits.len())
         .map(|at| Edit {
             rule: rules.value(at).to_owned(),
             offset: offsets.value(at),
             length: lengths.value(at),
+            replacement: replacements.map_or_else(String::new, |all| all.value(at).to_owned()),
         })
         .collect()
 }

@@ -84,9 +84,10 @@ pub fn decisions() -> Vec<Decision> {
         .collect()
 }
 
-/// A document with an edit, and one without anything.
-pub fn documents() -> Vec<Document> {
-    let edit = Edit { rule: "email".into(), offset: 6, length: 14 };
+/// A document with an edit, and one without anything. The first version of the table has no replacements.
+pub fn documents(replacement: &str) -> Vec<Document> {
+    let edit =
+        Edit { rule: "email".into(), offset: 6, length: 14, replacement: replacement.into() };
     vec![
         Document {
             id: text_id("write me@example.org!"),
@@ -280,6 +281,7 @@ pub fn write(dir: &Path, scratch: &Path) -> Result<TaskRecord> {
     }
     let mut out = TaskOutput::new(&store)?;
     write_table(&mut out, "examples.parquet", tagged_examples())?;
+    write_table(&mut out, "documents.parquet", documents("…"))?;
     for (name, output) in &out.commit(Digest::of(b"examples"))?.outputs {
         place("v2", name, &store.get(&output.digest)?);
     }
@@ -299,8 +301,8 @@ pub fn write(dir: &Path, scratch: &Path) -> Result<TaskRecord> {
 fn write_outputs(out: &mut TaskOutput) -> Result<()> {
     write_table(out, "extracted.parquet", extracted())?;
     write_table(out, "decisions.parquet", decisions())?;
-    write_table(out, "documents.parquet", documents())?;
-    write_first_examples(out)?;
+    write_first(out, "documents.parquet", include_bytes!("v1/documents.parquet"), 2)?;
+    write_first(out, "examples.parquet", include_bytes!("v1/examples.parquet"), 3)?;
     write_table(out, "predictions.parquet", predictions())?;
     write_table(out, "likelihoods.parquet", likelihoods())?;
     write_table(out, "sources.parquet", sources())?;
@@ -322,11 +324,11 @@ fn write_table<R: Row>(out: &mut TaskOutput, name: &str, rows: Vec<R>) -> Result
     table.finish(out)
 }
 
-/// The first version of `examples`, which is no longer written: the task records name its bytes.
-fn write_first_examples(out: &mut TaskOutput) -> Result<()> {
-    let mut file = out.create("examples.parquet")?;
-    file.write_all(include_bytes!("v1/examples.parquet")).expect("a new file takes a few bytes");
-    out.finish(file, Size::Rows(3))
+/// The first version of a table, which is no longer written: the task records name its bytes.
+fn write_first(out: &mut TaskOutput, name: &str, bytes: &[u8], rows: u64) -> Result<()> {
+    let mut file = out.create(name)?;
+    file.write_all(bytes).expect("a new file takes a few bytes");
+    out.finish(file, Size::Rows(rows))
 }
 
 fn write_shard(out: &mut TaskOutput, name: &str, width: TokenWidth) -> Result<()> {

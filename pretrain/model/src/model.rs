@@ -30,7 +30,7 @@ pub type CpuModel = Model<Cpu>;
 /// A model over one implementation of the passes, with its weights and the memory of a step.
 ///
 /// Heads are of two kinds. Those of tokens (the next token, masked tokens, classes of tokens) are trained on a
-/// [`TokenBatch`], that of sequences on a label for each. What needs more than half a gigabyte of activations goes through in
+/// [`TokenBatch`], that of sequences on a label for each. What needs more than 640 MB of activations goes through in
 /// slices. Results of a sequence do not depend on which others are beside it.
 #[derive(Debug)]
 pub struct Model<O: Ops> {

@@ -9,9 +9,9 @@ use crate::{
     sequences::{Sequences, TokenBatch},
 };
 
-/// Numbers of activations that blocks may keep at once, 512 MiB. Where a batch would need more, its sequences go through the
+/// Numbers of activations that blocks may keep at once, 640 MB. Where a batch would need more, its sequences go through the
 /// model in slices, which changes how sums over tokens are added up, and so is part of the arithmetic.
-const MAX_KEPT: u128 = 1 << 27;
+const MAX_KEPT: u128 = 160_000_000;
 
 /// Most tokens of a slice, unless it is a single sequence.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ impl MaxTokens {
         let of_block = activations_per_token(config);
         let fitting = |blocks: usize| {
             let of_token = of_block.saturating_mul(blocks as u128).max(1);
-            usize::try_from(MAX_KEPT / of_token).expect("a share of 2^27 is a usize")
+            usize::try_from(MAX_KEPT / of_token).expect("a share of so few is a usize")
         };
         Self { training: fitting(config.num_hidden_layers()), forward: fitting(1) }
     }
