@@ -5,8 +5,8 @@
 use std::{fs, path::Path};
 
 use model::{
-    AdamWConfig, Checkpoint, CpuModel, Head, LlamaConfig, ModelError, Optimizer, Sequences,
-    TokenBatch, assert_gradients, checkpoint::WEIGHTS_FILE, read_state, write_state,
+    AdamWConfig, Checkpoint, CpuModel, Head, LlamaConfig, ModelError, NumericProfile, Optimizer,
+    Sequences, TokenBatch, assert_gradients, checkpoint::WEIGHTS_FILE, read_state, write_state,
 };
 use pipelines::seed::Seed;
 
@@ -39,12 +39,21 @@ fn labels() -> Vec<String> {
 }
 
 fn causal() -> CpuModel {
-    CpuModel::from_checkpoint(Checkpoint::fresh(config(), 1).unwrap()).unwrap()
+    causal_in(NumericProfile::resolve())
 }
 
-fn classifier() -> CpuModel {
+fn causal_in(profile: NumericProfile) -> CpuModel {
+    CpuModel::with_profile(Checkpoint::fresh(config(), 1).unwrap(), profile).unwrap()
+}
+
+fn classifier_in(profile: NumericProfile) -> CpuModel {
     let checkpoint = Checkpoint::fresh(config(), 1).unwrap().into_classifier(labels(), 2).unwrap();
-    CpuModel::from_checkpoint(checkpoint).unwrap()
+    CpuModel::with_profile(checkpoint, profile).unwrap()
+}
+
+/// Every arithmetic that this processor has.
+fn profiles() -> impl Iterator<Item = NumericProfile> {
+    NumericProfile::OF_PROCESSORS.into_iter().filter(|profile| profile.is_here())
 }
 
 fn windows() -> Vec<Vec<u32>> {
@@ -83,40 +92,48 @@ fn state(model: &CpuModel, optimizer: &Optimizer) -> Vec<u8> {
 }
 
 fn fresh() -> (CpuModel, Optimizer) {
-    let model = causal();
+    fresh_in(NumericProfile::resolve())
+}
+
+fn fresh_in(profile: NumericProfile) -> (CpuModel, Optimizer) {
+    let model = causal_in(profile);
     let optimizer = Optimizer::new(AdamWConfig::default(), &model.gradients()).unwrap();
-    (model, optimizer)
+    (model, optimizer.with_profile(profile).unwrap())
 }
 
 #[test]
-fn any_number_of_threads_gives_the_same_bits() {
-    let trained = |threads| {
-        on_threads(threads, || {
-            let (mut model, mut optimizer) = fresh();
-            train(&mut model, &mut optimizer, 2);
-            let logits = classifier().class_logits(&windows().iter().collect()).unwrap();
-            (state(&model, &optimizer), logits)
-        })
-    };
-    let one = trained(1);
-    assert!(one == trained(2), "two threads differ from one");
-    assert!(one == trained(4), "four threads differ from one");
+fn any_number_of_threads_gives_the_same_bits_in_every_profile() {
+    for profile in profiles() {
+        let trained = |threads| {
+            on_threads(threads, || {
+                let (mut model, mut optimizer) = fresh_in(profile);
+                train(&mut model, &mut optimizer, 2);
+                let sequences = windows().iter().collect();
+                let logits = classifier_in(profile).class_logits(&sequences).unwrap();
+                (state(&model, &optimizer), logits)
+            })
+        };
+        let one = trained(1);
+        assert!(one == trained(2), "{profile}: two threads differ from one");
+        assert!(one == trained(4), "{profile}: four threads differ from one");
+    }
 }
 
 #[test]
-fn a_sequence_gives_the_same_bits_alone_and_in_a_batch() {
-    let mut model = causal();
-    let together = model.token_nats(&batch(&windows())).unwrap().to_vec();
-    let alone: Vec<f64> = windows()
-        .iter()
-        .flat_map(|window| model.token_nats(&batch(std::slice::from_ref(window))).unwrap().to_vec())
-        .collect();
-    assert!(together == alone, "losses of sequences differ alone");
-    let mut model = classifier();
-    let together = model.class_logits(&windows().iter().collect()).unwrap();
-    let one =
-        |window: &Vec<u32>| model.class_logits(&[window].into_iter().collect()).unwrap().remove(0);
-    assert_eq!(together, windows().iter().map(one).collect::<Vec<_>>());
+fn a_sequence_gives_the_same_bits_alone_and_in_a_batch_in_every_profile() {
+    for profile in profiles() {
+        let mut model = causal_in(profile);
+        let together = model.token_nats(&batch(&windows())).unwrap().to_vec();
+        let nats =
+            |window| model.token_nats(&batch(std::slice::from_ref(window))).unwrap().to_vec();
+        let alone: Vec<f64> = windows().iter().flat_map(nats).collect();
+        assert!(together == alone, "{profile}: losses of sequences differ alone");
+        let mut model = classifier_in(profile);
+        let together = model.class_logits(&windows().iter().collect()).unwrap();
+        let logits =
+            |window| model.class_logits(&[window].into_iter().collect()).unwrap().remove(0);
+        assert_eq!(together, windows().iter().map(logits).collect::<Vec<_>>(), "{profile}");
+    }
 }
 
 #[test]
@@ -156,7 +173,7 @@ fn four_steps_are_two_then_saved_loaded_and_two() {
 #[test]
 fn a_checkpoint_is_read_back_equal_and_written_back_identical() {
     let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let checkpoint = classifier().to_checkpoint();
+    let checkpoint = classifier_in(NumericProfile::resolve()).to_checkpoint();
     checkpoint.write(dirs[0].path()).unwrap();
     let read = Checkpoint::read(dirs[0].path()).unwrap();
     assert!(read == checkpoint);
@@ -192,7 +209,7 @@ fn a_model_memorizes_one_batch() {
 
 #[test]
 fn a_classifier_memorizes_its_labels() {
-    let mut model = classifier();
+    let mut model = classifier_in(NumericProfile::resolve());
     let mut optimizer = Optimizer::new(AdamWConfig::default(), &model.gradients()).unwrap();
     let mut gradients = model.gradients();
     let rows: Sequences = windows().iter().map(|window| window[..2].to_vec()).collect();
@@ -316,8 +333,8 @@ fn inputs_that_do_not_fit_are_named() {
     let error = model.class_logits(&Sequences::new()).unwrap_err();
     assert!(matches!(error, ModelError::WrongHead { .. }));
     let rows: Sequences = [[1, 2], [3, 4]].iter().collect();
-    let error = classifier().class_loss(&rows, &[0]).unwrap_err();
+    let error = classifier_in(NumericProfile::resolve()).class_loss(&rows, &[0]).unwrap_err();
     assert_eq!(error.to_string(), "1 labels were given; expected 2, one for each sequence");
-    let error = classifier().class_loss(&rows, &[0, 2]).unwrap_err();
+    let error = classifier_in(NumericProfile::resolve()).class_loss(&rows, &[0, 2]).unwrap_err();
     assert_eq!(error.to_string(), "row 1 has label 2; expected one below the number of labels 2");
 }
