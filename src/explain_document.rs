@@ -11,7 +11,7 @@ use corpus_prep::rule::{Check, Kept};
 use pipelines::input::Mapped;
 use pipelines::kind::Kind;
 use pipelines::table::decisions::{Decision, Outcome};
-use pipelines::table::documents::{Extracted, RowKey};
+use pipelines::table::documents::{Extracted, Reading, RowKey};
 use pipelines::table::{Row, TableReader};
 use serde_json::{Value, json};
 
@@ -110,11 +110,9 @@ impl Command {
             bail!("{}: found no document whose id begins with `{id}`", dir.display());
         };
         let decision = first(&dir, Kind::Decisions, |row: &Decision| row.key == key)?;
+        let Reading::Read { text, .. } = reading else { bail!("a row with an id has a text") };
         Ok(Document {
-            text: Extracted { key: key.clone(), origin: origin.clone(), reading }
-                .text()
-                .unwrap_or_default()
-                .to_owned(),
+            text,
             key: Some(key),
             source_id: origin.source_id,
             outcome: decision.map(|decision| decision.outcome),

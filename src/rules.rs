@@ -9,24 +9,26 @@ use corpus_prep::decide::{self, FAILS};
 use pipelines::kind::Kind;
 use pipelines::manifest::Manifest;
 use pipelines::record::{Artifact, Counts};
+use pipelines::roots::Root;
 
 use crate::stages::Stage;
 
 /// The share of texts above which a rule is told as one that nearly every text fails.
 const NEARLY_ALL: f64 = 0.95;
 
-/// What there is to say of each step of a manifest whose decisions stand under `out`.
+/// What there is to say of each step of a manifest whose decisions a run published, or found published, under `out`.
 ///
 /// # Errors
-/// When decisions that are there cannot be read.
-pub fn remarks(manifest: &Manifest<Stage>, out: &Path) -> anyhow::Result<Vec<String>> {
+/// When they cannot be read.
+pub fn remarks(manifest: &Manifest<Stage>, run: &Root, out: &Path) -> anyhow::Result<Vec<String>> {
     let mut said = Vec::new();
     for (step, stage) in &manifest.steps {
         let Stage::CorpusPrep(config) = stage else { continue };
-        let path = out.join(step).join(Kind::Decisions.name()).join(Artifact::FILE);
-        if !path.exists() {
+        let decisions = format!("{step}/{}", Kind::Decisions.name());
+        if !run.artifacts.contains_key(&decisions) {
             continue;
         }
+        let path = out.join(decisions).join(Artifact::FILE);
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let artifact = Artifact::read(&path, &bytes)?;
         let Some(counts) = artifact.counts.get(decide::NAME) else { continue };

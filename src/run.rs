@@ -137,7 +137,7 @@ impl Work<'_> {
             show::line(serde_json::to_string(&line)?)?;
         } else if !voice.quiet {
             say(&out, &summary, page.as_deref())?;
-            for remark in rules::remarks(self.manifest, &out.root)? {
+            for remark in rules::remarks(self.manifest, &summary, &out.root)? {
                 show::line(remark)?;
             }
         }

@@ -78,7 +78,7 @@ impl Phase for Decide {
         let mut aside = rows(TableReader::<Decision>::open(&inputs.one("aside")?.map()?)?);
         let mut decisions = TableWriter::create(out, DECISIONS)?;
         let columns = self.filters.columns();
-        let judge = Judge::new(self.filters.rules(&self.rules), &columns).map_err(unmeasured)?;
+        let judge = self.filters.judge(&self.rules).map_err(unmeasured)?;
         for batch in signals::read(&inputs.one("signals")?.map()?, &columns)? {
             ctx.check_cancelled()?;
             for row in batch? {
@@ -105,11 +105,10 @@ fn outcome(
         return Ok(None);
     }
     let values = values(row)?;
-    let failed = || judge.checks(&values).filter(Check::fails);
-    for check in failed() {
+    for check in judge.checks(&values).filter(Check::fails) {
         out.count(&format!("{FAILS}{}", check.rule.name), 1);
     }
-    if let Some(check) = failed().next() {
+    if let Some(check) = judge.first_failed(&values) {
         return Ok(Some(Outcome::Dropped {
             rule: check.rule.name.into(),
             value: check.value,

@@ -37,7 +37,7 @@ impl Seen {
 
     /// The first place with what stands at `place`, which may be itself; `is_same` compares it with another one.
     pub fn first(&mut self, hash: u64, place: u32, is_same: impl Fn(u32) -> bool) -> u32 {
-        let last = self.slots.len().min(1 << (64 - self.shift)) - 1;
+        let last = (1 << (64 - self.shift)) - 1;
         let spread = hash.wrapping_mul(SPREAD);
         let mut at = usize::try_from(spread >> self.shift).unwrap_or_default();
         let tag = u32::try_from(spread & u64::from(u32::MAX)).unwrap_or_default();

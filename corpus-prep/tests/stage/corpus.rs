@@ -4,6 +4,7 @@ use crate::lab::{Lab, good, gzip, jsonl};
 use pipelines::table::decisions::Outcome;
 use proptest::prelude::*;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 const COUNT: &str = r#"{"inputs":"*.*","unreadable":"count","invalid_utf8":"repair",
     "exclude":{"source_id_prefixes":["test/"]}}"#;
@@ -183,6 +184,42 @@ fn threads_parts_and_ranges_do_not_change_documents() {
     };
     assert_eq!(rows(&COUNT.replace(r#""inputs""#, r#""ranges":1,"inputs""#)), rows(COUNT));
     assert_eq!(rows(&COUNT.replace(r#""inputs""#, r#""part_size":"1 kB","inputs""#)), rows(COUNT));
+}
+
+#[test]
+fn an_edit_is_measured_once_and_judged_as_often_as_bounds_change() {
+    let lab = Lab::new();
+    let text =
+        "It was cold when we came.\nMenu\nThe boat could not be seen. [1]\r\nIt was there.\n";
+    lab.write("a.txt", text);
+    lab.write("b.txt", "Lorem ipsum is all that we have.\nAnd it is not enough for us.");
+    let config = |bounds: &str, lines: &str| {
+        format!(
+            r#"{{"inputs":"*","filters":"c4","rules":{{"c4":{{{bounds}}}}},"c4_lines":{{{lines}}}}}"#
+        )
+    };
+    let ran = lab.run(&config(r#""too_few_sentences":2"#, "")).unwrap();
+    let documents = ran.documents();
+    assert_eq!(documents.len(), 1);
+    let kept = &documents[0];
+    // Behind its citation a line ends in white space, and so in no mark.
+    assert_eq!(kept.text, "It was cold when we came.\nIt was there.");
+    let edits: Vec<_> =
+        kept.edits.iter().map(|it| (it.rule.as_str(), it.offset, it.length)).collect();
+    assert_eq!(edits, [("no_terminal_punc", 26, 38), ("strip", 77, 1)]);
+    assert_eq!(ran.counts("decide")["dropped/lorem_ipsum"], 1);
+    assert_eq!(ran.counts("decide")["fails/lorem_ipsum"], 1);
+    assert_eq!(ran.counts("remeasure")["read"], 2);
+    let one = lab.fresh().with_threads(1).run(&config(r#""too_few_sentences":2"#, "")).unwrap();
+    assert_eq!(one.digests(), ran.digests());
+    let phases = |bounds: &str, lines: &str| -> BTreeSet<String> {
+        let started = lab.run(&config(bounds, lines)).unwrap().started();
+        started.iter().map(|task| task.split('/').next().unwrap().to_owned()).collect()
+    };
+    let strict = phases(r#""too_few_sentences":3"#, "");
+    assert_eq!(strict, ["decide", "write"].map(String::from).into());
+    let lines = phases(r#""too_few_sentences":3"#, r#""end_marks":false"#);
+    assert_eq!(lines, ["decide", "remeasure", "write"].map(String::from).into());
 }
 
 #[track_caller]

@@ -59,6 +59,35 @@ fn phases_of_a_corpus_write_the_bytes_of_their_version() {
     );
 }
 
+const EDITED: &str = r#"{"inputs":"*","filters":"c4","words":"datatrove-0.10","rules":{"c4":{"too_few_sentences":1}}}"#;
+
+#[test]
+fn phases_that_edit_have_the_keys_and_write_the_bytes_of_their_version() {
+    let keys = keys(&config(EDITED));
+    let lab = Lab::new();
+    lab.write("a.txt", "Mr. Wu didn't come.\r\nMenu\nHe left [1] us here.\n");
+    lab.write("b.txt", "No end");
+    let golden = lab.run(EDITED).unwrap().golden();
+    let of = |all: &[String]| -> Vec<String> {
+        let edited = |line: &&String| !line.starts_with("extract") && !line.starts_with("dedup");
+        all.iter().filter(edited).cloned().collect()
+    };
+    let expected = [
+        "measure 2 563521fe27e8",
+        "remeasure 1 d43115b079bf",
+        "decide 2 1278f1a8d2af",
+        "write 2 5a5d6c740ed3",
+    ];
+    assert_eq!(of(&keys), expected);
+    let expected = [
+        "measure 90f6ea79cdb3",
+        "remeasure 25f1bc612fac",
+        "decide d5e7aaf254e3",
+        "write a08198956267",
+    ];
+    assert_eq!(of(&golden), expected);
+}
+
 #[test]
 fn rows_of_csv_and_pages_are_the_bytes_of_their_version() {
     let lab = Lab::new();
